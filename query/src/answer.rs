@@ -1,0 +1,311 @@
+//! Answers, as plain structs. The web room owns their JSON form.
+
+use needle_storage::model::{Record, RecordId, SpanId, SpanKind, StatusCode, TraceId, UnixNanos};
+
+/// What was searched, and what was not.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Completeness {
+    /// Whether all that should be searched was.
+    pub state: CompletenessState,
+    /// Why not, in words.
+    pub reasons: Vec<String>,
+    /// Shards read or ruled out by their index, time range or ids.
+    pub shards_searched: usize,
+    /// Shards that could not be read.
+    pub shards_failed: usize,
+}
+
+/// How far an answer can be trusted to be all there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum CompletenessState {
+    /// All there is.
+    #[default]
+    Complete,
+    /// Records may still be on their way.
+    Arriving,
+    /// Something is missing.
+    Partial,
+}
+
+/// In which order records are returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Order {
+    /// Oldest first.
+    Ascending,
+    /// Newest first.
+    #[default]
+    Descending,
+}
+
+/// A question for records.
+#[derive(Clone, Debug, Default)]
+pub struct SearchRequest {
+    /// In the query language; empty is everything.
+    pub query: String,
+    /// From this time on, inclusive.
+    pub start: Option<UnixNanos>,
+    /// Up to this time, exclusive.
+    pub end: Option<UnixNanos>,
+    /// At most this many records.
+    pub limit: usize,
+    /// Where the last page ended.
+    pub cursor: Option<String>,
+    /// Order by time, then record id.
+    pub order: Order,
+}
+
+/// Records found.
+#[derive(Clone, Debug, Default)]
+pub struct SearchAnswer {
+    /// In the order asked for.
+    pub records: Vec<Record>,
+    /// Where the next page begins; none when this was the last.
+    pub next_cursor: Option<String>,
+    /// What was searched.
+    pub completeness: Completeness,
+}
+
+/// How many records match.
+#[derive(Clone, Debug, Default)]
+pub struct CountAnswer {
+    /// Matching records.
+    pub count: u64,
+    /// What was searched.
+    pub completeness: Completeness,
+}
+
+/// A question for journeys.
+#[derive(Clone, Debug)]
+pub struct JourneyRequest {
+    /// Any id in any spelling.
+    pub id: String,
+    /// Whether to place log-only services and broken contexts by inference.
+    pub inferred: bool,
+    /// Whether to show times moved by the estimated clock offsets.
+    pub corrected: bool,
+    /// At most this many nodes; none for all.
+    pub limit: Option<usize>,
+    /// Where the last page ended.
+    pub cursor: Option<String>,
+}
+
+/// All records reached from one id, in one tree.
+#[derive(Clone, Debug)]
+pub struct Journey {
+    /// The id asked for.
+    pub id: String,
+    /// Traces in it.
+    pub trace_ids: Vec<TraceId>,
+    /// Request ids in it, as spelled.
+    pub request_ids: Vec<String>,
+    /// Ids that were not followed because too much shares them.
+    pub hubs: Vec<Hub>,
+    /// Earliest record.
+    pub start: UnixNanos,
+    /// Latest end.
+    pub end: UnixNanos,
+    /// Per service, in order of first appearance.
+    pub services: Vec<JourneyService>,
+    /// The tree in pre-order.
+    pub nodes: Vec<Node>,
+    /// Nodes in the whole tree, also beyond this page.
+    pub nodes_total: usize,
+    /// Journeys that span links lead to.
+    pub linked: Vec<LinkedJourney>,
+    /// Estimated clock offsets.
+    pub clock: Vec<ClockOffset>,
+    /// What is known to be missing.
+    pub completeness: Completeness,
+    /// Spans whose parent was never received.
+    pub missing_parents: usize,
+    /// Where the next page begins.
+    pub next_cursor: Option<String>,
+}
+
+/// An id that was not followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hub {
+    /// As spelled.
+    pub id: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A service's part in a journey.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct JourneyService {
+    /// `service.name`.
+    pub name: String,
+    /// Its spans.
+    pub spans: usize,
+    /// Its log records.
+    pub logs: usize,
+    /// Spans with status error and logs of severity error and above.
+    pub errors: usize,
+    /// Whether it sent no span, so that its place in the tree is inferred.
+    pub inferred: bool,
+}
+
+/// A node of the tree: a span, a log-only service, or the place of a missing parent.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Unique in the journey.
+    pub node_id: String,
+    /// The node above; none for a root.
+    pub parent_node_id: Option<String>,
+    /// Nodes above.
+    pub depth: usize,
+    /// `service.name`; empty for a missing parent.
+    pub service: String,
+    /// The operation.
+    pub name: String,
+    /// The span's role.
+    pub kind: SpanKind,
+    /// Start, corrected if that was asked for.
+    pub start: UnixNanos,
+    /// Nanoseconds.
+    pub duration_ns: i64,
+    /// Duration not covered by children, nanoseconds.
+    pub self_time_ns: i64,
+    /// The span's outcome.
+    pub status: StatusCode,
+    /// Whether it lies on the (estimated) critical path.
+    pub critical: bool,
+    /// Why it stands here, when no span says so.
+    pub inferred: Option<Inference>,
+    /// Whether it stands for a parent that was never received.
+    pub missing: bool,
+    /// What is odd about it: `self_parent`, `cycle`, `conflict`, `negative_duration`.
+    pub flags: Vec<&'static str>,
+    /// The span, unless inferred or missing.
+    pub span: Option<Record>,
+    /// Logs that belong here, in time order.
+    pub logs: Vec<Record>,
+    /// How many children it has.
+    pub children: usize,
+}
+
+/// Why something is where it is, and how sure that is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inference {
+    /// In words.
+    pub reason: String,
+    /// 0 to 1.
+    pub confidence: f64,
+}
+
+/// Another journey that a span link names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkedJourney {
+    /// The other trace.
+    pub trace_id: TraceId,
+    /// The span of this journey that names it (or is named by it).
+    pub span_id: Option<SpanId>,
+    /// Whether the other one names this one.
+    pub incoming: bool,
+}
+
+/// An estimate of how far a service's clock is off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClockOffset {
+    /// `service.name`.
+    pub service: String,
+    /// `service.instance.id`, where known.
+    pub instance: Option<String>,
+    /// To be added to its times, nanoseconds.
+    pub offset_ns: i64,
+    /// 0 to 1.
+    pub confidence: f64,
+}
+
+/// One line of a list of journeys.
+#[derive(Clone, Debug)]
+pub struct JourneySummary {
+    /// An id that opens it.
+    pub id: String,
+    /// Earliest record found.
+    pub start: UnixNanos,
+    /// Nanoseconds from first to last.
+    pub duration_ns: i64,
+    /// Name of the root, service and operation.
+    pub root: String,
+    /// Services in it.
+    pub services: Vec<String>,
+    /// Spans in it.
+    pub spans: usize,
+    /// Logs in it.
+    pub logs: usize,
+    /// Errors in it.
+    pub errors: usize,
+}
+
+/// Journeys that contain a match.
+#[derive(Clone, Debug, Default)]
+pub struct JourneysAnswer {
+    /// Newest match first.
+    pub journeys: Vec<JourneySummary>,
+    /// Where the next page begins.
+    pub next_cursor: Option<String>,
+    /// What was searched.
+    pub completeness: Completeness,
+}
+
+/// Services seen.
+#[derive(Clone, Debug, Default)]
+pub struct ServicesAnswer {
+    /// By name.
+    pub services: Vec<ServiceSummary>,
+    /// The time they were observed over, seconds.
+    pub seconds: f64,
+    /// What was searched.
+    pub completeness: Completeness,
+}
+
+/// One service.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceSummary {
+    /// `service.name`.
+    pub name: String,
+    /// Spans.
+    pub spans: u64,
+    /// Log records.
+    pub logs: u64,
+    /// Spans with status error plus logs of severity error and above.
+    pub errors: u64,
+    /// Records per second.
+    pub rate: f64,
+    /// Errors per record, 0 to 1.
+    pub error_ratio: f64,
+    /// Median duration of its server and consumer spans (of all its spans when it has none), nanoseconds.
+    pub p50_ns: Option<i64>,
+    /// 95th percentile.
+    pub p95_ns: Option<i64>,
+    /// 99th percentile.
+    pub p99_ns: Option<i64>,
+    /// Latest record.
+    pub last_seen: UnixNanos,
+}
+
+/// What a tail delivers.
+#[derive(Clone, Debug)]
+pub enum TailEvent {
+    /// A record, and the cursor behind it.
+    Record {
+        /// The record.
+        record: Box<Record>,
+        /// To resume after it.
+        cursor: RecordId,
+    },
+    /// The reader was too slow, or resumed too late: so many records were not shown.
+    Gap {
+        /// Records accepted in between, matching or not.
+        skipped: u64,
+        /// To resume after the gap.
+        cursor: RecordId,
+    },
+    /// Nothing matched for a while.
+    Heartbeat {
+        /// To resume from here.
+        cursor: RecordId,
+    },
+}

@@ -1,0 +1,21 @@
+//! What a record is: times, ids, typed values, and the columns they stand in.
+
+mod build;
+mod ids;
+mod record;
+mod schema;
+mod severity;
+mod time;
+mod value;
+mod view;
+mod words;
+
+pub use build::{AttributesBuilder, LogRow, LogsBuilder, RowIds, SpanRow, SpansBuilder};
+pub use ids::{IdTerm, NormalId, SpanId, TraceId};
+pub use record::{Common, Link, Log, Record, RecordId, Span, SpanEvent, SpanKind, StatusCode};
+pub use schema::{Signal, Tenant, TenantError, column, logs_schema, spans_schema};
+pub use severity::Severity;
+pub use time::UnixNanos;
+pub use value::{Attributes, Value, ValueKind};
+pub use view::{DictionaryView, RecordsView};
+pub use words::{words, words_lowercase};

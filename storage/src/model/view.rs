@@ -1,0 +1,391 @@
+//! Typed access to the rows of a batch, whichever columns it holds.
+
+use arrow::array::{
+    Array, AsArray, FixedSizeBinaryArray, Int32Array, Int64Array, ListArray, MapArray, RecordBatch, StringArray, TimestampNanosecondArray,
+    UInt8Array, UInt32Array, UInt64Array,
+};
+use arrow::datatypes::{Int32Type, Int64Type, TimestampNanosecondType, UInt8Type, UInt32Type, UInt64Type};
+
+use super::ids::{SpanId, TraceId};
+use super::record::{Common, Link, Log, Record, RecordId, Span, SpanEvent, SpanKind, StatusCode};
+use super::schema::{Signal, column};
+use super::severity::Severity;
+use super::time::UnixNanos;
+use super::value::{Attributes, Value, ValueKind};
+
+/// A text column with a dictionary.
+#[derive(Clone, Copy, Debug)]
+pub struct DictionaryView<'a> {
+    keys: &'a Int32Array,
+    values: &'a StringArray,
+}
+
+impl<'a> DictionaryView<'a> {
+    fn new(array: &'a dyn Array) -> DictionaryView<'a> {
+        let dictionary = array.as_dictionary::<Int32Type>();
+        DictionaryView { keys: dictionary.keys(), values: dictionary.values().as_string() }
+    }
+
+    /// The text of a row.
+    pub fn get(&self, row: usize) -> Option<&'a str> {
+        self.code(row).map(|code| self.values.value(code))
+    }
+
+    /// The place of a row's text in the dictionary.
+    pub fn code(&self, row: usize) -> Option<usize> {
+        self.keys.is_valid(row).then(|| self.keys.value(row) as usize)
+    }
+
+    /// The texts of the dictionary.
+    pub fn values(&self) -> &'a StringArray {
+        self.values
+    }
+}
+
+/// The rows of a batch of either signal. Columns that were not read are absent and read as "nothing there".
+#[derive(Clone, Debug)]
+pub struct RecordsView<'a> {
+    /// What the rows are.
+    pub signal: Signal,
+    rows: usize,
+    record_id: Option<&'a UInt64Array>,
+    time: Option<&'a TimestampNanosecondArray>,
+    original_time: Option<&'a UInt64Array>,
+    trace_id: Option<&'a FixedSizeBinaryArray>,
+    span_id: Option<&'a FixedSizeBinaryArray>,
+    request_id: Option<&'a StringArray>,
+    more_ids: Option<&'a ListArray>,
+    service: Option<DictionaryView<'a>>,
+    attributes: Option<&'a MapArray>,
+    attribute_types: Option<DictionaryView<'a>>,
+    resource: Option<DictionaryView<'a>>,
+    scope: Option<DictionaryView<'a>>,
+    flags: Option<&'a UInt32Array>,
+    dropped_attributes_count: Option<&'a UInt32Array>,
+    observed_timestamp: Option<&'a TimestampNanosecondArray>,
+    severity_number: Option<&'a UInt8Array>,
+    severity_text: Option<DictionaryView<'a>>,
+    event_name: Option<DictionaryView<'a>>,
+    body: Option<&'a StringArray>,
+    body_type: Option<DictionaryView<'a>>,
+    duration: Option<&'a Int64Array>,
+    parent_span_id: Option<&'a FixedSizeBinaryArray>,
+    name: Option<DictionaryView<'a>>,
+    kind: Option<&'a Int32Array>,
+    status_code: Option<&'a Int32Array>,
+    status_message: Option<&'a StringArray>,
+    events: Option<&'a StringArray>,
+    links: Option<&'a StringArray>,
+    trace_state: Option<&'a StringArray>,
+    dropped_events_count: Option<&'a UInt32Array>,
+    dropped_links_count: Option<&'a UInt32Array>,
+}
+
+impl<'a> RecordsView<'a> {
+    /// A view of `batch`, whose columns are those of `signal` or some of them.
+    pub fn new(signal: Signal, batch: &'a RecordBatch) -> RecordsView<'a> {
+        let column = |name: &str| batch.column_by_name(name).map(AsRef::as_ref);
+        let text = |name: &str| column(name).map(|array: &dyn Array| array.as_string::<i32>());
+        let dictionary = |name: &str| column(name).map(DictionaryView::new);
+        let id = |name: &str| column(name).map(|array: &dyn Array| array.as_fixed_size_binary());
+        let time = |name: &str| column(name).map(|array: &dyn Array| array.as_primitive::<TimestampNanosecondType>());
+        let u32s = |name: &str| column(name).map(|array: &dyn Array| array.as_primitive::<UInt32Type>());
+        let u64s = |name: &str| column(name).map(|array: &dyn Array| array.as_primitive::<UInt64Type>());
+        let i32s = |name: &str| column(name).map(|array: &dyn Array| array.as_primitive::<Int32Type>());
+        RecordsView {
+            signal,
+            rows: batch.num_rows(),
+            record_id: u64s(column::RECORD_ID),
+            time: time(match signal {
+                Signal::Logs => column::TIMESTAMP,
+                Signal::Spans => column::START,
+            }),
+            original_time: u64s(column::ORIGINAL_TIME),
+            trace_id: id(column::TRACE_ID),
+            span_id: id(column::SPAN_ID),
+            request_id: text(column::REQUEST_ID),
+            more_ids: column(column::MORE_IDS).map(|array| array.as_list()),
+            service: dictionary(column::SERVICE_NAME),
+            attributes: column(column::ATTRIBUTES).map(|array| array.as_map()),
+            attribute_types: dictionary(column::ATTRIBUTE_TYPES),
+            resource: dictionary(column::RESOURCE),
+            scope: dictionary(column::SCOPE),
+            flags: u32s(column::FLAGS),
+            dropped_attributes_count: u32s(column::DROPPED_ATTRIBUTES_COUNT),
+            observed_timestamp: time(column::OBSERVED_TIMESTAMP),
+            severity_number: column(column::SEVERITY_NUMBER).map(|array| array.as_primitive::<UInt8Type>()),
+            severity_text: dictionary(column::SEVERITY_TEXT),
+            event_name: dictionary(column::EVENT_NAME),
+            body: text(column::BODY),
+            body_type: dictionary(column::BODY_TYPE),
+            duration: column(column::DURATION).map(|array| array.as_primitive::<Int64Type>()),
+            parent_span_id: id(column::PARENT_SPAN_ID),
+            name: dictionary(column::NAME),
+            kind: i32s(column::KIND),
+            status_code: i32s(column::STATUS_CODE),
+            status_message: text(column::STATUS_MESSAGE),
+            events: text(column::EVENTS),
+            links: text(column::LINKS),
+            trace_state: text(column::TRACE_STATE),
+            dropped_events_count: u32s(column::DROPPED_EVENTS_COUNT),
+            dropped_links_count: u32s(column::DROPPED_LINKS_COUNT),
+        }
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    /// The record's number.
+    pub fn record_id(&self, row: usize) -> RecordId {
+        RecordId(self.record_id.map_or(0, |ids| ids.value(row)))
+    }
+
+    /// Event time of a log, start of a span.
+    pub fn time(&self, row: usize) -> UnixNanos {
+        let column = self.time.map_or(0, |times| times.value(row));
+        if column == i64::MAX
+            && let Some(exact) = self.original_time.and_then(|times| times.is_valid(row).then(|| times.value(row)))
+        {
+            return UnixNanos(exact);
+        }
+        UnixNanos::from_column(column)
+    }
+
+    /// The trace.
+    pub fn trace_id(&self, row: usize) -> Option<TraceId> {
+        binary(self.trace_id, row).and_then(TraceId::from_bytes)
+    }
+
+    /// The span, or the span a log belongs to.
+    pub fn span_id(&self, row: usize) -> Option<SpanId> {
+        binary(self.span_id, row).and_then(SpanId::from_bytes)
+    }
+
+    /// The parent span.
+    pub fn parent_span_id(&self, row: usize) -> Option<SpanId> {
+        binary(self.parent_span_id, row).and_then(SpanId::from_bytes)
+    }
+
+    /// The first request id, as spelled.
+    pub fn request_id(&self, row: usize) -> Option<&'a str> {
+        string(self.request_id, row)
+    }
+
+    /// All request ids and further ids, as spelled, the first one first.
+    pub fn request_ids(&self, row: usize) -> impl Iterator<Item = &'a str> {
+        let more = self.more_ids.filter(|lists| lists.is_valid(row)).map(|lists| {
+            let offsets = lists.value_offsets();
+            let values = lists.values().as_string::<i32>();
+            (offsets[row] as usize..offsets[row + 1] as usize).map(move |n| values.value(n))
+        });
+        self.request_id(row).into_iter().chain(more.into_iter().flatten())
+    }
+
+    /// `service.name`.
+    pub fn service(&self, row: usize) -> &'a str {
+        self.service.and_then(|services| services.get(row)).unwrap_or("")
+    }
+
+    /// The column of services.
+    pub fn services(&self) -> Option<DictionaryView<'a>> {
+        self.service
+    }
+
+    /// The attributes of a row: key, kind and column text.
+    pub fn attributes(&self, row: usize) -> impl Iterator<Item = (&'a str, ValueKind, &'a str)> {
+        let letters = self.attribute_types.and_then(|types| types.get(row)).unwrap_or("").as_bytes();
+        self.attributes.into_iter().flat_map(move |map| {
+            let offsets = map.value_offsets();
+            let (keys, values) = (map.keys().as_string::<i32>(), map.values().as_string::<i32>());
+            (offsets[row] as usize..offsets[row + 1] as usize).enumerate().map(move |(n, at)| {
+                let kind = letters.get(n).map_or(ValueKind::String, |letter| ValueKind::from_letter(*letter));
+                (keys.value(at), kind, if values.is_valid(at) { values.value(at) } else { "" })
+            })
+        })
+    }
+
+    /// The resource as typed JSON.
+    pub fn resource(&self) -> Option<DictionaryView<'a>> {
+        self.resource
+    }
+
+    /// The scope as typed JSON.
+    pub fn scope(&self) -> Option<DictionaryView<'a>> {
+        self.scope
+    }
+
+    /// Severity of a log.
+    pub fn severity(&self, row: usize) -> Severity {
+        Severity(self.severity_number.map_or(0, |numbers| numbers.value(row)))
+    }
+
+    /// The level as the source wrote it.
+    pub fn severity_text(&self, row: usize) -> Option<&'a str> {
+        self.severity_text.and_then(|texts| texts.get(row))
+    }
+
+    /// What makes a log an event.
+    pub fn event_name(&self, row: usize) -> Option<&'a str> {
+        self.event_name.and_then(|names| names.get(row))
+    }
+
+    /// The body's column text.
+    pub fn body(&self, row: usize) -> Option<&'a str> {
+        string(self.body, row)
+    }
+
+    /// The span's name.
+    pub fn name(&self, row: usize) -> Option<&'a str> {
+        self.name.and_then(|names| names.get(row))
+    }
+
+    /// End minus start, in nanoseconds.
+    pub fn duration_ns(&self, row: usize) -> Option<i64> {
+        self.duration.map(|durations| durations.value(row))
+    }
+
+    /// The span's role.
+    pub fn kind(&self, row: usize) -> Option<SpanKind> {
+        self.kind.map(|kinds| SpanKind(kinds.value(row)))
+    }
+
+    /// The span's outcome.
+    pub fn status(&self, row: usize) -> Option<StatusCode> {
+        self.status_code.map(|codes| StatusCode(codes.value(row)))
+    }
+
+    /// Text of the span's outcome.
+    pub fn status_message(&self, row: usize) -> Option<&'a str> {
+        string(self.status_message, row)
+    }
+
+    /// The span's events as typed JSON.
+    pub fn events_json(&self, row: usize) -> Option<&'a str> {
+        string(self.events, row)
+    }
+
+    /// The span's links as typed JSON.
+    pub fn links_json(&self, row: usize) -> Option<&'a str> {
+        string(self.links, row)
+    }
+
+    /// The whole record.
+    pub fn record(&self, row: usize) -> Record {
+        let common = self.common(row);
+        match self.signal {
+            Signal::Logs => Record::Log(self.log(row, common)),
+            Signal::Spans => Record::Span(Box::new(self.span(row, common))),
+        }
+    }
+
+    fn common(&self, row: usize) -> Common {
+        Common {
+            record_id: self.record_id(row),
+            time: self.time(row),
+            original_time: self.original_time.and_then(|times| times.is_valid(row).then(|| times.value(row))),
+            trace_id: self.trace_id(row),
+            span_id: self.span_id(row),
+            request_ids: self.request_ids(row).map(str::to_owned).collect(),
+            service: self.service(row).to_owned(),
+            attributes: self.attributes(row).map(|(key, kind, text)| (key.to_owned(), Value::from_text(kind, text))).collect(),
+            resource: json_map(self.resource.and_then(|resources| resources.get(row))),
+            scope: json_map(self.scope.and_then(|scopes| scopes.get(row))),
+            flags: self.flags.map_or(0, |flags| flags.value(row)),
+            dropped_attributes_count: self.dropped_attributes_count.map_or(0, |counts| counts.value(row)),
+        }
+    }
+
+    fn log(&self, row: usize, common: Common) -> Log {
+        let kind = self.body_type.and_then(|types| types.get(row)).and_then(|letters| letters.bytes().next());
+        Log {
+            common,
+            observed_time: self.observed_timestamp.and_then(|t| t.is_valid(row).then(|| UnixNanos::from_column(t.value(row)))),
+            severity: self.severity(row),
+            severity_text: self.severity_text(row).map(str::to_owned),
+            event_name: self.event_name(row).map(str::to_owned),
+            body: self.body(row).map(|text| Value::from_text(kind.map_or(ValueKind::String, ValueKind::from_letter), text)),
+        }
+    }
+
+    fn span(&self, row: usize, common: Common) -> Span {
+        Span {
+            common,
+            duration_ns: self.duration_ns(row).unwrap_or(0),
+            parent_span_id: self.parent_span_id(row),
+            name: self.name(row).unwrap_or("").to_owned(),
+            kind: self.kind(row).unwrap_or_default(),
+            status: self.status(row).unwrap_or_default(),
+            status_message: self.status_message(row).map(str::to_owned),
+            events: json_list(self.events_json(row)).iter().map(span_event).collect(),
+            links: json_list(self.links_json(row)).iter().map(link).collect(),
+            trace_state: string(self.trace_state, row).map(str::to_owned),
+            dropped_events_count: self.dropped_events_count.map_or(0, |counts| counts.value(row)),
+            dropped_links_count: self.dropped_links_count.map_or(0, |counts| counts.value(row)),
+        }
+    }
+}
+
+fn binary(column: Option<&FixedSizeBinaryArray>, row: usize) -> Option<&[u8]> {
+    column.filter(|ids| ids.is_valid(row)).map(|ids| ids.value(row))
+}
+
+fn string(column: Option<&StringArray>, row: usize) -> Option<&str> {
+    column.filter(|texts| texts.is_valid(row)).map(|texts| texts.value(row))
+}
+
+fn json_map(json: Option<&str>) -> Attributes {
+    match json.map(Value::from_json) {
+        Some(Ok(Value::Map(entries))) => entries,
+        _ => Attributes::new(),
+    }
+}
+
+fn json_list(json: Option<&str>) -> Vec<Value> {
+    match json.map(Value::from_json) {
+        Some(Ok(Value::Array(values))) => values,
+        _ => Vec::new(),
+    }
+}
+
+fn span_event(value: &Value) -> SpanEvent {
+    SpanEvent {
+        time: UnixNanos(unsigned(value.get("time"))),
+        name: value.get("name").and_then(Value::as_str).unwrap_or("").to_owned(),
+        attributes: attributes_of(value),
+        dropped_attributes_count: unsigned(value.get("dropped_attributes_count")) as u32,
+    }
+}
+
+fn link(value: &Value) -> Link {
+    Link {
+        trace_id: value.get("trace_id").and_then(Value::as_str).and_then(TraceId::from_hex),
+        span_id: value.get("span_id").and_then(Value::as_str).and_then(SpanId::from_hex),
+        trace_state: value.get("trace_state").and_then(Value::as_str).map(str::to_owned),
+        attributes: attributes_of(value),
+        dropped_attributes_count: unsigned(value.get("dropped_attributes_count")) as u32,
+        flags: unsigned(value.get("flags")) as u32,
+    }
+}
+
+fn attributes_of(value: &Value) -> Attributes {
+    match value.get("attributes") {
+        Some(Value::Map(entries)) => entries.clone(),
+        _ => Attributes::new(),
+    }
+}
+
+/// Integers beyond `i64` read back from JSON as their digits.
+fn unsigned(value: Option<&Value>) -> u64 {
+    match value {
+        Some(Value::Int(number)) => u64::try_from(*number).unwrap_or(0),
+        Some(Value::String(digits)) => digits.parse().unwrap_or(0),
+        _ => 0,
+    }
+}

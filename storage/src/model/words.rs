@@ -1,0 +1,24 @@
+//! Words: the one way text is cut for search, in the index, on live records and in a query.
+
+/// A word longer than this many bytes is not a term of the index; text predicates are verified on
+/// the columns, so such words are still found, by a scan.
+pub(crate) const WORD_BYTES_MAX: usize = 64;
+
+/// The words of a text: runs of letters and digits (any alphabet), as written.
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
+}
+
+/// Calls `visit` with each word of `text` in lower case, without allocating per word.
+pub fn words_lowercase(text: &str, mut visit: impl FnMut(&str)) {
+    let mut lower = String::new();
+    for word in words(text) {
+        if word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
+            visit(word);
+        } else {
+            lower.clear();
+            lower.extend(word.chars().flat_map(char::to_lowercase));
+            visit(&lower);
+        }
+    }
+}
