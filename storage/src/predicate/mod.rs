@@ -1,0 +1,184 @@
+//! What a record must be to match: the tree a query is parsed to, evaluated the same way on live
+//! records and on shards. Indexes only narrow; the columns decide.
+
+mod evaluate;
+mod pattern;
+
+use regex::Regex;
+
+use crate::model::{IdTerm, NormalId, Severity, Signal, SpanId};
+
+pub(crate) use evaluate::{Matcher, for_each_text};
+pub use pattern::Wildcard;
+
+/// A condition on a record.
+#[derive(Clone, Debug)]
+pub enum Predicate {
+    /// Every record.
+    All,
+    /// All of them hold.
+    And(Vec<Predicate>),
+    /// One of them holds.
+    Or(Vec<Predicate>),
+    /// It does not hold.
+    Not(Box<Predicate>),
+    /// The record is a log, or a span.
+    Signal(Signal),
+    /// A test on the record's texts: body or span name, status message, event names, exception and event texts.
+    Text(TextTest),
+    /// A test on one field.
+    Field {
+        /// Which field.
+        field: Field,
+        /// What it must be.
+        test: FieldTest,
+    },
+    /// The record carries the id.
+    Id(IdTest),
+    /// A span without a parent.
+    IsRoot,
+    /// An `exception` span event, or a log with `exception.type` or `exception.message`.
+    HasException,
+}
+
+/// A test on text. Words are runs of letters and digits, compared in lower case.
+#[derive(Clone, Debug)]
+pub enum TextTest {
+    /// A word, in lower case.
+    Word(String),
+    /// A word that begins so, in lower case.
+    Prefix(String),
+    /// These words, one after the other, in lower case.
+    Phrase(Vec<String>),
+    /// A regular expression, searched in body or span name only.
+    Regex(Regex),
+}
+
+/// Where a value stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// `service.name`.
+    Service,
+    /// Severity of a log.
+    Severity,
+    /// The message of a log.
+    Body,
+    /// Name of a span.
+    Name,
+    /// Duration of a span, in nanoseconds.
+    Duration,
+    /// Outcome of a span: `unset`, `ok`, `error`.
+    Status,
+    /// Text of a span's outcome.
+    StatusMessage,
+    /// Role of a span: `server`, `client` and so on.
+    SpanKind,
+    /// Event name of a log.
+    EventName,
+    /// The first of these keys that the record's attributes have, else the resource's.
+    Any(Vec<String>),
+    /// The first of these keys that the record's attributes have.
+    Attribute(Vec<String>),
+    /// The first of these keys that the resource has.
+    Resource(Vec<String>),
+}
+
+/// What a field must be. An absent field passes no test; negation is [`Predicate::Not`].
+#[derive(Clone, Debug)]
+pub enum FieldTest {
+    /// Present.
+    Exists,
+    /// Compared by the field's own type: numbers as numbers, text as text.
+    Compare(Comparison, Literal),
+    /// Matches the whole text.
+    Wildcard(Wildcard),
+    /// Found in the text.
+    Regex(Regex),
+    /// Tested as text, by words.
+    Text(TextTest),
+}
+
+/// How two values compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// `:` and `=`
+    Equal,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+}
+
+impl Comparison {
+    /// Whether an order of the field's value against the literal passes.
+    pub fn accepts(self, order: std::cmp::Ordering) -> bool {
+        match self {
+            Comparison::Equal => order.is_eq(),
+            Comparison::Greater => order.is_gt(),
+            Comparison::GreaterOrEqual => order.is_ge(),
+            Comparison::Less => order.is_lt(),
+            Comparison::LessOrEqual => order.is_le(),
+        }
+    }
+}
+
+/// The value a field is compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Literal {
+    /// As written.
+    pub text: String,
+    /// As a number, where it is one; durations (`500ms`) as nanoseconds for [`Field::Duration`].
+    pub number: Option<f64>,
+    /// As a severity, for [`Field::Severity`]: a level word stands for its four numbers.
+    pub severity: Option<Severity>,
+}
+
+/// A test for an id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IdTest {
+    /// Which ids of the record are looked at.
+    pub kind: IdKind,
+    /// The trace or request id, if the text can be one.
+    pub id: Option<NormalId>,
+    /// The span id, if the text can be one.
+    pub span: Option<SpanId>,
+}
+
+/// Which ids of a record are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdKind {
+    /// All of them.
+    Any,
+    /// The trace id.
+    Trace,
+    /// Request ids.
+    Request,
+    /// The span id.
+    Span,
+}
+
+impl IdTest {
+    /// A test for an id in any spelling; `None` for a placeholder such as `-` or `null`.
+    pub fn of(kind: IdKind, text: &str) -> Option<IdTest> {
+        let id = NormalId::of(text).filter(|_| kind != IdKind::Span);
+        let span = SpanId::from_hex(text.trim()).filter(|_| matches!(kind, IdKind::Any | IdKind::Span));
+        (id.is_some() || span.is_some()).then_some(IdTest { kind, id, span })
+    }
+
+    /// The terms under which a matching record is indexed.
+    pub fn terms(&self) -> Vec<IdTerm> {
+        let mut terms = Vec::new();
+        if let Some(id) = &self.id {
+            terms.push(id.term());
+            if let NormalId::Short(short) = id {
+                terms.push(IdTerm::of_low_half(*short));
+            }
+        }
+        terms.extend(self.span.map(IdTerm::of_span));
+        terms
+    }
+}
