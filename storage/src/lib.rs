@@ -1,11 +1,31 @@
-//! Remembers: the write-ahead log, live records, shards and the catalog.
+#![doc = include_str!("../README.md")]
 
 mod accept;
+mod cache;
+mod catalog;
+mod clock;
+mod commit;
+mod disk;
+mod keep;
+mod live;
+mod metrics;
 pub mod model;
+mod objects;
 pub mod predicate;
+mod recover;
+mod settings;
+mod shard;
 mod snapshot;
+mod state;
 mod store;
+mod terms;
+mod wal;
+mod window;
 
 pub use accept::{Accepted, AppendError, BodyFormat, Decode, Decoded, Incoming, RawRequest};
+pub use clock::{Clock, SystemClock};
+pub use disk::{Disk, DiskFile, Entry, LocalDisk};
+pub use recover::OpenError;
+pub use settings::StoreSettings;
 pub use snapshot::{AcceptedAfter, Coverage, Found, ReadError, Search, Snapshot};
-pub use store::{OpenError, Store, StoreSettings};
+pub use store::Store;

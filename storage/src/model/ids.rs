@@ -147,15 +147,14 @@ impl IdTerm {
         IdTerm::tagged(b'l', &short)
     }
 
+    /// The term of a span that links to this trace.
+    pub fn of_link(trace: TraceId) -> IdTerm {
+        IdTerm::tagged(b'k', NormalId::of_trace(trace).term().as_bytes())
+    }
+
     /// The bytes of the term.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
-    }
-
-    /// 64 bits of the term's hash; equal terms have equal fingerprints.
-    pub fn fingerprint(&self) -> u64 {
-        let hash = blake3::hash(&self.0);
-        u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("8 of 32 bytes"))
     }
 }
 

@@ -13,7 +13,7 @@ pub struct RecordId(pub u64);
 #[derive(Clone, Debug, PartialEq)]
 pub enum Record {
     /// A log record.
-    Log(Log),
+    Log(Box<Log>),
     /// A span.
     Span(Box<Span>),
 }

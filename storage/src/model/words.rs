@@ -1,9 +1,5 @@
 //! Words: the one way text is cut for search, in the index, on live records and in a query.
 
-/// A word longer than this many bytes is not a term of the index; text predicates are verified on
-/// the columns, so such words are still found, by a scan.
-pub(crate) const WORD_BYTES_MAX: usize = 64;
-
 /// The words of a text: runs of letters and digits (any alphabet), as written.
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())

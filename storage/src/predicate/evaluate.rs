@@ -132,7 +132,12 @@ fn attribute<'a>(keys: &[String], view: &RecordsView<'a>, row: usize) -> Option<
 }
 
 fn resource_holds(keys: &[String], test: &FieldTest, view: &RecordsView<'_>, row: usize) -> bool {
-    let Some(Ok(resource)) = view.resource().and_then(|resources| resources.get(row)).map(Value::from_json) else { return false };
+    view.resource().and_then(|resources| resources.get(row)).is_some_and(|json| resource_test_holds(keys, test, json))
+}
+
+/// Whether a resource, as typed JSON, passes the test.
+pub(crate) fn resource_test_holds(keys: &[String], test: &FieldTest, json: &str) -> bool {
+    let Ok(resource) = Value::from_json(json) else { return false };
     keys.iter().find_map(|key| resource.get(key)).is_some_and(|value| value_holds(test, value.kind(), &value.text()))
 }
 
@@ -181,7 +186,7 @@ fn value_holds(test: &FieldTest, kind: ValueKind, text: &str) -> bool {
     match test {
         FieldTest::Exists => true,
         FieldTest::Compare(comparison, literal) => {
-            compare(kind, text, literal).is_some_and(|order| comparison.accepts(order)) || in_array(kind, text, test)
+            compare(kind, text, *comparison, literal).is_some_and(|order| comparison.accepts(order)) || in_array(kind, text, test)
         }
         FieldTest::Wildcard(wildcard) => wildcard.matches(text) || in_array(kind, text, test),
         FieldTest::Regex(regex) => regex.is_match(text),
@@ -198,8 +203,8 @@ fn in_array(kind: ValueKind, text: &str, test: &FieldTest) -> bool {
     values.iter().any(|value| value_holds(test, value.kind(), &value.text()))
 }
 
-/// Numbers compare as numbers, also numeric text with a number; all else as text.
-fn compare(kind: ValueKind, text: &str, literal: &Literal) -> Option<Ordering> {
+/// Numbers compare as numbers, text with text; numeric text is a number when it is asked for its order.
+fn compare(kind: ValueKind, text: &str, comparison: Comparison, literal: &Literal) -> Option<Ordering> {
     match kind {
         ValueKind::Int | ValueKind::Double => {
             let wanted = literal.number?;
@@ -210,12 +215,11 @@ fn compare(kind: ValueKind, text: &str, literal: &Literal) -> Option<Ordering> {
             }
             text.parse::<f64>().ok().and_then(|number| number.partial_cmp(&wanted))
         }
-        ValueKind::String => match (literal.number, text.parse::<f64>()) {
-            (Some(_), _) if text == literal.text => Some(Ordering::Equal),
-            (Some(wanted), Ok(number)) => number.partial_cmp(&wanted),
-            (Some(_), Err(_)) | (None, _) => Some(text.cmp(literal.text.as_str())),
+        ValueKind::String if comparison != Comparison::Equal => match (text.parse::<f64>(), literal.number) {
+            (Ok(number), Some(wanted)) => number.partial_cmp(&wanted),
+            _ => Some(text.cmp(literal.text.as_str())),
         },
         ValueKind::Empty => None,
-        ValueKind::Bool | ValueKind::Bytes | ValueKind::Array | ValueKind::Map => Some(text.cmp(literal.text.as_str())),
+        ValueKind::String | ValueKind::Bool | ValueKind::Bytes | ValueKind::Array | ValueKind::Map => Some(text.cmp(literal.text.as_str())),
     }
 }

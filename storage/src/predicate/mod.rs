@@ -1,6 +1,7 @@
 //! What a record must be to match: the tree a query is parsed to, evaluated the same way on live
 //! records and on shards. Indexes only narrow; the columns decide.
 
+mod columns;
 mod evaluate;
 mod pattern;
 
@@ -8,7 +9,8 @@ use regex::Regex;
 
 use crate::model::{IdTerm, NormalId, Severity, Signal, SpanId};
 
-pub(crate) use evaluate::{Matcher, for_each_text};
+pub(crate) use columns::columns;
+pub(crate) use evaluate::{Matcher, for_each_text, resource_test_holds};
 pub use pattern::Wildcard;
 
 /// A condition on a record.

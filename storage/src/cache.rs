@@ -1,0 +1,35 @@
+//! Shards kept open for reading, the least recently used closed first.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use lru::LruCache;
+use object_store::ObjectStore;
+use parking_lot::Mutex;
+
+use crate::catalog::ShardMeta;
+use crate::shard::{ShardError, ShardReader};
+
+pub(crate) struct ShardCache {
+    objects: Arc<dyn ObjectStore>,
+    open: Mutex<LruCache<String, Arc<ShardReader>>>,
+}
+
+impl ShardCache {
+    /// A cache of at most `open_max` shards.
+    pub(crate) fn new(objects: Arc<dyn ObjectStore>, open_max: usize) -> ShardCache {
+        let open_max = NonZeroUsize::new(open_max).expect("settings are checked: at least one");
+        ShardCache { objects, open: Mutex::new(LruCache::new(open_max)) }
+    }
+
+    /// The open shard.
+    pub(crate) fn get(&self, meta: &ShardMeta) -> Result<Arc<ShardReader>, ShardError> {
+        if let Some(reader) = self.open.lock().get(&meta.path) {
+            return Ok(reader.clone());
+        }
+        // Opened outside the lock: two may open the same shard at once, which costs little.
+        let reader = Arc::new(ShardReader::open(self.objects.clone(), meta.clone())?);
+        self.open.lock().put(meta.path.clone(), reader.clone());
+        Ok(reader)
+    }
+}

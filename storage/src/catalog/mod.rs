@@ -1,0 +1,109 @@
+//! Which shards exist, and up to which frame of the log everything is in them.
+
+mod sqlite;
+
+use std::fmt::Debug;
+
+use crate::model::{RecordId, Signal, Tenant, UnixNanos};
+use crate::wal::{Digest, Sequence};
+
+pub(crate) use sqlite::SqliteCatalog;
+
+/// A row of the catalog: one shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ShardMeta {
+    /// Derived from the frames it was made of, so that a build that crashed is overwritten, never doubled.
+    pub(crate) id: String,
+    /// Whose records.
+    pub(crate) tenant: Tenant,
+    /// What records.
+    pub(crate) signal: Signal,
+    /// Its object, below the data folder.
+    pub(crate) path: String,
+    /// Earliest time in it.
+    pub(crate) time_min: UnixNanos,
+    /// Latest time in it.
+    pub(crate) time_max: UnixNanos,
+    /// Lowest record id in it.
+    pub(crate) record_min: RecordId,
+    /// Highest record id in it.
+    pub(crate) record_max: RecordId,
+    /// Records in it.
+    pub(crate) rows: u64,
+    /// Its length.
+    pub(crate) bytes: u64,
+    /// Version of its form.
+    pub(crate) format: u32,
+}
+
+/// A request that was accepted lately: another one of the same digest is a repetition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SeenRequest {
+    pub(crate) digest: Digest,
+    pub(crate) arrival: UnixNanos,
+    pub(crate) records: u32,
+}
+
+/// How far the log is in shards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// Every frame up to this one is in shards.
+    pub(crate) sealed: Sequence,
+    /// The number the next record gets, if the log holds no later frame.
+    pub(crate) next_record: RecordId,
+}
+
+/// What a seal publishes, in one transaction.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Publication {
+    pub(crate) shards: Vec<ShardMeta>,
+    pub(crate) position: Position,
+    /// Requests whose frames leave the log but may still be repeated.
+    pub(crate) seen: Vec<SeenRequest>,
+    /// Requests that arrived before this need not be remembered.
+    pub(crate) seen_since: UnixNanos,
+}
+
+/// The list of shards.
+pub(crate) trait Catalog: Send + Sync + Debug {
+    /// All shards.
+    fn shards(&self) -> Result<Vec<ShardMeta>, CatalogError>;
+    /// How far the log is in shards.
+    fn position(&self) -> Result<Position, CatalogError>;
+    /// Requests to be recognised when they come again.
+    fn seen(&self) -> Result<Vec<SeenRequest>, CatalogError>;
+    /// Adds shards and moves the position: both or neither. When this returns it is durable. Publishing the
+    /// same shard again changes nothing.
+    fn publish(&self, publication: &Publication) -> Result<(), CatalogError>;
+}
+
+/// Why the catalog did not answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CatalogError {
+    /// SQLite said so.
+    #[error("catalog {path}: {error}")]
+    Sqlite {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What SQLite said.
+        error: rusqlite::Error,
+    },
+    /// The file is not sound.
+    #[error("catalog {path} is damaged ({found}): move it away and restore it from a backup; the shards themselves are intact")]
+    Damaged {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the check found.
+        found: String,
+    },
+    /// The file was written by a newer needle.
+    #[error("catalog {path} has format {found}, this needle reads up to {known}: use the newer program")]
+    Newer {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Its version.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+}

@@ -1,0 +1,216 @@
+//! The catalog in a SQLite file.
+
+use std::path::{Path, PathBuf};
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, Row, params};
+
+use super::{Catalog, CatalogError, Position, Publication, SeenRequest, ShardMeta};
+use crate::model::{RecordId, Signal, Tenant, UnixNanos};
+use crate::wal::Sequence;
+
+const FORMAT: u32 = 1;
+
+const TABLES: &str = "
+create table shards (
+    id text not null, tenant text not null, signal text not null, path text not null,
+    time_min integer not null, time_max integer not null,
+    record_min integer not null, record_max integer not null,
+    rows integer not null, bytes integer not null, format integer not null,
+    primary key (tenant, signal, id)
+) strict, without rowid;
+create table position (one integer primary key check (one = 1), sealed integer not null, next_record integer not null) strict;
+insert into position values (1, 0, 1);
+create table seen (digest blob primary key, arrival integer not null, records integer not null) strict, without rowid;
+";
+
+/// A catalog in one file.
+#[derive(Debug)]
+pub(crate) struct SqliteCatalog {
+    path: PathBuf,
+    connection: Mutex<Connection>,
+}
+
+impl SqliteCatalog {
+    /// Opens the catalog, makes it when there is none, and checks that it is sound.
+    pub(crate) fn open(path: &Path) -> Result<SqliteCatalog, CatalogError> {
+        let failed = |error| CatalogError::Sqlite { path: path.to_owned(), error };
+        let connection = Connection::open(path).map_err(failed)?;
+        // FULL: a publication that returned survives a power cut.
+        connection.execute_batch("pragma journal_mode = wal; pragma synchronous = full;").map_err(failed)?;
+        let found: String = connection.query_row("pragma quick_check", [], |row| row.get(0)).map_err(failed)?;
+        if found != "ok" {
+            return Err(CatalogError::Damaged { path: path.to_owned(), found });
+        }
+        match connection.query_row("pragma user_version", [], |row| row.get::<_, u32>(0)).map_err(failed)? {
+            0 => connection.execute_batch(&format!("begin; {TABLES} pragma user_version = {FORMAT}; commit;")).map_err(failed)?,
+            FORMAT => {}
+            found => return Err(CatalogError::Newer { path: path.to_owned(), found, known: FORMAT }),
+        }
+        Ok(SqliteCatalog { path: path.to_owned(), connection: Mutex::new(connection) })
+    }
+
+    fn with<T>(&self, action: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, CatalogError> {
+        action(&mut self.connection.lock()).map_err(|error| CatalogError::Sqlite { path: self.path.clone(), error })
+    }
+}
+
+impl Catalog for SqliteCatalog {
+    fn shards(&self) -> Result<Vec<ShardMeta>, CatalogError> {
+        self.with(|connection| {
+            let mut statement = connection.prepare(
+                "select id, tenant, signal, path, time_min, time_max, record_min, record_max, rows, bytes, format from shards order by time_max",
+            )?;
+            statement.query_map([], shard)?.collect()
+        })
+    }
+
+    fn position(&self) -> Result<Position, CatalogError> {
+        self.with(|connection| {
+            connection.query_row("select sealed, next_record from position", [], |row| {
+                Ok(Position { sealed: Sequence(unsigned(row, 0)?), next_record: RecordId(unsigned(row, 1)?) })
+            })
+        })
+    }
+
+    fn seen(&self) -> Result<Vec<SeenRequest>, CatalogError> {
+        self.with(|connection| {
+            let mut statement = connection.prepare("select digest, arrival, records from seen order by arrival")?;
+            statement
+                .query_map([], |row| Ok(SeenRequest { digest: row.get(0)?, arrival: UnixNanos(unsigned(row, 1)?), records: row.get(2)? }))?
+                .collect()
+        })
+    }
+
+    fn publish(&self, publication: &Publication) -> Result<(), CatalogError> {
+        self.with(|connection| {
+            let transaction = connection.transaction()?;
+            for shard in &publication.shards {
+                insert_shard(&transaction, shard)?;
+            }
+            transaction.execute(
+                "update position set sealed = ?1, next_record = ?2",
+                params![publication.position.sealed.0 as i64, publication.position.next_record.0 as i64],
+            )?;
+            transaction.execute("delete from seen where arrival < ?1", params![publication.seen_since.saturating_i64()])?;
+            for request in &publication.seen {
+                transaction.execute(
+                    "insert or ignore into seen values (?1, ?2, ?3)",
+                    params![request.digest, request.arrival.saturating_i64(), request.records],
+                )?;
+            }
+            transaction.commit()
+        })
+    }
+}
+
+fn insert_shard(connection: &Connection, shard: &ShardMeta) -> rusqlite::Result<usize> {
+    connection.execute(
+        "insert or replace into shards values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        params![
+            shard.id,
+            shard.tenant.as_str(),
+            shard.signal.as_str(),
+            shard.path,
+            shard.time_min.saturating_i64(),
+            shard.time_max.saturating_i64(),
+            shard.record_min.0 as i64,
+            shard.record_max.0 as i64,
+            shard.rows as i64,
+            shard.bytes as i64,
+            shard.format,
+        ],
+    )
+}
+
+fn shard(row: &Row<'_>) -> rusqlite::Result<ShardMeta> {
+    let tenant: String = row.get(1)?;
+    let signal: String = row.get(2)?;
+    // A column saturates in the year 2262; what lies beyond is later than everything else.
+    let time_max = match row.get(5)? {
+        i64::MAX => UnixNanos::MAX,
+        nanos => UnixNanos::from_column(nanos),
+    };
+    Ok(ShardMeta {
+        id: row.get(0)?,
+        tenant: Tenant::new(&tenant).map_err(|error| unusable(1, error))?,
+        signal: Signal::ALL.into_iter().find(|known| known.as_str() == signal).ok_or_else(|| unusable(2, SignalError(signal)))?,
+        path: row.get(3)?,
+        time_min: UnixNanos::from_column(row.get(4)?),
+        time_max,
+        record_min: RecordId(unsigned(row, 6)?),
+        record_max: RecordId(unsigned(row, 7)?),
+        rows: unsigned(row, 8)?,
+        bytes: unsigned(row, 9)?,
+        format: row.get(10)?,
+    })
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("unknown signal {0:?}")]
+struct SignalError(String);
+
+fn unusable(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+}
+
+fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(|number| number as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shard(id: &str) -> ShardMeta {
+        ShardMeta {
+            id: id.to_owned(),
+            tenant: Tenant::default(),
+            signal: Signal::Spans,
+            path: format!("default/spans/2026-01-01/{id}.parquet"),
+            time_min: UnixNanos(5),
+            time_max: UnixNanos::MAX,
+            record_min: RecordId(1),
+            record_max: RecordId(9),
+            rows: 9,
+            bytes: 1000,
+            format: 1,
+        }
+    }
+
+    #[test]
+    fn a_publication_survives_and_may_be_repeated() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.db");
+        let seen = SeenRequest { digest: [7; 16], arrival: UnixNanos(100), records: 3 };
+        let publication = Publication {
+            shards: vec![shard("a"), shard("b")],
+            position: Position { sealed: Sequence(4), next_record: RecordId(10) },
+            seen: vec![seen],
+            seen_since: UnixNanos(50),
+        };
+        let catalog = SqliteCatalog::open(&path).unwrap();
+        assert_eq!(catalog.position().unwrap(), Position { sealed: Sequence(0), next_record: RecordId(1) });
+        catalog.publish(&publication).unwrap();
+        catalog.publish(&publication).unwrap();
+        drop(catalog);
+        let catalog = SqliteCatalog::open(&path).unwrap();
+        assert_eq!(catalog.shards().unwrap(), publication.shards);
+        assert_eq!(catalog.position().unwrap(), publication.position);
+        assert_eq!(catalog.seen().unwrap(), [seen]);
+        catalog.publish(&Publication { seen_since: UnixNanos(101), ..publication.clone() }).unwrap();
+        assert_eq!(catalog.seen().unwrap(), [seen], "what is published is kept even when it is old");
+        catalog.publish(&Publication { seen: Vec::new(), seen_since: UnixNanos(101), ..publication }).unwrap();
+        assert_eq!(catalog.seen().unwrap(), []);
+    }
+
+    #[test]
+    fn a_newer_or_damaged_catalog_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.db");
+        SqliteCatalog::open(&path).unwrap().with(|connection| connection.execute_batch("pragma user_version = 99")).unwrap();
+        assert!(matches!(SqliteCatalog::open(&path), Err(CatalogError::Newer { found: 99, .. })));
+        std::fs::write(&path, "not a database, but long enough to be looked at as one").unwrap();
+        assert!(SqliteCatalog::open(&path).is_err());
+    }
+}

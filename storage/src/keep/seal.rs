@@ -1,0 +1,93 @@
+//! Sealing: live records become shards.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use chrono::DateTime;
+use futures::executor::block_on;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+
+use crate::catalog::{Catalog, CatalogError, Publication, ShardMeta};
+use crate::clock::Clock;
+use crate::model::{Signal, Tenant, UnixNanos};
+use crate::shard::{self, ShardError};
+use crate::state::Frozen;
+
+/// Why live records could not be sealed. They stay readable and in the log, and it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SealError {
+    #[error("building shard {path}: {error}")]
+    Build { path: String, error: ShardError },
+    #[error("writing shard: {0}")]
+    Put(#[from] object_store::Error),
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+}
+
+/// What sealing works with.
+#[derive(Debug)]
+pub(crate) struct Keep {
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) repetition_window_ms: u64,
+}
+
+impl Keep {
+    /// Writes the shards of these batches and publishes them: when this returns they are durable, and the
+    /// log's frames up to the frozen position are no longer needed.
+    pub(crate) fn seal(&self, frozen: &Frozen) -> Result<Vec<ShardMeta>, SealError> {
+        let mut groups: BTreeMap<(Tenant, Signal), Vec<&RecordBatch>> = BTreeMap::new();
+        for batch in &frozen.batches {
+            groups.entry((batch.tenant.clone(), batch.signal)).or_default().push(&batch.records);
+        }
+        let mut shards = Vec::with_capacity(groups.len());
+        for ((tenant, signal), batches) in groups {
+            shards.push(self.write_shard(&shard_id(frozen), tenant, signal, &batches)?);
+        }
+        self.catalog.publish(&Publication {
+            shards: shards.clone(),
+            position: frozen.position,
+            seen: frozen.seen.clone(),
+            seen_since: self.seen_since(),
+        })?;
+        Ok(shards)
+    }
+
+    /// Requests that arrived before this are no longer recognised.
+    pub(crate) fn seen_since(&self) -> UnixNanos {
+        UnixNanos(self.clock.now().0.saturating_sub(self.repetition_window_ms.saturating_mul(1_000_000)))
+    }
+
+    fn write_shard(&self, id: &str, tenant: Tenant, signal: Signal, batches: &[&RecordBatch]) -> Result<ShardMeta, SealError> {
+        let name = || format!("{tenant}/{signal}/{id}", tenant = tenant.as_str());
+        let built = shard::build(id, &tenant, signal, batches).map_err(|error| SealError::Build { path: name(), error })?;
+        let path = format!("{}/{signal}/{}/{id}.parquet", tenant.as_str(), day(built.time_min));
+        let bytes = built.bytes.len() as u64;
+        block_on(self.objects.put(&Path::from(path.as_str()), built.bytes.into()))?;
+        Ok(ShardMeta {
+            id: id.to_owned(),
+            tenant,
+            signal,
+            path,
+            time_min: built.time_min,
+            time_max: built.time_max,
+            record_min: built.record_min,
+            record_max: built.record_max,
+            rows: built.rows,
+            bytes,
+            format: shard::FORMAT,
+        })
+    }
+}
+
+/// A shard is named after the frames of the log it was made of.
+fn shard_id(frozen: &Frozen) -> String {
+    format!("{:016x}-{:016x}", frozen.first.0, frozen.position.sealed.0)
+}
+
+fn day(time: UnixNanos) -> String {
+    DateTime::from_timestamp_nanos(time.saturating_i64()).format("%Y-%m-%d").to_string()
+}

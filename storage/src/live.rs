@@ -1,0 +1,138 @@
+//! Records that are accepted and not yet in a shard: batches in memory, searched without an index but
+//! for their ids.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
+use arrow::compute::concat_batches;
+use arrow::error::ArrowError;
+
+use crate::accept::Decoded;
+use crate::model::{IdTerm, RecordId, RecordsView, Signal, Tenant, UnixNanos};
+use crate::terms::for_each_id_term;
+
+/// Small batches are joined up to this many rows, so that a query looks at few of them.
+const JOINED_ROWS_MAX: usize = 16_384;
+/// And up to this many bytes, far below the 2 GiB that offsets of a text column can address.
+const JOINED_BYTES_MAX: usize = 32 << 20;
+
+/// Accepted records of one tenant and signal, in order of acceptance.
+#[derive(Debug)]
+pub(crate) struct LiveBatch {
+    pub(crate) tenant: Tenant,
+    pub(crate) signal: Signal,
+    pub(crate) records: RecordBatch,
+    pub(crate) bytes: usize,
+    pub(crate) time_min: UnixNanos,
+    pub(crate) time_max: UnixNanos,
+    /// Hash of an id term and the row that carries it, sorted.
+    ids: Vec<(u64, u32)>,
+}
+
+impl LiveBatch {
+    /// The batch of a decoded request. Its record ids are given when it is committed.
+    pub(crate) fn new(tenant: Tenant, decoded: Decoded) -> LiveBatch {
+        let Decoded { signal, records, .. } = decoded;
+        let view = RecordsView::new(signal, &records);
+        let mut ids = Vec::with_capacity(records.num_rows() * 3);
+        let (mut time_min, mut time_max) = (UnixNanos::MAX, UnixNanos::MIN);
+        for row in 0..view.len() {
+            for_each_id_term(&view, row, |term| ids.push((hash(&term), row as u32)));
+            time_min = time_min.min(view.time(row));
+            time_max = time_max.max(view.time(row));
+        }
+        ids.sort_unstable();
+        let bytes = records.get_array_memory_size() + ids.len() * size_of::<(u64, u32)>();
+        LiveBatch { tenant, signal, records, bytes, time_min, time_max, ids }
+    }
+
+    /// Numbers the records from `first` on.
+    pub(crate) fn number(&mut self, first: RecordId) {
+        let rows = self.records.num_rows() as u64;
+        let mut columns: Vec<ArrayRef> = self.records.columns().to_vec();
+        columns[0] = Arc::new(UInt64Array::from_iter_values(first.0..first.0 + rows));
+        self.records = RecordBatch::try_new(self.records.schema(), columns).expect("the record id column keeps its type");
+    }
+
+    pub(crate) fn view(&self) -> RecordsView<'_> {
+        RecordsView::new(self.signal, &self.records)
+    }
+
+    /// The highest record id in it.
+    pub(crate) fn record_last(&self) -> RecordId {
+        self.view().record_id(self.records.num_rows() - 1)
+    }
+
+    /// The rows that carry one of the ids, ascending, each once.
+    pub(crate) fn rows_with(&self, terms: &[IdTerm]) -> Vec<usize> {
+        let view = self.view();
+        let mut rows: Vec<usize> = Vec::new();
+        for term in terms {
+            let wanted = hash(term);
+            let from = self.ids.partition_point(|(key, _)| *key < wanted);
+            let candidates = self.ids[from..].iter().take_while(|(key, _)| *key == wanted).map(|(_, row)| *row as usize);
+            rows.extend(candidates.filter(|row| carries(&view, *row, term)));
+        }
+        rows.sort_unstable();
+        rows.dedup();
+        rows
+    }
+
+    fn join(first: &LiveBatch, second: &LiveBatch) -> Result<LiveBatch, ArrowError> {
+        let records = concat_batches(&first.records.schema(), [&first.records, &second.records])?;
+        let shift = first.records.num_rows() as u32;
+        let mut ids: Vec<(u64, u32)> = first.ids.iter().copied().chain(second.ids.iter().map(|(key, row)| (*key, row + shift))).collect();
+        ids.sort_unstable();
+        Ok(LiveBatch {
+            tenant: first.tenant.clone(),
+            signal: first.signal,
+            bytes: records.get_array_memory_size() + ids.len() * size_of::<(u64, u32)>(),
+            records,
+            time_min: first.time_min.min(second.time_min),
+            time_max: first.time_max.max(second.time_max),
+            ids,
+        })
+    }
+}
+
+/// Adds a batch. Neighbours of like size are joined, so that a record is copied a logarithmic number of
+/// times and the number of batches stays small.
+pub(crate) fn push(batches: &mut Vec<Arc<LiveBatch>>, batch: LiveBatch) {
+    let mut newest = Arc::new(batch);
+    let joins = |older: &LiveBatch, newer: &LiveBatch| {
+        let rows = older.records.num_rows() + newer.records.num_rows();
+        let same_kind = older.tenant == newer.tenant && older.signal == newer.signal;
+        let like_size = older.records.num_rows() <= 2 * newer.records.num_rows();
+        same_kind && like_size && rows <= JOINED_ROWS_MAX && older.bytes + newer.bytes <= JOINED_BYTES_MAX
+    };
+    while let Some(at) = batches.iter().rposition(|older| older.tenant == newest.tenant && older.signal == newest.signal) {
+        if !joins(&batches[at], &newest) {
+            break;
+        }
+        match LiveBatch::join(&batches[at], &newest) {
+            Ok(joined) => {
+                batches.remove(at);
+                newest = Arc::new(joined);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "live batches stay apart");
+                break;
+            }
+        }
+    }
+    batches.push(newest);
+}
+
+/// Whether a record carries an id.
+pub(crate) fn carries(view: &RecordsView<'_>, row: usize, wanted: &IdTerm) -> bool {
+    let mut found = false;
+    for_each_id_term(view, row, |term| found |= term == *wanted);
+    found
+}
+
+fn hash(term: &IdTerm) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    term.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,48 @@
+//! What storage counts, under Prometheus names.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Metrics {
+    pub(crate) records_stored: Counter,
+    pub(crate) records_deduplicated: Counter,
+    pub(crate) requests_pushed_back: Counter,
+    pub(crate) wal_frames: Counter,
+    pub(crate) wal_bytes: Counter,
+    pub(crate) wal_groups: Counter,
+    pub(crate) wal_failures: Counter,
+    pub(crate) wal_torn_tails: Counter,
+    pub(crate) wal_lost_frames: Counter,
+    pub(crate) seals: Counter,
+    pub(crate) seal_failures: Counter,
+    pub(crate) live_records: Gauge,
+    pub(crate) live_bytes: Gauge,
+    pub(crate) shards: Gauge,
+    pub(crate) shard_bytes: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &mut Registry) -> Metrics {
+        let metrics = Metrics::default();
+        let m = &metrics;
+        let storage = registry.sub_registry_with_prefix("needle_storage");
+        storage.register("records_stored", "Records stored", m.records_stored.clone());
+        storage.register("records_deduplicated", "Records of repeated requests, stored before", m.records_deduplicated.clone());
+        storage.register("requests_pushed_back", "Requests refused because live memory was full", m.requests_pushed_back.clone());
+        storage.register("wal_frames", "Frames written to the write-ahead log", m.wal_frames.clone());
+        storage.register_with_unit("wal_written", "Written to the write-ahead log", Unit::Bytes, m.wal_bytes.clone());
+        storage.register("wal_groups", "Syncs of the write-ahead log, each for a group of requests", m.wal_groups.clone());
+        storage.register("wal_failures", "Groups that could not be written", m.wal_failures.clone());
+        storage.register("wal_torn_tails", "Unfinished frames cut off at start; they were never acknowledged", m.wal_torn_tails.clone());
+        storage.register("wal_lost_frames", "Frames of the write-ahead log that could not be read at start", m.wal_lost_frames.clone());
+        storage.register("seals", "Seals of live records into shards", m.seals.clone());
+        storage.register("seal_failures", "Seals that failed and will be tried again", m.seal_failures.clone());
+        storage.register("live_records", "Records not yet in a shard", m.live_records.clone());
+        storage.register_with_unit("live", "Memory of records not yet in a shard", Unit::Bytes, m.live_bytes.clone());
+        storage.register("shards", "Shards", m.shards.clone());
+        storage.register_with_unit("shards", "Length of all shards", Unit::Bytes, m.shard_bytes.clone());
+        metrics
+    }
+}

@@ -1,0 +1,59 @@
+//! What storage can be told, and how the limits relate.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreSettings {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Live memory in bytes at which a seal starts.
+    pub live_bytes_seal: usize,
+    /// Live memory in bytes at which requests are pushed back until a seal is done.
+    pub live_bytes_max: usize,
+    /// Age in milliseconds at which live records are sealed, however few.
+    pub seal_interval_ms: u64,
+    /// Length in bytes of a file of the write-ahead log, reserved when it is begun.
+    pub wal_segment_bytes: u64,
+    /// How long, in milliseconds, a request is recognised when it comes again.
+    pub repetition_window_ms: u64,
+    /// Shards kept open for reading.
+    pub open_shards_max: usize,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        StoreSettings {
+            data: PathBuf::from("needle-data"),
+            live_bytes_seal: 64 << 20,
+            live_bytes_max: 192 << 20,
+            seal_interval_ms: 60_000,
+            wal_segment_bytes: 32 << 20,
+            repetition_window_ms: 15 * 60_000,
+            open_shards_max: 256,
+        }
+    }
+}
+
+impl StoreSettings {
+    /// What does not fit together, in words.
+    pub fn check(&self) -> Result<(), String> {
+        if self.live_bytes_max < 2 * self.live_bytes_seal {
+            return Err(format!(
+                "live_bytes_max ({}) must be at least twice live_bytes_seal ({}), so that records are accepted while a seal runs",
+                self.live_bytes_max, self.live_bytes_seal
+            ));
+        }
+        if self.live_bytes_max > 1 << 30 {
+            // Text columns of one seal are joined, and Arrow addresses at most 2 GiB of text in one.
+            return Err(format!("live_bytes_max ({}) must not be above 1 GiB", self.live_bytes_max));
+        }
+        if self.open_shards_max == 0 {
+            return Err("open_shards_max must be at least 1".to_owned());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,181 @@
+//! Byte ranges of a shard's object, as parquet and tantivy want to read them.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use futures::executor::block_on;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use parquet::errors::ParquetError;
+use parquet::file::reader::{ChunkReader, Length};
+use serde::{Deserialize, Serialize};
+use tantivy::HasLen;
+use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
+use tantivy::directory::{Directory, DirectoryLock, FileHandle, Lock, OwnedBytes, WatchCallback, WatchHandle, WritePtr};
+
+/// An object of known length.
+#[derive(Clone, Debug)]
+pub(crate) struct ShardFile {
+    objects: Arc<dyn ObjectStore>,
+    path: Path,
+    bytes: u64,
+}
+
+impl ShardFile {
+    pub(crate) fn new(objects: Arc<dyn ObjectStore>, path: Path, bytes: u64) -> ShardFile {
+        ShardFile { objects, path, bytes }
+    }
+
+    /// Reads a range. Blocks: reading happens on threads that may.
+    pub(super) fn read(&self, range: Range<u64>) -> io::Result<Bytes> {
+        if range.end > self.bytes || range.start > range.end {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("{} ends at byte {}, not {}", self.path, self.bytes, range.end),
+            ));
+        }
+        block_on(self.objects.get_range(&self.path, range)).map_err(io::Error::other)
+    }
+}
+
+impl Length for ShardFile {
+    fn len(&self) -> u64 {
+        self.bytes
+    }
+}
+
+impl ChunkReader for ShardFile {
+    type T = Sequential;
+
+    fn get_read(&self, start: u64) -> Result<Sequential, ParquetError> {
+        Ok(Sequential { file: self.clone(), position: start, buffer: Bytes::new() })
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        Ok(self.read(start..start + length as u64)?)
+    }
+}
+
+/// Reads on from a place, block by block.
+#[derive(Debug)]
+pub(crate) struct Sequential {
+    file: ShardFile,
+    position: u64,
+    buffer: Bytes,
+}
+
+const BLOCK_BYTES: u64 = 16 << 10;
+
+impl Read for Sequential {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.buffer.is_empty() {
+            let end = (self.position + BLOCK_BYTES).min(self.file.bytes);
+            self.buffer = self.file.read(self.position..end)?;
+            self.position = end;
+        }
+        let count = self.buffer.len().min(out.len());
+        self.buffer.copy_to_slice(&mut out[..count]);
+        Ok(count)
+    }
+}
+
+/// Where a file of the index lies in the shard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct IndexFile {
+    pub(super) name: PathBuf,
+    pub(super) offset: u64,
+    pub(super) bytes: u64,
+}
+
+/// The index inside a shard, as a read-only tantivy directory.
+#[derive(Clone, Debug)]
+pub(super) struct IndexDirectory {
+    file: ShardFile,
+    files: Arc<Vec<IndexFile>>,
+}
+
+impl IndexDirectory {
+    pub(super) fn new(file: ShardFile, files: Vec<IndexFile>) -> IndexDirectory {
+        IndexDirectory { file, files: Arc::new(files) }
+    }
+
+    fn find(&self, path: &FilePath) -> Result<&IndexFile, OpenReadError> {
+        self.files.iter().find(|file| file.name == path).ok_or_else(|| OpenReadError::FileDoesNotExist(path.to_owned()))
+    }
+}
+
+struct IndexFileHandle {
+    file: ShardFile,
+    place: IndexFile,
+}
+
+impl fmt::Debug for IndexFileHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.place.name.display(), self.file.path)
+    }
+}
+
+impl HasLen for IndexFileHandle {
+    fn len(&self) -> usize {
+        self.place.bytes as usize
+    }
+}
+
+impl FileHandle for IndexFileHandle {
+    fn read_bytes(&self, range: Range<usize>) -> io::Result<OwnedBytes> {
+        let (start, end) = (range.start as u64, range.end as u64);
+        if end > self.place.bytes {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{self:?} ends at byte {}", self.place.bytes)));
+        }
+        let bytes = self.file.read(self.place.offset + start..self.place.offset + end)?;
+        Ok(OwnedBytes::new(bytes.to_vec()))
+    }
+}
+
+fn read_only() -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, "a shard's index is never written")
+}
+
+impl Directory for IndexDirectory {
+    fn get_file_handle(&self, path: &FilePath) -> Result<Arc<dyn FileHandle>, OpenReadError> {
+        Ok(Arc::new(IndexFileHandle { file: self.file.clone(), place: self.find(path)?.clone() }))
+    }
+
+    fn exists(&self, path: &FilePath) -> Result<bool, OpenReadError> {
+        Ok(self.find(path).is_ok())
+    }
+
+    fn atomic_read(&self, path: &FilePath) -> Result<Vec<u8>, OpenReadError> {
+        let place = self.find(path)?;
+        let bytes = self.file.read(place.offset..place.offset + place.bytes);
+        bytes.map(|bytes| bytes.to_vec()).map_err(|error| OpenReadError::wrap_io_error(error, path.to_owned()))
+    }
+
+    fn delete(&self, path: &FilePath) -> Result<(), DeleteError> {
+        Err(DeleteError::IoError { io_error: Arc::new(read_only()), filepath: path.to_owned() })
+    }
+
+    fn open_write(&self, path: &FilePath) -> Result<WritePtr, OpenWriteError> {
+        Err(OpenWriteError::wrap_io_error(read_only(), path.to_owned()))
+    }
+
+    fn atomic_write(&self, _path: &FilePath, _data: &[u8]) -> io::Result<()> {
+        Err(read_only())
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn acquire_lock(&self, _lock: &Lock) -> Result<DirectoryLock, LockError> {
+        Err(LockError::wrap_io_error(read_only()))
+    }
+
+    fn watch(&self, _callback: WatchCallback) -> tantivy::Result<WatchHandle> {
+        Ok(WatchHandle::empty())
+    }
+}

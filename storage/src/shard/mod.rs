@@ -1,0 +1,41 @@
+//! A shard: records of one tenant and signal in one Parquet file that carries its own index.
+//!
+//! Row groups first, then the files of one tantivy segment, then Parquet's footer, whose key-value
+//! metadata says where the index is. In the index, doc id equals row number.
+
+mod cover;
+mod file;
+mod index;
+mod order;
+mod read;
+mod truncate;
+mod write;
+
+pub(crate) use index::Candidates;
+pub(crate) use read::{Rows, ShardReader};
+pub(crate) use write::build;
+
+/// The version of a shard's form.
+pub(crate) const FORMAT: u32 = 1;
+
+/// Key of the metadata entry that describes the shard.
+const SHARD_KEY: &str = "needle.shard";
+/// Key of the metadata entry that says where the index is and what it covers.
+const INDEX_KEY: &str = "needle.index";
+
+/// Why a shard could not be built or read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ShardError {
+    #[error("parquet: {0}")]
+    Parquet(#[from] parquet::errors::ParquetError),
+    #[error("arrow: {0}")]
+    Arrow(#[from] arrow::error::ArrowError),
+    #[error("index: {0}")]
+    Index(#[from] tantivy::TantivyError),
+    #[error("index: {0}")]
+    Io(#[from] std::io::Error),
+    #[error("{0}")]
+    Object(#[from] object_store::Error),
+    #[error("{0}")]
+    Form(String),
+}

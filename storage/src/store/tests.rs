@@ -1,0 +1,399 @@
+//! The store from outside: accept, read, seal, crash, recover.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::accept::{BodyFormat, Decoded, RawRequest};
+use crate::disk::{DiskFile, Entry};
+use crate::model::{LogRow, LogsBuilder, NormalId, Record, RowIds, Severity, Signal, UnixNanos};
+use crate::predicate::{IdKind, IdTest, Predicate, TextTest};
+use crate::snapshot::Search;
+
+/// `time request_id text` per line, all of service `shop`.
+fn decode(request: &RawRequest) -> Result<Decoded, String> {
+    let text = std::str::from_utf8(&request.body).map_err(|error| error.to_string())?;
+    let mut builder = LogsBuilder::with_capacity(0);
+    builder.set_resource(Some(r#"{"service.name":"shop"}"#), Some("shop"));
+    for line in text.lines() {
+        let mut parts = line.splitn(3, ' ');
+        let mut next = || parts.next().ok_or_else(|| format!("not a line: {line}"));
+        let (time, request_id, body) = (next()?.parse().map_err(|_| "no time")?, next()?, next()?);
+        builder.append(&LogRow {
+            timestamp: UnixNanos(time),
+            ids: RowIds { request_id: NormalId::of(request_id).map(|_| request_id), ..RowIds::default() },
+            severity: Severity::INFO,
+            body: Some((crate::model::ValueKind::String, body)),
+            ..LogRow::default()
+        });
+    }
+    Ok(Decoded { signal: Signal::Logs, records: builder.finish(), own_times: true })
+}
+
+fn settings(folder: &Path) -> StoreSettings {
+    StoreSettings { data: folder.to_owned(), wal_segment_bytes: 64 << 10, ..StoreSettings::default() }
+}
+
+fn open(folder: &Path) -> Arc<Store> {
+    Store::open(&settings(folder), Arc::new(decode), &mut Registry::default()).unwrap()
+}
+
+fn incoming(text: &str) -> Incoming {
+    let request = RawRequest {
+        tenant: Tenant::default(),
+        format: BodyFormat::TextLogs,
+        arrival: SystemClock::default().now(),
+        service: None,
+        body: Bytes::copy_from_slice(text.as_bytes()),
+    };
+    let decoded = decode(&request).unwrap();
+    Incoming { request, decoded, idempotency_key: None }
+}
+
+fn bodies(records: &[Record]) -> Vec<String> {
+    let body = |record: &Record| match record {
+        Record::Log(log) => log.body.as_ref().map(crate::model::Value::text).unwrap_or_default(),
+        Record::Span(span) => span.name.clone(),
+    };
+    records.iter().map(body).collect()
+}
+
+fn search(store: &Store, predicate: Predicate, limit: usize) -> Vec<String> {
+    let search = Search { predicate, start: None, end: None, ascending: false, after: None, limit };
+    let found = store.snapshot(&Tenant::default()).search(&search, &|| false).unwrap();
+    assert_eq!(found.coverage.failures, Vec::<String>::new());
+    bodies(&found.records)
+}
+
+fn everything(store: &Store) -> Vec<String> {
+    search(store, Predicate::All, usize::MAX)
+}
+
+fn word(text: &str) -> Predicate {
+    Predicate::Text(TextTest::Word(text.to_owned()))
+}
+
+#[tokio::test]
+async fn records_are_found_at_the_acknowledgement_after_sealing_and_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let accepted = store.append(incoming("30 req-1 third payment\n10 req-1 first\n20 req-2 second payment")).await.unwrap();
+    assert_eq!(accepted, Accepted { stored: 3, deduplicated: 0 });
+    let check = |store: &Store| {
+        assert_eq!(everything(store), ["third payment", "second payment", "first"]);
+        assert_eq!(search(store, word("payment"), 10), ["third payment", "second payment"]);
+        assert_eq!(search(store, word("payment"), 1), ["third payment"]);
+        assert_eq!(search(store, Predicate::Not(Box::new(word("payment"))), 10), ["first"]);
+        let id = IdTest::of(IdKind::Any, "req-1").unwrap();
+        let found = store.snapshot(&Tenant::default()).by_ids(&id.terms(), &|| false).unwrap();
+        assert_eq!(bodies(&found.records), ["first", "third payment"]);
+    };
+    check(&store);
+    store.flush().await.unwrap();
+    check(&store);
+    store.shutdown().await;
+    drop(store);
+    check(&open(folder.path()));
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_crash_once_whenever_it_happens() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut expected: Vec<String> = Vec::new();
+    for round in 0..6_u32 {
+        // Dropping without a shutdown leaves everything to the log, as a crash does.
+        let store = open(folder.path());
+        for n in 0..5_u32 {
+            let text = format!("round {round} batch {n}");
+            store.append(incoming(&format!("{} r{round} {text}", round * 10 + n))).await.unwrap();
+            expected.insert(0, text);
+            if (round + n) % 4 == 0 {
+                store.flush().await.unwrap();
+            }
+        }
+        assert_eq!(everything(&store), expected);
+    }
+    assert_eq!(everything(&open(folder.path())), expected);
+}
+
+#[tokio::test]
+async fn a_repeated_request_is_acknowledged_and_stored_once_also_across_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let again = || incoming("10 req-1 once");
+    assert_eq!(store.append(again()).await.unwrap().stored, 1);
+    assert_eq!(store.append(again()).await.unwrap(), Accepted { stored: 0, deduplicated: 1 });
+    drop(store);
+    let store = open(folder.path());
+    assert_eq!(store.append(again()).await.unwrap().deduplicated, 1, "known from the log");
+    store.flush().await.unwrap();
+    store.append(incoming("11 req-1 twice")).await.unwrap();
+    store.flush().await.unwrap();
+    drop(store);
+    let store = open(folder.path());
+    assert_eq!(store.append(again()).await.unwrap().deduplicated, 1, "known from the catalog");
+    assert_eq!(everything(&store), ["twice", "once"]);
+}
+
+#[tokio::test]
+async fn equal_requests_at_the_same_time_are_stored_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let sends = (0..20).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move { store.append(incoming("10 req-1 once")).await.unwrap() })
+    });
+    let mut stored = 0;
+    for send in sends.collect::<Vec<_>>() {
+        stored += send.await.unwrap().stored;
+    }
+    assert_eq!((stored, everything(&store).len()), (1, 1));
+}
+
+#[tokio::test]
+async fn records_without_a_time_of_their_own_may_come_twice_unless_a_key_says_they_are_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let untimed = |key: Option<&str>| {
+        let mut incoming = incoming("10 req-1 tick");
+        incoming.decoded.own_times = false;
+        incoming.idempotency_key = key.map(str::to_owned);
+        incoming
+    };
+    for key in [None, None, Some("a"), Some("a"), Some("b")] {
+        store.append(untimed(key)).await.unwrap();
+    }
+    assert_eq!(everything(&store).len(), 4);
+}
+
+#[tokio::test]
+async fn pages_neither_repeat_nor_skip() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    // Many equal times: the order is total all the same.
+    for part in 0..4 {
+        let lines: Vec<String> = (0..50).map(|n| format!("{} r{n} line {part}-{n}", n % 7)).collect();
+        store.append(incoming(&lines.join("\n"))).await.unwrap();
+        if part % 2 == 0 {
+            store.flush().await.unwrap();
+        }
+    }
+    for ascending in [false, true] {
+        let mut seen = Vec::new();
+        let mut after = None;
+        loop {
+            let page = Search { predicate: Predicate::All, start: None, end: None, ascending, after, limit: 13 };
+            let found = store.snapshot(&Tenant::default()).search(&page, &|| false).unwrap();
+            after = found.records.last().map(|record| (record.common().time, record.common().record_id));
+            seen.extend(found.records);
+            if !found.more {
+                break;
+            }
+        }
+        let places: Vec<_> = seen.iter().map(|record| (record.common().time, record.common().record_id)).collect();
+        let mut sorted = places.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        if !ascending {
+            sorted.reverse();
+        }
+        assert_eq!(places, sorted);
+        assert_eq!(places.len(), 200);
+    }
+}
+
+#[tokio::test]
+async fn commit_order_is_read_from_live_records_and_shards_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let mut accepted = store.accepted();
+    for n in 0..9 {
+        store.append(incoming(&format!("{} r line {n}", 100 - n))).await.unwrap();
+        if n == 4 {
+            store.flush().await.unwrap();
+        }
+    }
+    assert!(accepted.has_changed().unwrap());
+    let end = *accepted.borrow_and_update();
+    let first = store.snapshot(&Tenant::default()).accepted_from(RecordId(3), &Predicate::All, 4).unwrap();
+    assert_eq!(bodies(&first.records), ["line 2", "line 3", "line 4", "line 5"]);
+    let rest = store.snapshot(&Tenant::default()).accepted_from(first.next, &Predicate::All, 100).unwrap();
+    assert_eq!(bodies(&rest.records), ["line 6", "line 7", "line 8"]);
+    assert_eq!(rest.next, end);
+}
+
+#[tokio::test]
+async fn a_damaged_shard_is_named_and_the_rest_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.append(incoming("10 req-1 sealed first")).await.unwrap();
+    store.flush().await.unwrap();
+    let shard = store.snapshot(&Tenant::default());
+    drop(shard);
+    let path = folder.path().join(&store.shared.state.read().shards[0].path);
+    std::fs::write(&path, vec![0; std::fs::metadata(&path).unwrap().len() as usize]).unwrap();
+    store.append(incoming("20 req-1 sealed second")).await.unwrap();
+    store.flush().await.unwrap();
+    store.append(incoming("30 req-1 live")).await.unwrap();
+    let all = Search { predicate: Predicate::All, start: None, end: None, ascending: false, after: None, limit: 10 };
+    let found = store.snapshot(&Tenant::default()).search(&all, &|| false).unwrap();
+    assert_eq!(bodies(&found.records), ["live", "sealed second"]);
+    assert!(found.coverage.failures[0].contains("default/logs/1970-01-01"), "{:?}", found.coverage.failures);
+}
+
+#[test]
+fn a_folder_belongs_to_one_process_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = open(folder.path());
+    let second = Store::open(&settings(folder.path()), Arc::new(decode), &mut Registry::default());
+    let OpenError::Locked { pid, .. } = second.expect_err("the folder is taken") else { panic!("another error") };
+    assert_eq!(pid, std::process::id().to_string());
+    drop(first);
+    open(folder.path());
+}
+
+#[tokio::test]
+async fn live_memory_is_bounded_and_frees_by_sealing() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = StoreSettings { live_bytes_seal: 16 << 10, live_bytes_max: 64 << 10, ..settings(folder.path()) };
+    let store = Store::open(&small, Arc::new(decode), &mut Registry::default()).unwrap();
+    let mut stored = 0;
+    let mut pushed_back = 0;
+    for n in 0..400 {
+        match store.append(incoming(&format!("{n} r{n} line {n} {}", "x".repeat(1_000)))).await {
+            Ok(accepted) => stored += accepted.stored,
+            Err(AppendError::Full { .. }) => {
+                pushed_back += 1;
+                store.flush().await.unwrap();
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert_eq!(stored + pushed_back, 400);
+    assert_eq!(everything(&store).len(), stored);
+    assert!(store.shared.live_bytes.load(Ordering::Relaxed) <= small.live_bytes_max);
+}
+
+/// A disk whose writes or syncs fail on demand.
+#[derive(Debug, Default)]
+struct FailingDisk {
+    writes_fail: Arc<AtomicBool>,
+    syncs_fail: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct FailingFile {
+    file: Box<dyn DiskFile>,
+    writes_fail: Arc<AtomicBool>,
+    syncs_fail: Arc<AtomicBool>,
+}
+
+impl FailingDisk {
+    fn wrap(&self, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
+        Box::new(FailingFile { file, writes_fail: self.writes_fail.clone(), syncs_fail: self.syncs_fail.clone() })
+    }
+}
+
+fn fail_if(flag: &AtomicBool, what: &str) -> std::io::Result<()> {
+    if flag.load(Ordering::Relaxed) { Err(std::io::Error::other(what.to_owned())) } else { Ok(()) }
+}
+
+impl Disk for FailingDisk {
+    fn create_folder(&self, path: &Path) -> std::io::Result<()> {
+        LocalDisk.create_folder(path)
+    }
+    fn list(&self, folder: &Path) -> std::io::Result<Vec<Entry>> {
+        LocalDisk.list(folder)
+    }
+    fn create(&self, path: &Path) -> std::io::Result<Box<dyn DiskFile>> {
+        fail_if(&self.writes_fail, "no space left")?;
+        Ok(self.wrap(LocalDisk.create(path)?))
+    }
+    fn open(&self, path: &Path) -> std::io::Result<Box<dyn DiskFile>> {
+        Ok(self.wrap(LocalDisk.open(path)?))
+    }
+    fn open_read(&self, path: &Path) -> std::io::Result<Box<dyn DiskFile>> {
+        LocalDisk.open_read(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> std::io::Result<()> {
+        LocalDisk.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> std::io::Result<()> {
+        LocalDisk.remove(path)
+    }
+    fn sync_folder(&self, folder: &Path) -> std::io::Result<()> {
+        LocalDisk.sync_folder(folder)
+    }
+}
+
+impl DiskFile for FailingFile {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> std::io::Result<()> {
+        if self.writes_fail.load(Ordering::Relaxed) {
+            // Half of it reaches the disk, as when space runs out.
+            self.file.write_at(&bytes[..bytes.len() / 2], offset)?;
+        }
+        fail_if(&self.writes_fail, "no space left")?;
+        self.file.write_at(bytes, offset)
+    }
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
+        self.file.read_at(buffer, offset)
+    }
+    fn sync_data(&self) -> std::io::Result<()> {
+        fail_if(&self.syncs_fail, "sync failed")?;
+        self.file.sync_data()
+    }
+    fn allocate(&self, bytes: u64) -> std::io::Result<()> {
+        self.file.allocate(bytes)
+    }
+    fn set_len(&self, bytes: u64) -> std::io::Result<()> {
+        self.file.set_len(bytes)
+    }
+    fn len(&self) -> std::io::Result<u64> {
+        self.file.len()
+    }
+}
+
+fn open_on(folder: &Path, disk: FailingDisk) -> Arc<Store> {
+    Store::open_with(&settings(folder), Arc::new(decode), Arc::new(disk), Arc::new(SystemClock::default()), &mut Registry::default())
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_and_later_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = FailingDisk::default();
+    let full = disk.writes_fail.clone();
+    let store = open_on(folder.path(), disk);
+    store.append(incoming("1 r before")).await.unwrap();
+    full.store(true, Ordering::Relaxed);
+    assert!(matches!(store.append(incoming("2 r refused")).await, Err(AppendError::Disk(_))));
+    assert!(store.flush().await.is_err());
+    assert!(!store.not_ready().is_empty());
+    assert_eq!(everything(&store), ["before"], "reads go on");
+    full.store(false, Ordering::Relaxed);
+    store.append(incoming("3 r after")).await.unwrap();
+    store.flush().await.unwrap();
+    assert_eq!(store.not_ready(), Vec::<String>::new());
+    drop(store);
+    assert_eq!(everything(&open(folder.path())), ["after", "before"]);
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_acknowledged_until_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = FailingDisk::default();
+    let broken = disk.syncs_fail.clone();
+    let store = open_on(folder.path(), disk);
+    store.append(incoming("1 r before")).await.unwrap();
+    broken.store(true, Ordering::Relaxed);
+    assert!(matches!(store.append(incoming("2 r unknown")).await, Err(AppendError::Poisoned(_))));
+    broken.store(false, Ordering::Relaxed);
+    assert!(matches!(store.append(incoming("3 r refused")).await, Err(AppendError::Poisoned(_))), "no second try");
+    assert!(store.not_ready()[0].contains("restart"));
+    assert_eq!(everything(&store), ["before"]);
+    drop(store);
+    let found = everything(&open(folder.path()));
+    assert!(found.ends_with(&["before".to_owned()]) && !found.contains(&"refused".to_owned()), "{found:?}");
+}
