@@ -1,1 +1,21 @@
-//! x
+#![doc = include_str!("../README.md")]
+
+mod admit;
+mod decode;
+mod error;
+mod ids;
+mod json_logs;
+mod levels;
+mod metrics;
+mod otlp;
+mod pipeline;
+mod receive;
+mod rows;
+mod serve;
+mod settings;
+mod text_logs;
+mod times;
+
+pub use decode::decoder;
+pub use pipeline::Ingest;
+pub use settings::IngestSettings;

@@ -1,0 +1,19 @@
+//! OTLP: decoding of both encodings, and the two servers.
+
+pub(crate) mod grpc;
+pub(crate) mod http;
+pub(crate) mod json;
+mod json_any;
+mod json_scalar;
+pub(crate) mod logs;
+pub(crate) mod respond;
+pub(crate) mod spans;
+pub(crate) mod status;
+pub(crate) mod typed_json;
+mod value;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use crate::decode::{Budget, DecodeError};

@@ -1,0 +1,215 @@
+//! Receiving a body: bounded in bytes before and after decompression, in time, and by what all requests
+//! together may hold.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http_body::Body;
+use http_body_util::BodyExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::error::Refusal;
+use crate::settings::IngestSettings;
+
+/// Bytes per permit of the semaphore, whose permits are counted in 32 bits.
+const UNIT_BYTES: usize = 1024;
+/// A body has to bring this much within the body timeout.
+const PROGRESS_BYTES: usize = 16 << 10;
+/// Windows of zstd up to this size are decoded (`zstd -22` needs 128 MiB and is refused).
+const ZSTD_WINDOW_LOG_MAX: u32 = 26;
+
+pub(crate) fn in_flight(settings: &IngestSettings) -> Arc<Semaphore> {
+    let units = settings.in_flight_bytes_max / UNIT_BYTES;
+    Arc::new(Semaphore::new(units.min(u32::MAX as usize).min(Semaphore::MAX_PERMITS)))
+}
+
+/// The bytes one request holds, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    semaphore: Arc<Semaphore>,
+    limit_bytes: usize,
+    held: Option<OwnedSemaphorePermit>,
+    units: usize,
+}
+
+impl InFlight {
+    pub(crate) fn new(semaphore: Arc<Semaphore>, limit_bytes: usize) -> InFlight {
+        InFlight { semaphore, limit_bytes, held: None, units: 0 }
+    }
+
+    /// Holds room for `bytes` in all. Never waits: who waited here would hold what others wait for.
+    pub(crate) fn hold(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let units = bytes.div_ceil(UNIT_BYTES);
+        if units <= self.units {
+            return Ok(());
+        }
+        let busy = Refusal::Busy(self.limit_bytes);
+        let more = u32::try_from(units - self.units).map_err(|_| busy.clone())?;
+        let permit = self.semaphore.clone().try_acquire_many_owned(more).map_err(|_| busy)?;
+        match &mut self.held {
+            Some(held) => held.merge(permit),
+            None => self.held = Some(permit),
+        }
+        self.units = units;
+        Ok(())
+    }
+}
+
+/// Receives a whole body, as it came.
+pub(crate) async fn receive<B>(headers: &HeaderMap, body: B, settings: &IngestSettings, in_flight: &mut InFlight) -> Result<Bytes, Refusal>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    let limit = settings.request_bytes_max;
+    let too_large = Refusal::TooLarge { limit, when: "as sent" };
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
+    let mut incoming = Arriving::new(body, settings.body_timeout());
+    if announced.is_some_and(|bytes| bytes > limit as u64) {
+        incoming.drain(limit).await;
+        return Err(too_large);
+    }
+    let Some(first) = incoming.next().await? else { return Ok(Bytes::new()) };
+    let mut total = first.len();
+    in_flight.hold(total)?;
+    let mut chunks = vec![first];
+    while let Some(chunk) = incoming.next().await? {
+        total += chunk.len();
+        if total > limit {
+            incoming.drain(limit).await;
+            return Err(too_large);
+        }
+        // The chunks and the whole stand side by side for a moment.
+        in_flight.hold(total)?;
+        chunks.push(chunk);
+    }
+    if total > limit {
+        return Err(too_large);
+    }
+    if chunks.len() == 1 {
+        return Ok(chunks.swap_remove(0));
+    }
+    let mut whole = BytesMut::with_capacity(total);
+    for chunk in chunks {
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole.freeze())
+}
+
+/// A body with a deadline that moves as long as bytes come.
+struct Arriving<B> {
+    body: B,
+    timeout: Duration,
+    deadline: Instant,
+    since_progress: usize,
+}
+
+impl<B> Arriving<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: std::fmt::Display,
+{
+    fn new(body: B, timeout: Duration) -> Arriving<B> {
+        Arriving { body, timeout, deadline: Instant::now() + timeout, since_progress: 0 }
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        loop {
+            let frame = tokio::time::timeout_at(self.deadline, self.body.frame()).await.map_err(|_| Refusal::Slow)?;
+            let Some(frame) = frame else { return Ok(None) };
+            let frame = frame.map_err(|error| Refusal::Broken(error.to_string()))?;
+            let Ok(data) = frame.into_data() else { continue };
+            self.since_progress += data.len();
+            if self.since_progress >= PROGRESS_BYTES {
+                self.since_progress = 0;
+                self.deadline = Instant::now() + self.timeout;
+            }
+            return Ok(Some(data));
+        }
+    }
+
+    /// Reads on and forgets, so that a sender who is still sending gets to read the answer.
+    async fn drain(&mut self, bytes_max: usize) {
+        let mut bytes = 0;
+        while let Ok(Some(chunk)) = self.next().await {
+            bytes += chunk.len();
+            if bytes > bytes_max {
+                return;
+            }
+        }
+    }
+}
+
+/// How a body is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Compression {
+    Identity,
+    Gzip,
+    Zstd,
+}
+
+impl Compression {
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Compression, Refusal> {
+        let Some(value) = headers.get(CONTENT_ENCODING) else { return Ok(Compression::Identity) };
+        let name = String::from_utf8_lossy(value.as_bytes()).trim().to_ascii_lowercase();
+        match name.as_str() {
+            "" | "identity" | "none" => Ok(Compression::Identity),
+            "gzip" | "x-gzip" => Ok(Compression::Gzip),
+            "zstd" => Ok(Compression::Zstd),
+            _ => Err(Refusal::Encoding(name)),
+        }
+    }
+
+    /// Decompresses `body`, whose every member counts, to at most `limit` bytes.
+    pub(crate) fn decompress(self, body: Bytes, limit: usize, in_flight: &mut InFlight) -> Result<Bytes, Refusal> {
+        match self {
+            Compression::Identity => Ok(body),
+            // No bytes are no gzip member and no zstd frame, but a sender with nothing to say may well send none.
+            _ if body.is_empty() => Ok(body),
+            Compression::Gzip => read_all("gzip", flate2::bufread::MultiGzDecoder::new(body.as_ref()), body.len(), limit, in_flight),
+            Compression::Zstd => {
+                let failed = |error: std::io::Error| Refusal::Compression { encoding: "zstd", reason: error.to_string() };
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(body.as_ref()).map_err(failed)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(failed)?;
+                read_all("zstd", decoder, body.len(), limit, in_flight)
+            }
+        }
+    }
+}
+
+fn read_all(
+    encoding: &'static str,
+    mut decoder: impl Read,
+    compressed: usize,
+    limit: usize,
+    in_flight: &mut InFlight,
+) -> Result<Bytes, Refusal> {
+    const CHUNK_BYTES: usize = 64 << 10;
+    let mut out = Vec::new();
+    loop {
+        let begin = out.len();
+        // Growing by doubling would overshoot the limit; what is held is what is allocated.
+        if out.capacity() < begin + CHUNK_BYTES {
+            let grown = (2 * out.capacity()).clamp(begin + CHUNK_BYTES, limit + CHUNK_BYTES + 1);
+            in_flight.hold(compressed + grown)?;
+            out.reserve_exact(grown - begin);
+        }
+        out.resize(begin + CHUNK_BYTES, 0);
+        let read = decoder.read(&mut out[begin..]).map_err(|error| Refusal::Compression { encoding, reason: error.to_string() })?;
+        out.truncate(begin + read);
+        if out.len() > limit {
+            return Err(Refusal::TooLarge { limit, when: "when decompressed" });
+        }
+        if read == 0 {
+            return Ok(out.into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! Every limit of this room, with the relations between them.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What ingest can be told. Sizes are in bytes, times in milliseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IngestSettings {
+    /// A request body larger than this is refused, as received and again when decompressed (OTLP recommends 64 MiB).
+    pub request_bytes_max: usize,
+    /// A record larger than this is refused by name; the others of its request are stored.
+    pub record_bytes_max: usize,
+    /// Records, attributes and nested values in one request.
+    pub elements_max: usize,
+    /// Arrays and maps within each other in one value.
+    pub nesting_max: usize,
+    /// Bodies being received, decoded and stored at one time, together; beyond it requests are asked to come again.
+    pub in_flight_bytes_max: usize,
+    /// Connections open at one time on one listener; beyond it new ones wait to be accepted.
+    pub connections_max: usize,
+    /// Attribute keys that hold a request id, most telling first. Case does not matter, and `-`, `_` and `.` are alike.
+    pub request_id_keys: Vec<String>,
+    /// Records older than this when they arrive are refused by name. Without it records of any age are accepted.
+    pub retention_ms: Option<u64>,
+    /// The head of a request has to arrive within this time.
+    pub header_timeout_ms: u64,
+    /// Within this time a body has to make progress by 16 KiB, or end.
+    pub body_timeout_ms: u64,
+    /// At shutdown, requests under way get this long to finish.
+    pub drain_timeout_ms: u64,
+}
+
+impl Default for IngestSettings {
+    fn default() -> Self {
+        IngestSettings {
+            request_bytes_max: 64 << 20,
+            record_bytes_max: 16 << 20,
+            elements_max: 4_000_000,
+            nesting_max: 32,
+            in_flight_bytes_max: 256 << 20,
+            connections_max: 4096,
+            request_id_keys: crate::ids::DEFAULT_REQUEST_ID_KEYS.iter().map(|key| (*key).to_owned()).collect(),
+            retention_ms: None,
+            header_timeout_ms: 10_000,
+            body_timeout_ms: 30_000,
+            drain_timeout_ms: 10_000,
+        }
+    }
+}
+
+/// JSON costs three levels per array and serde_json reads 128: more than this it would refuse for us.
+const NESTING_MAX_MAX: usize = 40;
+
+impl IngestSettings {
+    /// Says in one sentence what is wrong with these settings, if anything is.
+    pub fn check(&self) -> Result<(), String> {
+        if self.record_bytes_max > self.request_bytes_max {
+            let (record, request) = (self.record_bytes_max, self.request_bytes_max);
+            return Err(format!("record_bytes_max ({record}) is more than request_bytes_max ({request}): no such record could arrive"));
+        }
+        if self.in_flight_bytes_max / 2 < self.request_bytes_max {
+            let (in_flight, request) = (self.in_flight_bytes_max, self.request_bytes_max);
+            return Err(format!(
+                "in_flight_bytes_max ({in_flight}) is less than twice request_bytes_max ({request}): the largest request, compressed and decompressed, would never fit"
+            ));
+        }
+        if self.request_bytes_max > i32::MAX as usize / 2 {
+            return Err(format!("request_bytes_max ({}) is more than 1 GiB: columns of one batch count to 2^31", self.request_bytes_max));
+        }
+        if !(1..=NESTING_MAX_MAX).contains(&self.nesting_max) {
+            return Err(format!("nesting_max ({}) is not between 1 and {NESTING_MAX_MAX}", self.nesting_max));
+        }
+        let at_least_one = [
+            ("request_bytes_max", self.request_bytes_max as u64),
+            ("record_bytes_max", self.record_bytes_max as u64),
+            ("elements_max", self.elements_max as u64),
+            ("connections_max", self.connections_max as u64),
+            ("header_timeout_ms", self.header_timeout_ms),
+            ("body_timeout_ms", self.body_timeout_ms),
+        ];
+        match at_least_one.iter().find(|(_, value)| *value == 0) {
+            Some((name, _)) => Err(format!("{name} is 0: nothing could be received")),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn header_timeout(&self) -> Duration {
+        Duration::from_millis(self.header_timeout_ms)
+    }
+
+    pub(crate) fn body_timeout(&self) -> Duration {
+        Duration::from_millis(self.body_timeout_ms)
+    }
+
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        Duration::from_millis(self.drain_timeout_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_fit_together() {
+        assert_eq!(IngestSettings::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn limits_that_contradict_each_other_are_named() {
+        let record = IngestSettings { record_bytes_max: 1 << 30, ..IngestSettings::default() };
+        assert!(record.check().unwrap_err().contains("record_bytes_max"));
+        let in_flight = IngestSettings { in_flight_bytes_max: 1 << 20, ..IngestSettings::default() };
+        assert!(in_flight.check().unwrap_err().contains("in_flight_bytes_max"));
+        let nesting = IngestSettings { nesting_max: 1000, ..IngestSettings::default() };
+        assert!(nesting.check().unwrap_err().contains("nesting_max"));
+    }
+}

@@ -1,0 +1,254 @@
+//! Times as logs write them. A time without a zone is UTC; one without a year or a date is the latest
+//! such time that is not after the arrival of the request.
+
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use needle_storage::model::UnixNanos;
+use regex::{Captures, Regex, RegexBuilder};
+
+/// A time at the begin of a line.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Leading<'a> {
+    pub(crate) time: UnixNanos,
+    /// Where the text after the time begins.
+    pub(crate) end: usize,
+    /// The level, where it is part of the time stamp (glog's `E0517 ...`).
+    pub(crate) level: Option<&'a str>,
+}
+
+/// The time a line begins with.
+pub(crate) fn leading(line: &str, arrival: UnixNanos) -> Option<Leading<'_>> {
+    FORMS.iter().find_map(|form| {
+        let captures = form.captures(line)?;
+        let time = time_of(&captures, arrival)?;
+        let end = captures.name("time").map_or(0, |time| time.end());
+        Some(Leading { time, end, level: captures.name("level").map(|level| level.as_str()) })
+    })
+}
+
+/// The time a text is, if it is nothing else.
+pub(crate) fn of_text(text: &str, arrival: UnixNanos) -> Option<UnixNanos> {
+    let text = text.trim();
+    of_number(text).or_else(|| leading(text, arrival).filter(|found| found.end == text.len()).map(|found| found.time))
+}
+
+/// The time of a number since the epoch in seconds, milli-, micro- or nanoseconds, told apart by its size:
+/// the borders lie in the year 5138 for the smaller unit and in 1973 for the larger one.
+pub(crate) fn of_number(decimal: &str) -> Option<UnixNanos> {
+    if let Ok(number) = decimal.parse::<f64>()
+        && decimal.contains(['e', 'E'])
+        && number.is_finite()
+    {
+        // Display writes a double without an exponent, and as short as reads back the same.
+        return of_number(&number.to_string());
+    }
+    let (whole, fraction) = decimal.split_once('.').unwrap_or((decimal, ""));
+    if whole.is_empty() || whole.len() > 20 || !whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let whole: u64 = whole.parse().ok()?;
+    let digits = match whole {
+        0..100_000_000_000 => 9,
+        100_000_000_000..100_000_000_000_000 => 6,
+        100_000_000_000_000..100_000_000_000_000_000 => 3,
+        _ => 0,
+    };
+    let nanos = u128::from(whole) * 10u128.pow(digits) + u128::from(fraction_of(fraction, digits as usize));
+    u64::try_from(nanos).ok().filter(|nanos| *nanos != 0).map(UnixNanos)
+}
+
+/// The first `digits` digits of a fraction, as a number.
+fn fraction_of(fraction: &str, digits: usize) -> u64 {
+    fraction.bytes().chain(std::iter::repeat(b'0')).take(digits).fold(0, |sum, b| sum * 10 + u64::from(b - b'0'))
+}
+
+/// What may stand before a time: colours, the name `docker compose` puts before a line, syslog's priority,
+/// a logfmt key, a level, an opening bracket or quote.
+const BEFORE: &str = r#"^(?:\x1b\[[0-9;]*[a-zA-Z])*(?:[\w.-]{1,64}\s*\|\s+)?(?:\x1b\[[0-9;]*[a-zA-Z])*(?:<\d{1,3}>(?:1\s)?)?(?:\w{1,32}::){0,4}(?:\w{1,12}=)?(?:\[?[A-Z]{3,8}\]?:?\s+)?[\["'(<]?"#;
+const CLOCK: &str = r"(?P<h>[0-2]\d):(?P<mi>[0-5]\d):(?P<s>[0-6]\d)(?:[.,:](?P<f>\d{1,12}))?";
+const ZONE: &str = r"(?:\s?(?P<z>[Zz]|UTC|GMT|WEST|WET|CEST|CET|EEST|EET|MSK|BST|EST|EDT|CST|CDT|MST|MDT|PST|PDT|JST|KST|AEST|AEDT|[+-]\d\d:?\d\d)\b|(?P<hz>[+-]\d\d)\b)?";
+const MONTH: &str = "(?P<mon>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)";
+
+static FORMS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    let compile = |pattern: String| RegexBuilder::new(&pattern).unicode(false).build().expect("the patterns are constant");
+    [
+        // 2018-06-27 06:39:57.993, 2018-06-27T06:39:57,993+02:00, 2018/06/27 06:39:57 CEST
+        format!(r"{BEFORE}(?P<time>(?P<y>\d{{4}})[-/.](?P<m>\d\d)[-/.](?P<d>\d\d)[Tt _:]\s?{CLOCK}{ZONE})"),
+        // 20180627T063957Z
+        format!(r"{BEFORE}(?P<time>(?P<y>\d{{4}})(?P<m>\d\d)(?P<d>\d\d)[Tt ](?P<h>\d\d):?(?P<mi>\d\d):?(?P<s>\d\d)(?:[.,](?P<f>\d{{1,12}}))?{ZONE})"),
+        // 17/06/09 20:10:40 (year, month, day)
+        format!(r"{BEFORE}(?P<time>(?P<yy>\d\d)/(?P<m>\d\d)/(?P<d>\d\d) {CLOCK}{ZONE})"),
+        // Nov  3 09:23:38 (syslog)
+        format!(r"{BEFORE}(?P<time>{MONTH}\s{{1,2}}(?P<d>\d{{1,2}}) {CLOCK}(?: (?P<y>\d{{4}})\b)?)"),
+        // Wed May 19 08:00:01 EST 2021 (ctime)
+        format!(r"{BEFORE}(?P<time>[A-Z][a-z][a-z],? {MONTH}\s{{1,2}}(?P<d>\d{{1,2}}) {CLOCK}{ZONE} (?P<y>\d{{4}})\b)"),
+        // Tue, 20 Jul 2009 22:59:27 +0000, 20-Jul-2009 22:59:27.123
+        format!(r"{BEFORE}(?P<time>(?:[A-Z][a-z][a-z], )?(?P<d>\d{{1,2}})[ -]{MONTH}[ -](?P<y>\d{{4}}) {CLOCK}{ZONE})"),
+        // 10.112.81.15 - - [15/Feb/2013:06:00:31 +0000] (access logs)
+        format!(r#"^[^\["{{]{{0,200}}(?P<time>\[(?P<d>\d{{1,2}})/{MONTH}/(?P<y>\d{{4}}):{CLOCK}{ZONE}\])"#),
+        // E0517 15:04:22.619632 (glog and klog)
+        format!(r"^(?P<level>[IWEF])(?P<time>(?P<m>\d\d)(?P<d>\d\d) {CLOCK})"),
+        // 16:51:24.967
+        format!(r"{BEFORE}(?P<time>(?P<h>[0-2]\d):(?P<mi>[0-5]\d):(?P<s>[0-6]\d)[.,](?P<f>\d{{3,9}})\b)"),
+        // 1761019822.315
+        r"^\[?(?P<time>(?P<epoch>1\d{9}(?:\.\d{1,9})?|1\d{12}|1\d{15}|1\d{18}))(?:[\s:,\]]|$)".to_owned(),
+    ]
+    .map(compile)
+    .into()
+});
+
+fn time_of(captures: &Captures<'_>, arrival: UnixNanos) -> Option<UnixNanos> {
+    let text = |name: &str| captures.name(name).map(|found| found.as_str());
+    if let Some(epoch) = text("epoch") {
+        return of_number(epoch);
+    }
+    let number = |name: &str| text(name).and_then(|digits| digits.parse::<i16>().ok());
+    let month = text("mon").and_then(month_of).or_else(|| number("m").map(|month| month as i8));
+    let day = number("d").map(|day| day as i8);
+    let year = number("y").or_else(|| number("yy").map(|year| 2000 + year));
+    let offset_seconds = match text("z").or_else(|| text("hz")) {
+        Some(zone) => zone_offset_seconds(zone)?,
+        None => 0,
+    };
+    let nanos = fraction_of(text("f").unwrap_or(""), 9) as i32;
+    let (hour, minute, second) = (number("h")? as i8, number("mi")? as i8, number("s")?.min(59) as i8);
+    let at = |year: i16, month: i8, day: i8| {
+        let civil = DateTime::new(year, month, day, hour, minute, second, nanos).ok()?;
+        let nanos = civil.to_zoned(TimeZone::UTC).ok()?.timestamp().as_nanosecond() - i128::from(offset_seconds) * 1_000_000_000;
+        u64::try_from(nanos).ok().map(UnixNanos)
+    };
+    let today = Timestamp::from_nanosecond(i128::from(arrival.0)).ok()?.to_zoned(TimeZone::UTC).datetime();
+    // A sender's clock may be ahead of ours by a little; by a day it is last year's line.
+    let plausible = |time: &UnixNanos| time.since(arrival) < 86_400_000_000_000;
+    match (year, month, day) {
+        (Some(year), Some(month), Some(day)) => at(year, month, day),
+        (None, Some(month), Some(day)) => {
+            at(today.year(), month, day).filter(plausible).or_else(|| (1..=4).find_map(|years| at(today.year() - years, month, day)))
+        }
+        (None, None, None) => {
+            let ahead = |time: &UnixNanos| time.since(arrival) < 43_200_000_000_000;
+            let time = at(today.year(), today.month(), today.day())?;
+            Some(if ahead(&time) { time } else { time.saturating_add_signed(-86_400_000_000_000) })
+        }
+        _ => None,
+    }
+}
+
+fn month_of(name: &str) -> Option<i8> {
+    const NAMES: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    NAMES.iter().position(|month| *month == name).map(|at| at as i8 + 1)
+}
+
+fn zone_offset_seconds(zone: &str) -> Option<i64> {
+    let hours = match zone {
+        "Z" | "z" | "UTC" | "GMT" | "WET" => 0,
+        "BST" | "WEST" | "CET" => 1,
+        "CEST" | "EET" => 2,
+        "EEST" | "MSK" => 3,
+        "JST" | "KST" => 9,
+        "AEST" => 10,
+        "AEDT" => 11,
+        "EDT" => -4,
+        "EST" | "CDT" => -5,
+        "CST" | "MDT" => -6,
+        "MST" | "PDT" => -7,
+        "PST" => -8,
+        numeric => {
+            let digits: String = numeric.chars().filter(char::is_ascii_digit).collect();
+            let hours: i64 = digits.get(..2)?.parse().ok()?;
+            let minutes: i64 = digits.get(2..).filter(|m| !m.is_empty()).map_or(Some(0), |m| m.parse().ok())?;
+            let seconds = hours * 3600 + minutes * 60;
+            return Some(if numeric.starts_with('-') { -seconds } else { seconds });
+        }
+    };
+    Some(hours * 3600)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-11-20T12:00:00Z
+    const ARRIVAL: UnixNanos = UnixNanos(1_795_176_000_000_000_000);
+
+    fn shown(time: UnixNanos) -> String {
+        Timestamp::from_nanosecond(i128::from(time.0)).unwrap().to_string()
+    }
+
+    #[test]
+    fn the_usual_forms_at_the_begin_of_a_line_are_read() {
+        let cases = [
+            ("2018-06-27 06:39:57.993 1900 DEBUG nova", "2018-06-27T06:39:57.993Z"),
+            ("2012-07-02 10:22:40,672:DEBUG:foo", "2012-07-02T10:22:40.672Z"),
+            ("2015-04-24T21:08:10.313913+00:00 err rbd", "2015-04-24T21:08:10.313913Z"),
+            ("2022-08-27T17:22:01.694554+03:00 space01", "2022-08-27T14:22:01.694554Z"),
+            ("2025-04-12 00:14:12.837 CEST [1329108] ERROR:", "2025-04-11T22:14:12.837Z"),
+            ("2025-01-01 00:00:00.123456789:INFO:nano", "2025-01-01T00:00:00.123456789Z"),
+            ("[2023-05-15 18:19:32] local.ERROR: x", "2023-05-15T18:19:32Z"),
+            ("\"2014-06-15 01:04:52\"\t\"x\"", "2014-06-15T01:04:52Z"),
+            ("web-1  | 2024-04-25T05:32:35.584725130Z  * Serving", "2024-04-25T05:32:35.58472513Z"),
+            ("MainThread::INFO::2011-12-05 07:04:56,101::vdsm", "2011-12-05T07:04:56.101Z"),
+            ("time=\"2020-01-02T03:04:05Z\" level=info", "2020-01-02T03:04:05Z"),
+            ("INFO  2020-01-02 03:04:05 x", "2020-01-02T03:04:05Z"),
+            ("<34>1 2003-10-11T22:14:15.003Z host su", "2003-10-11T22:14:15.003Z"),
+            ("17/06/09 20:10:40 INFO executor", "2017-06-09T20:10:40Z"),
+            ("Nov  3 09:23:38 veridian automount[7998]: x", "2026-11-03T09:23:38Z"),
+            ("Dec  3 09:23:38 veridian automount[7998]: x", "2025-12-03T09:23:38Z"),
+            ("Wed May 19 08:00:01 EST 2021 line 1", "2021-05-19T13:00:01Z"),
+            ("20-Jul-2009 22:59:27.123 INFO [main]", "2009-07-20T22:59:27.123Z"),
+            ("10.112.81.15 - - [15/Feb/2013:06:00:31 +0100] \"-\" 400", "2013-02-15T05:00:31Z"),
+            ("E0517 15:04:22.619632 1952452992 x.cc:253]", "2026-05-17T15:04:22.619632Z"),
+            ("10:51:24.967 INFO  u.c.UserController#48", "2026-11-20T10:51:24.967Z"),
+            ("1761019822.315 hello", "2025-10-21T04:10:22.315Z"),
+            ("20180627T063957Z hello", "2018-06-27T06:39:57Z"),
+        ];
+        for (line, time) in cases {
+            assert_eq!(leading(line, ARRIVAL).map(|found| shown(found.time)).as_deref(), Some(time), "{line}");
+        }
+    }
+
+    #[test]
+    fn lines_without_a_time_have_none() {
+        for line in [
+            "hello",
+            "Traceback (most recent call last):",
+            "at 10:22",
+            "2018-13-45 06:39:57 x",
+            "{\"time\":1}",
+            "",
+            "1234 x",
+            "  File \"a\"",
+        ] {
+            assert_eq!(leading(line, ARRIVAL), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_told_apart_by_their_size_and_keep_their_fraction() {
+        let cases = [
+            ("1761019822", 1_761_019_822_000_000_000),
+            ("1761019822.3152757", 1_761_019_822_315_275_700),
+            ("1490385986240", 1_490_385_986_240_000_000),
+            ("1490385986240.25", 1_490_385_986_240_250_000),
+            ("1490385986240123", 1_490_385_986_240_123_000),
+            ("1490385986240123456", 1_490_385_986_240_123_456),
+            ("1.761019822e9", 1_761_019_822_000_000_000),
+        ];
+        for (number, nanos) in cases {
+            assert_eq!(of_number(number), Some(UnixNanos(nanos)), "{number}");
+        }
+        for number in ["0", "-5", "x", "", ".5", "99999999999999999999"] {
+            assert_eq!(of_number(number), None, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_a_time_only_as_a_whole() {
+        assert_eq!(of_text("2013-09-06T20:00:48.124817Z", ARRIVAL).map(shown).as_deref(), Some("2013-09-06T20:00:48.124817Z"));
+        assert_eq!(of_text("2007-11-03 06:24:38.000", ARRIVAL).map(shown).as_deref(), Some("2007-11-03T06:24:38Z"));
+        assert_eq!(of_text("2013-09-06T20:00:48Z and more", ARRIVAL), None);
+    }
+}
