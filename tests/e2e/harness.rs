@@ -220,7 +220,7 @@ impl Process {
     }
 
     /// Whether the process is no more, without taking its exit code.
-    fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         let options = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOHANG | rustix::process::WaitIdOptions::NOWAIT;
         let status = rustix::process::waitid(rustix::process::WaitId::Pid(rustix::process::Pid::from_child(&self.child)), options);
         !matches!(status, Ok(None))
@@ -324,7 +324,12 @@ pub(crate) fn poll<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 
 /// Says, past the capture of the test runner, that and why something was not tried.
 pub(crate) fn skip(what: &str, reason: &str) {
-    writeln!(std::io::stderr(), "skipped: {what}: {reason}").unwrap();
+    say(&format!("skipped: {what}: {reason}"));
+}
+
+/// Says something on stderr that the test runner does not hold back.
+pub(crate) fn say(text: &str) {
+    writeln!(std::io::stderr(), "{text}").unwrap();
 }
 
 /// Real data that does not belong to the repository; none when it is not there.
