@@ -106,7 +106,10 @@ fn over_long_bodies_are_refused_before_and_after_decompression() {
 /// Sends until the server has heard enough, then reads what it says.
 fn status_of_long_body(address: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    let head = format!("POST /v1/logs HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", BODY_BYTES_MAX + 1);
+    let head = format!(
+        "POST /v1/logs HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        BODY_BYTES_MAX + 1
+    );
     stream.write_all(head.as_bytes()).unwrap();
     let mut writer = stream.try_clone().unwrap();
     let sender = std::thread::spawn(move || {
@@ -137,7 +140,16 @@ fn bad_ids_are_refused_by_name() {
 #[test]
 fn bad_queries_are_refused_with_the_place() {
     let server = Server::start();
-    let cases = [("service:(orders", 8), ("\"open phrase", 0), ("/open[/", 0), ("level>=loud", 7), ("duration>fast", 9), ("a AND", 5), ("(a OR b", 0), ("a )", 2)];
+    let cases = [
+        ("service:(orders", 8),
+        ("\"open phrase", 0),
+        ("/open[/", 0),
+        ("level>=loud", 7),
+        ("duration>fast", 9),
+        ("a AND", 5),
+        ("(a OR b", 0),
+        ("a )", 2),
+    ];
     for (query, position) in cases {
         for path in ["/api/v1/search", "/api/v1/tail"] {
             let error = server.get(path, &[("q", query)]).expect(400)["error"].clone();
@@ -170,7 +182,11 @@ fn hostile_nesting_is_refused_and_the_server_lives() {
     let body = format!("{{\"resourceLogs\":[{{\"scopeLogs\":[{{\"logRecords\":[{{\"timeUnixNano\":\"1\",\"body\":{deep}}}]}}]}}]}}");
     let answer = post(&(server.otlp_http() + "/v1/logs"), &[JSON], body.as_bytes());
     refusal(&answer, 400, 3);
-    let lines = server.post("/api/v1/logs", "application/x-ndjson", format!("{}1{}\n{{\"msg\":\"fine\"}}\n", "{\"a\":".repeat(20_000), "}".repeat(20_000)));
+    let lines = server.post(
+        "/api/v1/logs",
+        "application/x-ndjson",
+        format!("{}1{}\n{{\"msg\":\"fine\"}}\n", "{\"a\":".repeat(20_000), "}".repeat(20_000)),
+    );
     assert_eq!(lines.expect(200)["accepted"].as_u64().map(|accepted| accepted >= 1), Some(true));
     assert_eq!(server.search("fine").len(), 1);
 }
@@ -180,7 +196,9 @@ fn unusable(arguments: &[&str]) -> String {
     let any_port = "127.0.0.1:0";
     let folder = tempfile::tempdir().unwrap();
     let mut command = needle(&["serve"]);
-    for (flag, value) in [("--otlp-grpc", any_port), ("--otlp-http", any_port), ("--http", any_port), ("--data", folder.path().to_str().unwrap())] {
+    for (flag, value) in
+        [("--otlp-grpc", any_port), ("--otlp-http", any_port), ("--http", any_port), ("--data", folder.path().to_str().unwrap())]
+    {
         if !arguments.contains(&flag) {
             command.args([flag, value]);
         }
@@ -254,7 +272,11 @@ fn listening_to_the_world_needs_the_flag_that_says_so() {
 fn http_on_the_grpc_port_is_told_where_to_go() {
     let server = Server::start();
     let mut stream = TcpStream::connect(server.process().address("otlp-grpc")).unwrap();
-    stream.write_all(b"POST /v1/traces HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}").unwrap();
+    stream
+        .write_all(
+            b"POST /v1/traces HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}",
+        )
+        .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");

@@ -19,7 +19,13 @@ fn with_lines() -> Server {
     paid["request_id"] = json!(REQUEST);
     let mut shelf = line(4, "shelf", "info", "taken off");
     shelf["request_id"] = json!(REQUEST.to_uppercase());
-    server.send_lines(&[line(1, "till", "info", "opened"), line(2, "till", "error", "jammed"), paid, shelf, line(5, "till", "info", "closed")]);
+    server.send_lines(&[
+        line(1, "till", "info", "opened"),
+        line(2, "till", "error", "jammed"),
+        paid,
+        shelf,
+        line(5, "till", "info", "closed"),
+    ]);
     server
 }
 
@@ -69,7 +75,10 @@ fn the_output_has_the_form_that_was_asked_for() {
     let csv = form("csv");
     assert!(csv.lines().count() == 2 && csv.contains("jammed"), "a header and a row: {csv}");
     assert!(form("human").contains("till") && form("human").contains("jammed"));
-    assert_eq!(json_lines(&stdout_of(&server.cli(&["grep", "jammed", "--json", "--fields", "body,service"]))), [json!({"body": "jammed", "service": "till"})]);
+    assert_eq!(
+        json_lines(&stdout_of(&server.cli(&["grep", "jammed", "--json", "--fields", "body,service"]))),
+        [json!({"body": "jammed", "service": "till"})]
+    );
 }
 
 #[test]
@@ -102,7 +111,9 @@ fn a_bad_query_is_pointed_at() {
 #[test]
 fn trace_draws_the_journey() {
     let server = with_lines();
-    for arguments in [&["trace", REQUEST][..], &["trace", &REQUEST.to_uppercase()], &["trace", &REQUEST.replace('-', "")], &["trace", "--flat", REQUEST]] {
+    for arguments in
+        [&["trace", REQUEST][..], &["trace", &REQUEST.to_uppercase()], &["trace", &REQUEST.replace('-', "")], &["trace", "--flat", REQUEST]]
+    {
         let text = stdout_of(&server.cli(arguments));
         for part in ["till", "shelf", "paid late", "taken off"] {
             assert!(text.contains(part), "{arguments:?} lacks {part}:\n{text}");
@@ -155,7 +166,8 @@ fn a_reader_that_leaves_early_is_no_failure() {
     let server = Server::start();
     let lines: Vec<Value> = (0..5000).map(|n| json!({"msg": format!("line {n} {}", "x".repeat(200)), "service": "long"})).collect();
     server.send_lines(&lines);
-    let mut child = server.command(&["grep", "service:long", "--limit", "5000"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        server.command(&["grep", "service:long", "--limit", "5000"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut start = [0; 100];
     let mut stdout = child.stdout.take().expect("stdout is piped");
     stdout.read_exact(&mut start).unwrap();
@@ -177,7 +189,8 @@ fn send_imports_files_and_stdin() {
     let text = file("b.log", "2024-02-03 04:05:06 ERROR it broke\nTraceback:\n  at line 3\n2024-02-03 04:05:07 INFO it works\n");
     assert_eq!(code(&server.cli(&["send", &lines])), 0);
     assert_eq!(code(&server.cli(&["send", "--service", "stall", &text])), 0);
-    let mut child = server.command(&["send", "--service", "pipe"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        server.command(&["send", "--service", "pipe"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().expect("stdin is piped").write_all(b"{\"msg\":\"from stdin\"}\n").unwrap();
     let piped = child.wait_with_output().unwrap();
     assert_eq!(code(&piped), 0, "{piped:?}");
@@ -209,7 +222,8 @@ fn send_imports_otlp_files() {
 fn tail_follows() {
     let server = with_lines();
     let mut tail = Process::spawn(server.command(&["tail", "service:till", "-n", "2", "--json"]).stdin(Stdio::null()));
-    let seen = |tail: &Process, count: usize| poll("lines of tail", || (tail.stdout().lines().count() >= count).then(|| bodies(&tail.stdout())));
+    let seen =
+        |tail: &Process, count: usize| poll("lines of tail", || (tail.stdout().lines().count() >= count).then(|| bodies(&tail.stdout())));
     assert_eq!(seen(&tail, 2), ["paid late", "closed"], "the back-fill");
     server.send_lines(&[json!({"msg": "opened again", "service": "till"}), json!({"msg": "other", "service": "shelf"})]);
     assert_eq!(seen(&tail, 3)[2], "opened again");

@@ -221,7 +221,8 @@ impl Process {
 
     /// Whether the process is no more, without taking its exit code.
     pub(crate) fn has_ended(&self) -> bool {
-        let options = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOHANG | rustix::process::WaitIdOptions::NOWAIT;
+        let options =
+            rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOHANG | rustix::process::WaitIdOptions::NOWAIT;
         let status = rustix::process::waitid(rustix::process::WaitId::Pid(rustix::process::Pid::from_child(&self.child)), options);
         !matches!(status, Ok(None))
     }

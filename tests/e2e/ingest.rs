@@ -24,8 +24,14 @@ enum Way {
     Grpc,
 }
 
-const WAYS: [(Way, bool); 6] =
-    [(Way::HttpProtobuf, false), (Way::HttpProtobuf, true), (Way::HttpJson, false), (Way::HttpJson, true), (Way::Grpc, false), (Way::Grpc, true)];
+const WAYS: [(Way, bool); 6] = [
+    (Way::HttpProtobuf, false),
+    (Way::HttpProtobuf, true),
+    (Way::HttpJson, false),
+    (Way::HttpJson, true),
+    (Way::Grpc, false),
+    (Way::Grpc, true),
+];
 
 #[test]
 fn every_encoding_stores_the_same_records() {
@@ -87,7 +93,9 @@ fn assert_attributes(attributes: &Value) {
 #[test]
 fn full_success_is_an_empty_answer_in_the_encoding_of_the_request() {
     let server = Server::start();
-    for (content_type, body) in [("application/x-protobuf", &b""[..]), ("application/json", b"{}"), ("application/json; charset=utf-8", b"{}")] {
+    for (content_type, body) in
+        [("application/x-protobuf", &b""[..]), ("application/json", b"{}"), ("application/json; charset=utf-8", b"{}")]
+    {
         for path in ["/v1/traces", "/v1/logs"] {
             let answer = post(&(server.otlp_http() + path), &[("content-type", content_type)], body);
             assert_eq!(answer.status, 200, "{path} {content_type}: {}", answer.text());
@@ -122,7 +130,8 @@ fn a_request_of_which_nothing_is_valid_is_refused() {
     let server = Server::start();
     let time = otlp::now();
     let request = otlp::traces(vec![otlp::spans_of("cart", vec![otlp::span(&[0; 16], "a", time, time)])]);
-    let answer = post(&(server.otlp_http() + "/v1/traces"), &[("content-type", "application/json")], &serde_json::to_vec(&request).unwrap());
+    let answer =
+        post(&(server.otlp_http() + "/v1/traces"), &[("content-type", "application/json")], &serde_json::to_vec(&request).unwrap());
     let status = answer.expect(400);
     assert_eq!(status["code"], 3, "INVALID_ARGUMENT: {status}");
     assert!(server.search("*").is_empty());
@@ -194,7 +203,12 @@ fn everything_otlp_can_say(time: u64) -> (ExportTraceServiceRequest, ExportLogsS
     let mut span = otlp::span(&otlp::unique(16), "GET /cart", time, time + 5 * MS);
     span.attributes = attributes.clone();
     span.status = otlp::failed("no stock");
-    span.events = vec![Event { time_unix_nano: time + MS, name: "retry".into(), attributes: vec![text_attribute("why", "busy")], ..Default::default() }];
+    span.events = vec![Event {
+        time_unix_nano: time + MS,
+        name: "retry".into(),
+        attributes: vec![text_attribute("why", "busy")],
+        ..Default::default()
+    }];
     span.links = vec![Link { trace_id: vec![7; 16], span_id: vec![7; 8], ..Default::default() }];
     let mut log = otlp::log_in(&span, &"long ".repeat(LONG_BODY_BYTES / 5), time + MS);
     log.severity_number = 17;

@@ -15,10 +15,7 @@ struct Purchase {
 fn purchase(server: &Server) -> Purchase {
     let (trace, request, time) = (otlp::unique(16), otlp::unique_uuid(), otlp::now() - 60_000 * MS);
     let mut edge = otlp::span(&trace, "POST /buy", time, time + 300 * MS);
-    edge.attributes = vec![otlp::attribute(
-        "http.request.header.x-request-id",
-        otlp::texts(&[&request]).value.expect("a list"),
-    )];
+    edge.attributes = vec![otlp::attribute("http.request.header.x-request-id", otlp::texts(&[&request]).value.expect("a list"))];
     let mut call = otlp::child_of(&edge, "POST", time + 10 * MS, time + 200 * MS);
     call.kind = 3;
     let mut reserve = otlp::child_of(&call, "reserve", time + 20 * MS, time + 190 * MS);
@@ -112,7 +109,8 @@ fn nodes_stand_in_tree_order_below_parents_that_exist() {
     let server = Server::start();
     let journey = server.journey(&purchase(&server).trace);
     assert_is_a_tree(&journey);
-    let names: Vec<_> = journey["nodes"].as_array().unwrap().iter().filter(|node| !node["span"].is_null()).map(|node| node["name"].clone()).collect();
+    let names: Vec<_> =
+        journey["nodes"].as_array().unwrap().iter().filter(|node| !node["span"].is_null()).map(|node| node["name"].clone()).collect();
     assert_eq!(names, ["POST /buy", "POST", "reserve"]);
 }
 

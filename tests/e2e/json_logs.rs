@@ -40,7 +40,13 @@ fn recognised_keys_become_fields_and_the_rest_attributes() {
 #[test]
 fn numbers_are_times_by_their_size() {
     let server = Server::start();
-    let times = [json!(1_706_925_906), json!(1_706_925_906.5), json!(1_706_925_906_123_i64), json!(1_706_925_906_123_456_i64), json!(1_706_925_906_123_456_789_i64)];
+    let times = [
+        json!(1_706_925_906),
+        json!(1_706_925_906.5),
+        json!(1_706_925_906_123_i64),
+        json!(1_706_925_906_123_456_i64),
+        json!(1_706_925_906_123_456_789_i64),
+    ];
     let expected = [0, 500_000_000, 123_000_000, 123_456_000, 123_456_789].map(|fraction| 1_706_925_906_000_000_000_i128 + fraction);
     for (index, (time, expected)) in times.iter().zip(expected).enumerate() {
         server.send_lines(&[json!({"ts": time, "msg": format!("sized{index}")})]);
@@ -52,7 +58,15 @@ fn numbers_are_times_by_their_size() {
 #[test]
 fn levels_come_as_names_and_on_the_scales_of_pino_and_syslog() {
     let server = Server::start();
-    let levels = [(json!("warning"), 13), (json!("E"), 17), (json!("fatal"), 21), (json!("debug"), 5), (json!(30), 9), (json!(50), 17), (json!(3), 17)];
+    let levels = [
+        (json!("warning"), 13),
+        (json!("E"), 17),
+        (json!("fatal"), 21),
+        (json!("debug"), 5),
+        (json!(30), 9),
+        (json!(50), 17),
+        (json!(3), 17),
+    ];
     for (index, (level, number)) in levels.iter().enumerate() {
         server.send_lines(&[json!({"level": level, "msg": format!("levelled{index}")})]);
         let record = server.search(&format!("levelled{index}")).remove(0);
@@ -71,13 +85,18 @@ fn plain_text_lines_carry_time_level_and_request_id() {
     assert_eq!((&record["severity_number"], &record["request_ids"]), (&json!(17), &json!(["req-125a4afb-6f55-44ba-ad80-413f09f48a28"])));
     assert_eq!(nanoseconds(&record["timestamp"]), 1_706_933_106_123_000_000);
     assert!(record["body"].as_str().unwrap().contains("pump failed"));
-    assert_eq!(server.search("id:125A4AFB6F5544BAAD80413F09F48A28").len() + server.search("id:req-125a4afb-6f55-44ba-ad80-413f09f48a28").len(), 2);
+    assert_eq!(
+        server.search("id:125A4AFB6F5544BAAD80413F09F48A28").len() + server.search("id:req-125a4afb-6f55-44ba-ad80-413f09f48a28").len(),
+        2
+    );
 }
 
 #[test]
 fn a_line_that_is_not_json_is_kept_as_text_and_a_bad_one_is_named() {
     let server = Server::start();
-    let answer = server.post("/api/v1/logs", "application/x-ndjson", "{\"msg\":\"good\"}\nsegmentation fault\n[1]\n{\"msg\":\"also good\"}\n").expect(200);
+    let answer = server
+        .post("/api/v1/logs", "application/x-ndjson", "{\"msg\":\"good\"}\nsegmentation fault\n[1]\n{\"msg\":\"also good\"}\n")
+        .expect(200);
     assert_eq!(server.search("segmentation fault").len(), 1);
     assert_eq!(server.search("good").len(), 2);
     let rejected = answer["rejected"].as_array().unwrap();

@@ -25,7 +25,11 @@ fn python_over_http_protobuf() {
 fn python_over_http_protobuf_with_gzip() {
     let server = Server::start();
     let endpoint = server.otlp_http();
-    let settings = [("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"), ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint), ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")];
+    let settings = [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*endpoint),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+    ];
     assert_python(&server, &settings);
 }
 

@@ -74,13 +74,17 @@ pub(crate) fn send_sample(server: &Server) {
     let logs = otlp::logs(vec![
         otlp::logs_of("web", vec![l1()]),
         in_environment(otlp::logs_of("payment", vec![l2(), l3()])),
-        on_host(otlp::logs_of("till", vec![
-            record("l4", 4, 17, "connection refused by bank"),
-            record("l5", 5, 13, "conn refused after timeouts"),
-            record("l6", 6, 5, "polled"),
-        ])),
+        on_host(otlp::logs_of(
+            "till",
+            vec![
+                record("l4", 4, 17, "connection refused by bank"),
+                record("l5", 5, 13, "conn refused after timeouts"),
+                record("l6", 6, 5, "polled"),
+            ],
+        )),
     ]);
-    let mut spans = otlp::traces(vec![otlp::spans_of("web", vec![s1()]), otlp::spans_of("payment", vec![s2()]), otlp::spans_of("menu", vec![s3()])]);
+    let mut spans =
+        otlp::traces(vec![otlp::spans_of("web", vec![s1()]), otlp::spans_of("payment", vec![s2()]), otlp::spans_of("menu", vec![s3()])]);
     let environment = text_attribute("deployment.environment", "prod");
     spans.resource_spans[1].resource.as_mut().expect("a resource").attributes.push(environment);
     for (path, body) in [("/v1/logs", logs.encode_to_vec()), ("/v1/traces", spans.encode_to_vec())] {
@@ -247,7 +251,8 @@ fn pages_neither_repeat_nor_skip_over_live_and_sealed_records() {
 fn a_page_turned_while_records_arrive_and_are_sealed_keeps_its_place() {
     let server = Server::start();
     let send = |from: u64, to: u64| {
-        server.send_lines(&(from..to).map(|n| json!({"ts": START + n * MS, "msg": format!("n{n}"), "service": "belt"})).collect::<Vec<_>>());
+        server
+            .send_lines(&(from..to).map(|n| json!({"ts": START + n * MS, "msg": format!("n{n}"), "service": "belt"})).collect::<Vec<_>>());
     };
     send(0, 40);
     let mut seen = Vec::new();
