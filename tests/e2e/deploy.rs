@@ -72,12 +72,12 @@ fn lines_about_us(text: &str) -> impl Iterator<Item = String> {
         let called = line
             .split_once("needle ")
             .map(|(_, rest)| rest.split_whitespace().next().unwrap_or_default().trim_matches(['`', '"', ',']).to_owned());
-        called.is_some_and(|command| COMMANDS.contains(&&*command)) || line.contains("ENTRYPOINT") || line.contains("CMD [")
+        called.is_some_and(|command| COMMANDS.contains(&&*command))
     };
     joined.lines().filter(ours).map(|line| format!("{}\n", behind_our_name(line))).collect::<Vec<_>>().into_iter()
 }
 
 /// Without the flags of the program that starts ours (`cargo run --release -- serve`).
 fn behind_our_name(line: &str) -> &str {
-    line.split_once("needle ").map_or(line, |(_, rest)| rest)
+    line.rsplit_once("needle ").map_or(line, |(_, rest)| rest)
 }

@@ -39,7 +39,7 @@ fn duckdb_counts_the_same() {
 fn send_part(server: &Server, part: u64) {
     let start = otlp::now() - part * 100_000_000 * MS;
     let attributes = |n: u64| {
-        let shelf = (n % 4 == 0).then(|| text_attribute("shelf", "top"));
+        let shelf = n.is_multiple_of(4).then(|| text_attribute("shelf", "top"));
         let number = attribute("n", opentelemetry_proto::tonic::common::v1::any_value::Value::IntValue(i64::try_from(n).unwrap()));
         shelf.into_iter().chain([number]).collect::<Vec<_>>()
     };

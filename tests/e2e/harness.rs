@@ -330,7 +330,7 @@ pub(crate) fn skip(what: &str, reason: &str) {
 
 /// Says something on stderr that the test runner does not hold back.
 pub(crate) fn say(text: &str) {
-    writeln!(std::io::stderr(), "{text}").unwrap();
+    std::io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap();
 }
 
 /// Real data that does not belong to the repository; none when it is not there.

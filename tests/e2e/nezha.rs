@@ -135,7 +135,7 @@ fn send_spans(server: &Server, rows: &[Row]) {
             resource.resource.as_mut().expect("a resource").attributes.push(text_attribute("service.instance.id", pod));
             resource
         });
-        post(server, "/v1/traces", otlp::traces(resources.collect()).encode_to_vec());
+        post(server, "/v1/traces", &otlp::traces(resources.collect()).encode_to_vec());
     }
 }
 
@@ -147,12 +147,12 @@ fn send_logs(server: &Server, rows: &[Row]) {
             resource.resource.as_mut().expect("a resource").attributes.push(text_attribute("service.instance.id", pod));
             resource
         });
-        post(server, "/v1/logs", otlp::logs(resources.collect()).encode_to_vec());
+        post(server, "/v1/logs", &otlp::logs(resources.collect()).encode_to_vec());
     }
 }
 
-fn post(server: &Server, path: &str, body: Vec<u8>) {
-    let answer = crate::harness::post(&(server.otlp_http() + path), &[("content-type", "application/x-protobuf")], &body);
+fn post(server: &Server, path: &str, body: &[u8]) {
+    let answer = crate::harness::post(&(server.otlp_http() + path), &[("content-type", "application/x-protobuf")], body);
     assert_eq!((answer.status, answer.body.len()), (200, 0), "{}", answer.text());
 }
 
