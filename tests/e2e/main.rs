@@ -1,1 +1,25 @@
-fn main() {}
+//! End to end: the real program, driven from outside by the names that its users rely on.
+//!
+//! `harness` starts and stops the program, `otlp` builds what SDKs send, the rest is one behaviour a file.
+#![allow(clippy::unwrap_used)]
+
+mod harness;
+mod install;
+mod otlp;
+
+mod bad_input;
+mod command_line;
+mod crash;
+mod demo;
+mod deploy;
+mod duckdb;
+mod ingest;
+mod journey;
+mod json_logs;
+mod nezha;
+mod openstack;
+mod sdk;
+mod sealed;
+mod search;
+mod tail;
+mod ui;
