@@ -1,1 +1,16 @@
-//! x
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod assets;
+mod error;
+mod frame;
+mod metrics;
+mod operate;
+mod server;
+mod settings;
+mod web;
+
+pub use api::openapi_json;
+pub use metrics::WebMetrics;
+pub use settings::{SettingsError, WebSettings};
+pub use web::Web;

@@ -1,0 +1,232 @@
+//! The journey on the wire.
+
+use needle_query as query;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::v1::completeness::CompletenessState;
+use crate::api::v1::record::Record;
+use crate::api::v1::time::Time;
+
+/// All records reached from one id, in one tree.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct Journey {
+    /// The id asked for.
+    id: String,
+    /// Traces in it, 32 hex digits each.
+    trace_ids: Vec<String>,
+    /// Request ids in it, as spelled.
+    request_ids: Vec<String>,
+    /// Ids that were not followed because too much shares them.
+    hubs: Vec<Hub>,
+    /// Earliest record.
+    start: Time,
+    /// Latest end.
+    end: Time,
+    /// End minus start.
+    duration_ns: i64,
+    /// Per service, in order of first appearance.
+    services: Vec<JourneyService>,
+    /// The tree in pre-order.
+    nodes: Vec<Node>,
+    /// Nodes in the whole tree, also beyond this page.
+    nodes_total: usize,
+    /// Journeys that span links lead to.
+    linked: Vec<LinkedJourney>,
+    /// Estimated clock offsets.
+    clock: Vec<ClockOffset>,
+    /// What is known to be missing.
+    completeness: JourneyCompleteness,
+    /// `cursor` of the next page; null when this was the last.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// An id that was not followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Hub {
+    /// As spelled.
+    id: String,
+    /// Why.
+    reason: String,
+}
+
+/// A service's part in a journey.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct JourneyService {
+    /// `service.name`.
+    name: String,
+    /// Its spans.
+    spans: usize,
+    /// Its log records.
+    logs: usize,
+    /// Spans with status error and logs of severity error and above.
+    errors: usize,
+    /// Whether it sent no span, so that its place in the tree is inferred.
+    inferred: bool,
+}
+
+/// A node of the tree: a span, a log-only service, or the place of a missing parent.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct Node {
+    /// Unique in the journey.
+    node_id: String,
+    /// The node above; null for a root.
+    #[schema(required)]
+    parent_node_id: Option<String>,
+    /// Nodes above.
+    depth: usize,
+    /// `service.name`; empty for a missing parent.
+    service: String,
+    /// The operation.
+    name: String,
+    /// `internal`, `server`, `client`, `producer`, `consumer`, `unspecified`.
+    kind: &'static str,
+    /// Start, corrected if that was asked for.
+    start: Time,
+    /// End minus start.
+    duration_ns: i64,
+    /// Duration not covered by children.
+    self_time_ns: i64,
+    /// `unset`, `ok`, `error`.
+    status: &'static str,
+    /// Whether it lies on the (estimated) critical path.
+    critical: bool,
+    /// Why it stands here, when no span says so.
+    #[schema(required)]
+    inferred: Option<Inference>,
+    /// Whether it stands for a parent that was never received.
+    missing: bool,
+    /// What is odd about it: `self_parent`, `cycle`, `conflict`, `negative_duration`.
+    flags: Vec<&'static str>,
+    /// The span; null for an inferred or missing one.
+    #[schema(required)]
+    span: Option<Record>,
+    /// Logs that belong here, in time order.
+    logs: Vec<Record>,
+    /// How many children it has.
+    children: usize,
+}
+
+/// Why something is where it is.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct Inference {
+    /// In words.
+    reason: String,
+    /// How sure that is, 0 to 1.
+    confidence: f64,
+}
+
+/// Another journey that a span link names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct LinkedJourney {
+    /// The other trace, 32 hex digits.
+    trace_id: String,
+    /// The span of this journey that names it (or is named by it), 16 hex digits.
+    #[schema(required)]
+    span_id: Option<String>,
+    /// Whether the other one names this one.
+    incoming: bool,
+}
+
+/// An estimate of how far a service's clock is off.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct ClockOffset {
+    /// `service.name`.
+    service: String,
+    /// `service.instance.id`, where known.
+    #[schema(required)]
+    instance: Option<String>,
+    /// To be added to its times.
+    offset_ns: i64,
+    /// How sure that is, 0 to 1.
+    confidence: f64,
+}
+
+/// What a journey does not know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct JourneyCompleteness {
+    /// Whether all of it is here.
+    state: CompletenessState,
+    /// Spans whose parent was never received.
+    missing_parents: usize,
+    /// What is missing, in words.
+    reasons: Vec<String>,
+    /// Shards read or ruled out by their index, time range or ids.
+    shards_searched: usize,
+    /// Shards that could not be read.
+    shards_failed: usize,
+}
+
+impl From<query::Journey> for Journey {
+    fn from(journey: query::Journey) -> Journey {
+        let completeness = journey.completeness;
+        Journey {
+            id: journey.id,
+            trace_ids: journey.trace_ids.iter().map(ToString::to_string).collect(),
+            request_ids: journey.request_ids,
+            hubs: journey.hubs.into_iter().map(|hub| Hub { id: hub.id, reason: hub.reason }).collect(),
+            start: journey.start.into(),
+            end: journey.end.into(),
+            duration_ns: journey.end.since(journey.start),
+            services: journey.services.into_iter().map(JourneyService::from).collect(),
+            nodes: journey.nodes.into_iter().map(Node::from).collect(),
+            nodes_total: journey.nodes_total,
+            linked: journey.linked.into_iter().map(LinkedJourney::from).collect(),
+            clock: journey.clock.into_iter().map(ClockOffset::from).collect(),
+            completeness: JourneyCompleteness {
+                state: completeness.state.into(),
+                missing_parents: journey.missing_parents,
+                reasons: completeness.reasons,
+                shards_searched: completeness.shards_searched,
+                shards_failed: completeness.shards_failed,
+            },
+            next_cursor: journey.next_cursor,
+        }
+    }
+}
+
+impl From<query::JourneyService> for JourneyService {
+    fn from(service: query::JourneyService) -> JourneyService {
+        JourneyService { name: service.name, spans: service.spans, logs: service.logs, errors: service.errors, inferred: service.inferred }
+    }
+}
+
+impl From<query::Node> for Node {
+    fn from(node: query::Node) -> Node {
+        Node {
+            node_id: node.node_id,
+            parent_node_id: node.parent_node_id,
+            depth: node.depth,
+            service: node.service,
+            name: node.name,
+            kind: node.kind.name(),
+            start: node.start.into(),
+            duration_ns: node.duration_ns,
+            self_time_ns: node.self_time_ns,
+            status: node.status.name(),
+            critical: node.critical,
+            inferred: node.inferred.map(|why| Inference { reason: why.reason, confidence: why.confidence }),
+            missing: node.missing,
+            flags: node.flags,
+            span: node.span.map(Record::from),
+            logs: node.logs.into_iter().map(Record::from).collect(),
+            children: node.children,
+        }
+    }
+}
+
+impl From<query::LinkedJourney> for LinkedJourney {
+    fn from(linked: query::LinkedJourney) -> LinkedJourney {
+        LinkedJourney { trace_id: linked.trace_id.to_string(), span_id: linked.span_id.map(|id| id.to_string()), incoming: linked.incoming }
+    }
+}
+
+impl From<query::ClockOffset> for ClockOffset {
+    fn from(offset: query::ClockOffset) -> ClockOffset {
+        ClockOffset { service: offset.service, instance: offset.instance, offset_ns: offset.offset_ns, confidence: offset.confidence }
+    }
+}
+
+#[cfg(test)]
+mod tests;

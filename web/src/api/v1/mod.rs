@@ -1,0 +1,32 @@
+//! Version 1 of the API: wire types, conversions, handlers. `query` answers plain structs; JSON begins here.
+
+mod completeness;
+mod flush;
+mod journey;
+mod journeys;
+pub(crate) mod logs;
+mod parameters;
+mod record;
+mod respond;
+mod search;
+mod services;
+pub(crate) mod tail;
+mod time;
+mod value;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::web::Web;
+
+/// The routes of this version.
+pub(crate) fn routes() -> OpenApiRouter<Web> {
+    OpenApiRouter::new()
+        .routes(routes!(search::search))
+        .routes(routes!(search::count))
+        .routes(routes!(journeys::journeys))
+        .routes(routes!(journey::journey))
+        .routes(routes!(services::services))
+        .routes(routes!(tail::tail))
+        .routes(routes!(flush::flush))
+}

@@ -1,0 +1,237 @@
+//! Query strings: read as text first, so that a bad value is answered by name with the way to mend it.
+
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use needle_query::model::{Tenant, UnixNanos};
+use needle_query::{Order, SearchRequest};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
+
+use super::time;
+use crate::error::ApiError;
+use crate::settings::WebSettings;
+
+/// The query string as `T`; an unknown parameter or one given twice is refused by name.
+pub(crate) struct Parameters<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parameters<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        match Query::try_from_uri(&parts.uri) {
+            Ok(Query(parameters)) => Ok(Parameters(parameters)),
+            Err(rejection) => {
+                let cause = std::error::Error::source(&rejection).map_or_else(|| rejection.to_string(), ToString::to_string);
+                Err(ApiError::QueryString(cause))
+            }
+        }
+    }
+}
+
+/// Whose data: the tenant that a layer above put into the request, else the default one.
+pub(crate) struct Asking(pub(crate) Tenant);
+
+impl<S: Send + Sync> FromRequestParts<S> for Asking {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Asking(parts.extensions.get::<Tenant>().cloned().unwrap_or_default()))
+    }
+}
+
+/// What to search.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SearchParameters {
+    /// In the query language; empty or `*` is everything.
+    q: Option<String>,
+    /// From this time on, inclusive: RFC 3339 or unix nanoseconds.
+    start: Option<String>,
+    /// Up to this time, exclusive: RFC 3339 or unix nanoseconds.
+    end: Option<String>,
+    /// At most this many; more come by `cursor`.
+    #[param(value_type = Option<usize>, minimum = 1)]
+    limit: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// `desc`, newest first, is the default.
+    #[param(inline, value_type = Option<OrderName>)]
+    order: Option<String>,
+}
+
+/// What to count.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct CountParameters {
+    /// In the query language; empty or `*` is everything.
+    q: Option<String>,
+    /// From this time on, inclusive: RFC 3339 or unix nanoseconds.
+    start: Option<String>,
+    /// Up to this time, exclusive: RFC 3339 or unix nanoseconds.
+    end: Option<String>,
+}
+
+/// By time, then record id.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes the parameter; its text is read by `order`")]
+pub(crate) enum OrderName {
+    /// Oldest first.
+    Asc,
+    /// Newest first.
+    Desc,
+}
+
+impl SearchParameters {
+    /// The question for the engine.
+    pub(crate) fn request(self, settings: &WebSettings) -> Result<SearchRequest, ApiError> {
+        let (start, end) = time_range(self.start, self.end)?;
+        let limit = number("limit", self.limit, settings.search_limit_max)?.unwrap_or(settings.search_limit_default);
+        if limit == 0 {
+            let mend = "give 1 or more, or ask /api/v1/count for a number only".to_owned();
+            return Err(ApiError::Parameter { name: "limit", value: "0".to_owned(), mend });
+        }
+        let query = self.q.unwrap_or_default();
+        Ok(SearchRequest { query, start, end, limit, cursor: given(self.cursor), order: order(self.order)? })
+    }
+}
+
+impl CountParameters {
+    /// The question for the engine.
+    pub(crate) fn request(self) -> Result<SearchRequest, ApiError> {
+        let (start, end) = time_range(self.start, self.end)?;
+        Ok(SearchRequest { query: self.q.unwrap_or_default(), start, end, ..SearchRequest::default() })
+    }
+}
+
+/// A parameter without text is one that was not given.
+pub(crate) fn given(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+/// Both ends of a time range, the earlier one first.
+pub(crate) fn time_range(start: Option<String>, end: Option<String>) -> Result<(Option<UnixNanos>, Option<UnixNanos>), ApiError> {
+    let read = |name, text: Option<String>| match given(text) {
+        None => Ok(None),
+        Some(value) => time::parse(&value).map(Some).map_err(|mend| ApiError::Parameter { name, value, mend }),
+    };
+    let start_text = start.clone().unwrap_or_default();
+    let (start, end) = (read("start", start)?, read("end", end)?);
+    match (start, end) {
+        (Some(from), Some(to)) if from > to => {
+            let mend = "it is after `end`: swap the two".to_owned();
+            Err(ApiError::Parameter { name: "start", value: start_text, mend })
+        }
+        range => Ok(range),
+    }
+}
+
+/// A whole number up to `max`.
+pub(crate) fn number(name: &'static str, text: Option<String>, max: usize) -> Result<Option<usize>, ApiError> {
+    let Some(value) = given(text) else { return Ok(None) };
+    match value.parse() {
+        Ok(number) if number <= max => Ok(Some(number)),
+        _ => {
+            let mend = if max == usize::MAX { "give a whole number".to_owned() } else { format!("give a whole number up to {max}") };
+            Err(ApiError::Parameter { name, value, mend })
+        }
+    }
+}
+
+/// `true` or `false`.
+pub(crate) fn truth(name: &'static str, text: Option<String>, default: bool) -> Result<bool, ApiError> {
+    match given(text) {
+        None => Ok(default),
+        Some(value) => value.parse().map_err(|_| ApiError::Parameter { name, value, mend: "give true or false".to_owned() }),
+    }
+}
+
+fn order(text: Option<String>) -> Result<Order, ApiError> {
+    match given(text) {
+        None => Ok(Order::default()),
+        Some(value) => match value.as_str() {
+            "desc" => Ok(Order::Descending),
+            "asc" => Ok(Order::Ascending),
+            _ => Err(ApiError::Parameter { name: "order", value, mend: "give desc (newest first) or asc".to_owned() }),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::Request;
+
+    async fn read<T: DeserializeOwned>(uri: &str) -> Result<T, ApiError> {
+        let (mut parts, ()) = Request::builder().uri(uri).body(()).unwrap().into_parts();
+        Parameters::from_request_parts(&mut parts, &()).await.map(|Parameters(parameters)| parameters)
+    }
+
+    async fn search(uri: &str) -> Result<SearchRequest, String> {
+        let settings = WebSettings { search_limit_default: 100, search_limit_max: 1000, ..WebSettings::default() };
+        let read = read::<SearchParameters>(uri).await.and_then(|parameters| parameters.request(&settings));
+        read.map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn everything_is_searched_unless_told_otherwise() {
+        for uri in ["/", "/?", "/?q=&start=&end=&limit=&cursor=&order="] {
+            let request = search(uri).await.unwrap();
+            assert_eq!((request.query.as_str(), request.start, request.end), ("", None, None), "{uri}");
+            assert_eq!((request.limit, request.cursor, request.order), (100, None, Order::Descending), "{uri}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_parameter_arrives() {
+        let request =
+            search("/?q=level%3E%3Dwarn+%22a+b%22&start=5&end=1970-01-01T00:00:01Z&limit=7&cursor=c%2F1&order=asc").await.unwrap();
+        assert_eq!(request.query, "level>=warn \"a b\"");
+        assert_eq!((request.start, request.end), (Some(UnixNanos(5)), Some(UnixNanos(1_000_000_000))));
+        assert_eq!((request.limit, request.cursor.as_deref(), request.order), (7, Some("c/1"), Order::Ascending));
+    }
+
+    #[tokio::test]
+    async fn a_bad_parameter_is_named() {
+        for (uri, message) in [
+            ("/?limit=many", "limit is \"many\": give a whole number up to 1000"),
+            ("/?limit=1001", "limit is \"1001\": give a whole number up to 1000"),
+            ("/?limit=-1", "limit is \"-1\": give a whole number up to 1000"),
+            ("/?limit=0", "limit is \"0\": give 1 or more, or ask /api/v1/count for a number only"),
+            ("/?order=up", "order is \"up\": give desc (newest first) or asc"),
+            ("/?start=2&end=1", "start is \"2\": it is after `end`: swap the two"),
+        ] {
+            assert_eq!(search(uri).await.map(|_| ()), Err(message.to_owned()), "{uri}");
+        }
+        let error = search("/?end=soon").await.expect_err("no time");
+        assert!(error.starts_with("end is \"soon\": give RFC 3339"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_unknown_parameter_and_one_given_twice_are_refused_by_name() {
+        let unknown = search("/?limt=5").await.expect_err("misspelled");
+        assert!(unknown.contains("`limt`") && unknown.contains("`limit`"), "{unknown}");
+        let twice = search("/?q=a&q=b").await.expect_err("twice");
+        assert!(twice.contains("`q`"), "{twice}");
+    }
+
+    #[tokio::test]
+    async fn truth_is_spelled_out() {
+        assert!(truth("inferred", None, true).unwrap());
+        assert!(!truth("inferred", Some("false".to_owned()), true).unwrap());
+        assert!(truth("inferred", Some("yes".to_owned()), true).is_err());
+    }
+
+    #[tokio::test]
+    async fn the_tenant_is_the_default_one_unless_a_layer_says_otherwise() {
+        let (mut parts, ()) = Request::builder().uri("/").body(()).unwrap().into_parts();
+        let Ok(Asking(tenant)) = Asking::from_request_parts(&mut parts, &()).await;
+        assert_eq!(tenant, Tenant::default());
+        parts.extensions.insert(Tenant::new("acme").unwrap());
+        let Ok(Asking(tenant)) = Asking::from_request_parts(&mut parts, &()).await;
+        assert_eq!(tenant.as_str(), "acme");
+    }
+}

@@ -1,0 +1,135 @@
+//! What the web room can be told, and all its limits.
+
+use std::time::Duration;
+
+/// Limits and times of the HTTP listener.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebSettings {
+    /// Records of a search that names no limit.
+    pub search_limit_default: usize,
+    /// Records a search may ask for at once; more come page by page.
+    pub search_limit_max: usize,
+    /// Older matches a tail may ask for before it follows.
+    pub tail_backfill_max: usize,
+    /// Silence in milliseconds after which a tail sends a heartbeat.
+    pub tail_heartbeat_ms: u64,
+    /// Time in milliseconds a question may take.
+    pub query_timeout_ms: u64,
+    /// Time in milliseconds in which a new connection must bring its first request header.
+    pub header_timeout_ms: u64,
+    /// Time in milliseconds in which a connection that was used must bring its next request header.
+    pub idle_timeout_ms: u64,
+    /// Time in milliseconds a request body may pause.
+    pub body_timeout_ms: u64,
+    /// Time in milliseconds that running requests are given at shutdown.
+    pub shutdown_timeout_ms: u64,
+    /// Connections served at once; further ones wait in the listener's backlog.
+    pub connections_max: usize,
+}
+
+impl Default for WebSettings {
+    fn default() -> Self {
+        WebSettings {
+            search_limit_default: 100,
+            search_limit_max: 100_000,
+            tail_backfill_max: 10_000,
+            tail_heartbeat_ms: 15_000,
+            query_timeout_ms: 30_000,
+            header_timeout_ms: 10_000,
+            idle_timeout_ms: 60_000,
+            body_timeout_ms: 30_000,
+            shutdown_timeout_ms: 10_000,
+            connections_max: 1_024,
+        }
+    }
+}
+
+/// Why settings cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// A value that must be above zero is not.
+    #[error("web.{name} is 0: give it a value above zero")]
+    Zero {
+        /// The key.
+        name: &'static str,
+    },
+    /// The default is above the maximum.
+    #[error("web.search_limit_default is {default}, above web.search_limit_max ({max}): lower the one or raise the other")]
+    DefaultAboveMax {
+        /// `search_limit_default`.
+        default: usize,
+        /// `search_limit_max`.
+        max: usize,
+    },
+}
+
+impl WebSettings {
+    /// Holds the values against each other; to be called before they are used.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        let above_zero = [
+            ("search_limit_default", self.search_limit_default > 0),
+            ("tail_heartbeat_ms", self.tail_heartbeat_ms > 0),
+            ("query_timeout_ms", self.query_timeout_ms > 0),
+            ("header_timeout_ms", self.header_timeout_ms > 0),
+            ("idle_timeout_ms", self.idle_timeout_ms > 0),
+            ("body_timeout_ms", self.body_timeout_ms > 0),
+            ("connections_max", self.connections_max > 0),
+        ];
+        if let Some((name, _)) = above_zero.into_iter().find(|(_, holds)| !holds) {
+            return Err(SettingsError::Zero { name });
+        }
+        if self.search_limit_default > self.search_limit_max {
+            return Err(SettingsError::DefaultAboveMax { default: self.search_limit_default, max: self.search_limit_max });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn tail_heartbeat(&self) -> Duration {
+        Duration::from_millis(self.tail_heartbeat_ms)
+    }
+
+    pub(crate) fn query_timeout(&self) -> Duration {
+        Duration::from_millis(self.query_timeout_ms)
+    }
+
+    pub(crate) fn header_timeout(&self) -> Duration {
+        Duration::from_millis(self.header_timeout_ms)
+    }
+
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        Duration::from_millis(self.idle_timeout_ms)
+    }
+
+    pub(crate) fn body_timeout(&self) -> Duration {
+        Duration::from_millis(self.body_timeout_ms)
+    }
+
+    pub(crate) fn shutdown_timeout(&self) -> Duration {
+        Duration::from_millis(self.shutdown_timeout_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_hold() {
+        assert_eq!(WebSettings::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn what_cannot_work_is_named() {
+        let zero = WebSettings { connections_max: 0, ..WebSettings::default() };
+        assert_eq!(zero.check(), Err(SettingsError::Zero { name: "connections_max" }));
+        let crossed = WebSettings { search_limit_default: 11, search_limit_max: 10, ..WebSettings::default() };
+        assert!(crossed.check().is_err());
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        let error = serde_json::from_str::<WebSettings>(r#"{"search_limit": 5}"#).expect_err("the key does not exist");
+        assert!(error.to_string().contains("search_limit_default"), "{error}");
+    }
+}
