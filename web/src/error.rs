@@ -59,9 +59,11 @@ pub(crate) struct ErrorDetail {
     pub(crate) message: String,
     /// Of a bad query: the byte offset of what is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) position: Option<usize>,
     /// Of a bad query: the query with a caret line below it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) caret: Option<String>,
 }
 

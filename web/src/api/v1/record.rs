@@ -18,41 +18,53 @@ pub(crate) struct Record {
     pub(crate) service: String,
     /// 32 hex digits.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) trace_id: Option<String>,
     /// 16 hex digits: the span, or the span a log belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) span_id: Option<String>,
     /// 16 hex digits; absent for a root.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) parent_span_id: Option<String>,
     /// Request ids and further ids as spelled, the first one first.
     pub(crate) request_ids: Vec<String>,
     /// Of a log: the level as its source wrote it, else the short name of the number.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) severity: Option<String>,
     /// Of a log: 1 to 24.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) severity_number: Option<u8>,
     /// Of a log: the message, most often a string.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) body: Option<AnyValue>,
     /// Of a span: the operation.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) name: Option<String>,
     /// Of a span: `internal`, `server`, `client`, `producer`, `consumer`, `unspecified`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) span_kind: Option<&'static str>,
     /// Of a span: `unset`, `ok`, `error`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) status: Option<&'static str>,
     /// Of a span: text of the status.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) status_message: Option<String>,
     /// Of a span: the same as `timestamp`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) start: Option<Time>,
     /// Of a span: end minus start; negative when its sender said so.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) duration_ns: Option<i64>,
     /// Attributes.
     pub(crate) attributes: Attributes,
@@ -62,21 +74,27 @@ pub(crate) struct Record {
     pub(crate) scope: Attributes,
     /// Of a span: what happened in it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) events: Option<Vec<Event>>,
     /// Of a span: other spans it names.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) links: Option<Vec<Link>>,
     /// Of a log: what makes it an event.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) event_name: Option<String>,
     /// Of a log: when it was observed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) observed_timestamp: Option<Time>,
     /// Unix nanoseconds as sent, in decimal digits, where `timestamp` had to be taken from elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) original_time: Option<String>,
     /// Of a span: W3C `tracestate`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) trace_state: Option<String>,
     /// OTLP flags; absent when zero.
     #[serde(skip_serializing_if = "is_zero")]
@@ -128,12 +146,15 @@ pub(crate) struct Event {
 pub(crate) struct Link {
     /// The other trace, 32 hex digits.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) trace_id: Option<String>,
     /// The other span, 16 hex digits.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) span_id: Option<String>,
     /// W3C `tracestate`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) trace_state: Option<String>,
     /// Details.
     pub(crate) attributes: Attributes,
@@ -248,7 +269,6 @@ impl From<model::Link> for Link {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }

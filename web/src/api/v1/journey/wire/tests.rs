@@ -1,4 +1,4 @@
-use needle_query::model::{Log, Record as ModelRecord, Span, SpanId, SpanKind, StatusCode, TraceId, UnixNanos};
+use needle_query::model::{Log, Record as ModelRecord, SpanId, SpanKind, StatusCode, TraceId, UnixNanos};
 use serde_json::json;
 
 use super::*;
@@ -91,7 +91,7 @@ fn a_journey_has_the_fields_of_the_contract() {
 fn a_root_has_no_parent_and_its_span_and_logs() {
     let written = serde_json::to_value(Node::from(root())).unwrap();
     assert_eq!(written["parent_node_id"], serde_json::Value::Null);
-    assert_eq!(written["span"], serde_json::to_value(Record::from(ModelRecord::Span(Box::new(Span::default())))).unwrap());
+    assert_eq!(written["span"], serde_json::to_value(Record::from(ModelRecord::Span(Box::default()))).unwrap());
     assert_eq!(written["logs"][0]["kind"], "log");
     assert_eq!((&written["kind"], &written["status"], &written["inferred"]), (&json!("server"), &json!("ok"), &json!(null)));
 }
