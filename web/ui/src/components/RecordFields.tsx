@@ -19,7 +19,22 @@ interface RecordFieldsProps {
 
 export function RecordFields({ record, onFilter }: RecordFieldsProps) {
   return (
-    <div className="space-y-4">
+    <div className="@container">
+      <div className="grid items-start gap-4 @4xl:grid-cols-2">
+        <div className="space-y-4"><OwnFields record={record} onFilter={onFilter} /></div>
+        <div className="space-y-4">
+          <AttributeSection title="Resource" attributes={record.resource} prefix="resource." onFilter={onFilter} />
+          <AttributeSection title="Scope" attributes={record.scope} onFilter={onFilter} />
+        </div>
+      </div>
+    </div>
+  );
+}
+
+/** What only this record has. */
+function OwnFields({ record, onFilter }: RecordFieldsProps) {
+  return (
+    <>
       <Section title="Ids">
         {idEntries(record).map(([name, field, id]) => (
           <Field key={name + id} name={name} value={id} query={field} onFilter={onFilter}>
@@ -42,9 +57,7 @@ export function RecordFields({ record, onFilter }: RecordFieldsProps) {
           ))}
         </Section>
       )}
-      <AttributeSection title="Resource" attributes={record.resource} prefix="resource." onFilter={onFilter} />
-      <AttributeSection title="Scope" attributes={record.scope} onFilter={onFilter} />
-    </div>
+    </>
   );
 }
 
@@ -106,10 +119,10 @@ interface FieldProps {
 export function Field({ name, value, query, onFilter, children }: FieldProps) {
   const filterable = query !== undefined && canFilter(query) && value.length < 500;
   return (
-    <div className="group/field grid min-h-7 grid-cols-[minmax(96px,30%)_1fr_auto] items-start gap-x-3 px-2.5 py-0.5 hover:bg-hover">
+    <div className="group/field relative grid min-h-7 grid-cols-[minmax(96px,min(38%,240px))_1fr] items-start gap-x-3 px-2.5 py-0.5 hover:bg-hover pointer-coarse:grid-cols-[38%_1fr_auto]">
       <dt className="data py-0.5 font-mono text-sm text-muted">{visibleText(name)}</dt>
       <dd className="data min-w-0 py-0.5 font-mono text-sm">{children ?? <DataBlock text={value} />}</dd>
-      <dd className="flex opacity-0 group-focus-within/field:opacity-100 group-hover/field:opacity-100 pointer-coarse:opacity-100">
+      <dd className="absolute top-0.5 right-1 flex rounded-md bg-hover opacity-0 group-focus-within/field:opacity-100 group-hover/field:opacity-100 pointer-coarse:static pointer-coarse:bg-transparent pointer-coarse:opacity-100">
         {filterable && query !== undefined && (
           <>
             <FieldAction icon="plus" label={`Filter for ${name}`} act={() => onFilter(condition(query, value))} />

@@ -27,9 +27,9 @@ export function Shell() {
     <div className="flex h-full flex-col">
       <a href="#main" className="button skip-link">Skip to content</a>
       <header className="flex h-12 shrink-0 items-center gap-1 border-b border-line bg-surface px-3 sm:px-4">
-        <Link to="/" className="mr-2 flex items-center gap-2 rounded-md pr-1 sm:mr-4" aria-label="needle, home">
+        <Link to="/" className="mr-1 flex items-center gap-2 rounded-md pr-1 sm:mr-4" aria-label="needle, home">
           <Logo />
-          <span className="text-lg font-semibold tracking-tight">needle</span>
+          <span className="hidden text-lg font-semibold tracking-tight sm:inline">needle</span>
         </Link>
         <nav aria-label="Pages" className="flex gap-0.5">
           <Link to="/" search={lastSearch()} className={NAV} activeProps={NAV_ACTIVE} activeOptions={{ exact: true, includeSearch: false }}>

@@ -42,7 +42,7 @@ export function Detail({ model, row, zone, onClose, onSelect, onFilter }: Detail
       <div className="flex items-start gap-2 border-b border-line bg-surface px-4 pt-3">
         <div className="min-w-0 flex-1">
           <Title node={node} log={log} />
-          <div role="group" aria-label="Show" className="mt-2 flex gap-1 pb-2">
+          <div role="group" aria-label="Show" className="mt-1.5 -ml-2 flex gap-1 pb-1.5">
             <TabButton tab="fields" current={shown} set={setTab}>Fields</TabButton>
             {row >= 0 && <TabButton tab="logs" current={shown} set={setTab}>Logs {logs.length}</TabButton>}
             <TabButton tab="raw" current={shown} set={setTab}>Raw</TabButton>
@@ -73,7 +73,7 @@ export function Detail({ model, row, zone, onClose, onSelect, onFilter }: Detail
 
 function TabButton({ tab, current, set, children }: { tab: Tab; current: Tab; set: (tab: Tab) => void; children: React.ReactNode }) {
   return (
-    <button type="button" aria-pressed={tab === current} className="button h-6 border-transparent bg-transparent" onClick={() => set(tab)}>
+    <button type="button" aria-pressed={tab === current} className="segment" onClick={() => set(tab)}>
       {children}
     </button>
   );

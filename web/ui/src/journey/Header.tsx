@@ -26,12 +26,12 @@ export function Header({ head, model, loading, finished, reload, zone }: HeaderP
   const total = head.nodes_total ?? model.nodes.length;
   const root = model.nodes.find((node) => !node.missing);
   return (
-    <header className="space-y-1.5 px-3 pt-2.5 pb-2 sm:px-4">
+    <header className="space-y-1 px-3 pt-2 pb-2 sm:px-4">
       <CompletenessLine completeness={head.completeness} loading={loading} reload={reload}>
         {!finished && `${model.nodes.length.toLocaleString("en")} of ${total.toLocaleString("en")} nodes loaded`}
       </CompletenessLine>
-      <div className="flex min-w-0 flex-wrap items-baseline gap-x-3">
-        <Link to="/" search={lastSearch()} className="icon-button -ml-1.5 self-center" aria-label="Back to the results" title="Back to the results (Esc)">
+      <div className="flex min-w-0 flex-wrap items-center gap-x-2">
+        <Link to="/" search={lastSearch()} className="icon-button -mx-1.5" aria-label="Back to the results" title="Back to the results (Esc)">
           <Icon name="back" size={16} />
         </Link>
         <h1 className="min-w-0 truncate text-lg font-semibold tracking-tight">
@@ -42,8 +42,15 @@ export function Header({ head, model, loading, finished, reload, zone }: HeaderP
           <CopyButton text={head.id} label="Copy the id" />
         </span>
       </div>
-      <Facts head={head} zone={zone} />
-      <Notes head={head} />
+      <div className="flex flex-wrap items-center gap-x-5 gap-y-0.5">
+        <Facts head={head} zone={zone} />
+        <Notes head={head} className="hidden sm:flex" />
+      </div>
+      <details className="text-sm text-muted sm:hidden">
+        <summary>Start, other ids, links</summary>
+        <p className="tabular-nums">{startText(head, zone)}</p>
+        <Notes head={head} className="flex" />
+      </details>
     </header>
   );
 }
@@ -84,14 +91,19 @@ function CompletenessLine({ completeness, loading, reload, children }: Completen
   );
 }
 
-function Facts({ head, zone }: { head: HeaderProps["head"]; zone: Zone }) {
+function startText(head: HeaderProps["head"], zone: Zone): string {
   const start = parseInstant(head.start);
-  const clock = start ? clockAt(start, zone) : null;
+  if (!start) return head.start;
+  const clock = clockAt(start, zone);
+  return `${clock.date} ${clock.time} ${zoneName(zone)}`;
+}
+
+function Facts({ head, zone }: { head: HeaderProps["head"]; zone: Zone }) {
   const sum = (of: "spans" | "logs" | "errors") => head.services.reduce((total, service) => total + service[of], 0);
   const errors = sum("errors");
   return (
-    <dl className="flex flex-wrap gap-x-5 gap-y-0.5 text-sm text-muted">
-      <Fact name="started" value={clock ? `${clock.date} ${clock.time} ${zoneName(zone)}` : head.start} />
+    <dl className="flex flex-wrap items-center gap-x-3 gap-y-0.5 text-sm text-muted sm:gap-x-5">
+      <div className="hidden sm:contents"><Fact name="started" value={startText(head, zone)} /></div>
       <Fact name="took" value={formatDuration(head.duration_ns)} strong />
       <Fact name="spans" value={sum("spans").toLocaleString("en")} strong />
       <Fact name="logs" value={sum("logs").toLocaleString("en")} strong />
@@ -116,13 +128,13 @@ function Fact({ name, value, strong = false }: { name: string; value: string; st
 const LINKS_MAX = 4;
 
 /** Ids beside the one asked for, ids not followed, journeys that links lead to. */
-function Notes({ head }: { head: HeaderProps["head"] }) {
+function Notes({ head, className }: { head: HeaderProps["head"]; className: string }) {
   const ids = [...(head.request_ids ?? []), ...(head.trace_ids ?? [])].filter((id) => id !== head.id);
   const linked = head.linked ?? [];
   const hubs = head.hubs ?? [];
   if (ids.length + linked.length + hubs.length === 0) return null;
   return (
-    <div className="flex flex-wrap items-center gap-x-4 gap-y-0.5 text-sm text-muted">
+    <div className={`flex-wrap items-center gap-x-4 gap-y-0.5 text-sm text-muted ${className}`}>
       {ids.length > 0 && (
         <span className="inline-flex min-w-0 items-center gap-1">
           also

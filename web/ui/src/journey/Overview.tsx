@@ -20,7 +20,7 @@ export function Overview({ model, stage }: { model: JourneyModel; stage: Stage }
         const width = root.current?.clientWidth ?? 0;
         if (!canvas.current || !frame.current || width === 0) return;
         // The strip changes with the data, the width and the theme; the frame with every zoom.
-        const now = [model, width, stage.palette, window.devicePixelRatio];
+        const now = [model, width, stage.palette, window.devicePixelRatio, stage.view.limits];
         if (now.some((value, i) => value !== painted.current[i])) {
           painted.current = now;
           paintOverview(canvas.current, model, stage, width);
@@ -32,7 +32,7 @@ export function Overview({ model, stage }: { model: JourneyModel; stage: Stage }
   useOverviewPointer(root, stage);
 
   return (
-    <div ref={root} className="relative h-12 shrink-0 cursor-crosshair touch-none overflow-hidden border-b border-line bg-sunken select-none" aria-hidden="true" title="Drag to zoom, double-click for everything">
+    <div ref={root} className="relative h-12 shrink-0 max-sm:hidden cursor-crosshair touch-none overflow-hidden border-b border-line bg-sunken select-none" aria-hidden="true" title="Drag to zoom, double-click for everything">
       <canvas ref={canvas} className="absolute inset-0" />
       <div ref={frame} className="pointer-events-none absolute inset-y-0 border-x-2 border-accent bg-accent/10" />
     </div>

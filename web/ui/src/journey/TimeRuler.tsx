@@ -1,11 +1,10 @@
 // The scale above the bars; drag on it to look closer, double-click for everything.
 
 import { useLayoutEffect, useRef } from "react";
-import { formatDuration, niceStep } from "../time/duration";
+import { formatDuration } from "../time/duration";
 import { prepareCanvas, type Stage } from "./stage";
 
 const HEIGHT = 27;
-const PIXELS_PER_STEP = 110;
 
 export function TimeRuler({ stage }: { stage: Stage }) {
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -22,18 +21,16 @@ export function TimeRuler({ stage }: { stage: Stage }) {
 function paintRuler(canvas: HTMLCanvasElement, stage: Stage): void {
   const context = prepareCanvas(canvas, stage.width, HEIGHT);
   if (!context) return;
-  const { from, until } = stage.view;
-  const step = niceStep(until - from, stage.width / PIXELS_PER_STEP);
   context.font = `11px ${stage.palette.font}`;
   context.textBaseline = "middle";
-  for (let time = Math.ceil(from / step) * step; time <= until; time += step) {
+  for (const time of stage.ticks()) {
     const x = Math.round(stage.x(time)) + 0.5;
     context.strokeStyle = stage.palette.lineStrong;
     context.beginPath();
     context.moveTo(x, HEIGHT - 6);
     context.lineTo(x, HEIGHT);
     context.stroke();
-    const label = formatDuration(Math.abs(time) < step / 1000 ? 0 : time);
+    const label = formatDuration(time);
     const width = context.measureText(label).width;
     context.fillStyle = stage.palette.faint;
     context.fillText(label, Math.min(Math.max(2, x - width / 2), stage.width - width - 2), HEIGHT / 2 - 1);

@@ -30,23 +30,23 @@ const LOG_MODES: readonly { mode: LogMode; label: string }[] = [
 
 export function Toolbar(p: ToolbarProps) {
   return (
-    <div className="flex flex-wrap items-center gap-1.5 border-y border-line bg-surface px-3 py-1.5 sm:px-4">
+    <div className="flex items-center gap-1.5 max-sm:overflow-x-auto sm:flex-wrap border-y border-line bg-surface px-3 py-1.5 sm:px-4">
       <FindBox {...p} />
-      <button type="button" className={`button ${p.errorCount > 0 ? "text-error" : ""}`} disabled={p.errorCount === 0} title="Next error (e)" onClick={() => p.onError(1)}>
+      <button type="button" className={`button shrink-0 ${p.errorCount > 0 ? "text-error" : ""}`} disabled={p.errorCount === 0} title="Next error (e)" onClick={() => p.onError(1)}>
         <Icon name="error" size={12} />
         {p.errorCount === 0 ? "No errors" : "Next error"}
       </button>
-      <div role="group" aria-label="Logs" className="flex items-center rounded-md border border-line">
-        <span className="pl-2 text-sm text-muted">Logs</span>
+      <div role="group" aria-label="Logs" className="flex h-7 shrink-0 items-center gap-px rounded-md border border-line px-0.5">
+        <span className="px-1.5 text-sm text-faint">Logs</span>
         {LOG_MODES.map(({ mode, label }) => (
-          <button key={mode} type="button" aria-pressed={p.logMode === mode} className="button h-6.5 border-transparent bg-transparent px-2" onClick={() => p.onLogMode(mode)}>
+          <button key={mode} type="button" aria-pressed={p.logMode === mode} className="segment" onClick={() => p.onLogMode(mode)}>
             {label}
           </button>
         ))}
       </div>
       <Switch label="Inferred" on={p.inferred} onChange={p.onInferred} title="Show what was placed by inference: log-only services and broken contexts" />
       <Switch label="Corrected clocks" on={p.corrected} onChange={p.onCorrected} title="Move times by the estimated clock offsets; stored times never change" />
-      <span className="ml-auto"><CopyMenu choices={p.copy} /></span>
+      <span className="ml-auto max-sm:hidden"><CopyMenu choices={p.copy} /></span>
     </div>
   );
 }
@@ -87,7 +87,7 @@ function FindBox({ text, onText, matchAt, matchCount, onStep }: ToolbarProps) {
 
 function Switch({ label, on, onChange, title }: { label: string; on: boolean; onChange: (on: boolean) => void; title: string }) {
   return (
-    <button type="button" role="switch" aria-checked={on} title={title} className="button border-line! bg-transparent! px-2 text-muted!" onClick={() => onChange(!on)}>
+    <button type="button" role="switch" aria-checked={on} title={title} className="segment h-7 shrink-0 gap-1.5" onClick={() => onChange(!on)}>
       <span aria-hidden="true" className={`relative inline-block h-3.5 w-6 rounded-full ${on ? "bg-accent" : "bg-line-strong"}`}>
         <span className={`absolute top-0.5 size-2.5 rounded-full bg-surface transition-[left] ${on ? "left-3" : "left-0.5"}`} />
       </span>

@@ -1,7 +1,7 @@
 // The tree: virtual rows of text, each with its own small canvas for the bar. Rows and bars can never part.
 
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useLayoutEffect, useRef, useState } from "react";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { JourneyModel } from "./model";
 import { WaterfallRow } from "./WaterfallRow";
 import type { Stage } from "./stage";
@@ -33,13 +33,15 @@ export function Waterfall(p: WaterfallProps) {
   const ruler = useRef<HTMLDivElement>(null);
   const [narrow, setNarrow] = useState(false);
   const height = narrow ? 36 : 24;
+  const hasCritical = useMemo(() => model.nodes.some((node) => node.critical), [model]);
 
   useLayoutEffect(() => {
     const measured = ruler.current;
     if (!measured) return;
     const measure = () => {
-      setNarrow(matchMedia("(max-width: 719px)").matches);
-      stage.setWidth(measured.clientWidth);
+      const isNarrow = matchMedia("(max-width: 719px)").matches;
+      setNarrow(isNarrow);
+      stage.setWidth(measured.clientWidth, !isNarrow);
     };
     measure();
     const observer = new ResizeObserver(measure);
@@ -70,7 +72,14 @@ export function Waterfall(p: WaterfallProps) {
   return (
     <div ref={root} className="waterfall relative flex min-h-0 min-w-0 flex-1 flex-col">
       <div className="flex h-7 shrink-0 border-b border-line bg-surface">
-        <div className="hidden w-(--split) shrink-0 items-center border-r border-line px-3 text-xs font-medium text-faint sm:flex">Service and operation</div>
+        <div className="hidden w-(--split) shrink-0 items-center justify-between border-r border-line px-3 text-xs font-medium text-faint sm:flex">
+          Service and operation
+          {hasCritical && (
+            <span className="flex items-center gap-1.5" title="The chain of spans that decided how long it took. An estimate.">
+              <span aria-hidden="true" className="h-0.5 w-4 bg-thread" /> critical path
+            </span>
+          )}
+        </div>
         <div ref={ruler} className="relative min-w-0 flex-1"><TimeRuler stage={stage} /></div>
       </div>
       <Splitter root={root} />

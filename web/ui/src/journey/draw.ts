@@ -24,9 +24,15 @@ export function paintRow(
 ): void {
   const context = prepareCanvas(canvas, stage.width, height);
   if (!context) return;
+  paintGrid(context, stage, height);
   context.globalAlpha = look.dimmed ? 0.22 : 1;
   if (row < 0) paintLog(context, stage, model, ~row, height, look);
   else paintNode(context, stage, model, row, height, look);
+}
+
+function paintGrid(context: CanvasRenderingContext2D, stage: Stage, height: number): void {
+  context.fillStyle = stage.palette.line;
+  for (const time of stage.ticks()) context.fillRect(Math.round(stage.x(time)), 0, 1, height);
 }
 
 function colorOf(stage: Stage, model: JourneyModel, node: number): string {
@@ -63,7 +69,8 @@ function paintNode(
     context.fillRect(left, top + barHeight + 2, width, 2);
   }
   paintTicks(context, stage, model, node, top, barHeight);
-  if (!look.behind) paintLabel(context, stage, formatDuration(model.duration[node] ?? 0), flags, left, left + width, height);
+  const reach = look.collapsed ? Math.max(left + width, clampPixel(stage.x(model.subtreeUntil[node] ?? 0), stage.width)) : left + width;
+  if (!look.behind) paintLabel(context, stage, formatDuration(model.duration[node] ?? 0), flags, left, reach, height);
 }
 
 /** Far outside the picture all pixels are alike; canvases do not like millions. */
@@ -176,7 +183,7 @@ function paintLabel(
   context.fillStyle = flags & FLAG_ERROR ? stage.palette.error : stage.palette.muted;
   if (right + 6 + width <= stage.width) context.fillText(label, right + 6, height / 2 + 0.5);
   else if (left - 6 - width >= 0) context.fillText(label, left - 6 - width, height / 2 + 0.5);
-  else paintLabelInside(context, stage, label, width, Math.min(right, stage.width), height);
+  else paintLabelInside(context, stage, label, width, height);
 }
 
 function paintLabelInside(
@@ -184,10 +191,9 @@ function paintLabelInside(
   stage: Stage,
   label: string,
   width: number,
-  right: number,
   height: number,
 ): void {
-  const left = right - width - 22;
+  const left = stage.width - width - 12;
   context.fillStyle = stage.palette.surface;
   context.beginPath();
   context.roundRect(left - 5, height / 2 - 8, width + 10, 16, 4);

@@ -25,7 +25,15 @@ export function EmptyState({ q, range, zone, onRange, onQuery }: EmptyStateProps
         {limited && <button type="button" className="button button-primary" onClick={() => onRange({ from: "", to: "" })}>Search all time</button>}
         {q.trim() !== "" && <button type="button" className="button" onClick={() => onQuery("")}>Show everything</button>}
       </div>
-      <h3 className="mt-8 mb-1 text-sm font-semibold text-muted">Ways to ask</h3>
+      <WaysToAsk onQuery={onQuery} />
+    </div>
+  );
+}
+
+export function WaysToAsk({ onQuery }: { onQuery: (q: string) => void }) {
+  return (
+    <section className="mx-auto w-full max-w-xl">
+      <h3 className="mt-8 mb-1.5 text-sm font-semibold text-muted">Ways to ask</h3>
       <ul className="divide-y divide-line rounded-md border border-line bg-surface">
         {EXAMPLES.map(([query, does]) => (
           <li key={query}>
@@ -36,6 +44,6 @@ export function EmptyState({ q, range, zone, onRange, onQuery }: EmptyStateProps
           </li>
         ))}
       </ul>
-    </div>
+    </section>
   );
 }

@@ -7,7 +7,7 @@ import type { LogOrSpan } from "../api";
 import type { Filter } from "../components/RecordFields";
 import { useHotkeys } from "../keys/hotkeys";
 import { clockAt, instantOfMillis, type Zone } from "../time/instant";
-import { ResultRow } from "./ResultRow";
+import { journeyIdOf, ResultRow } from "./ResultRow";
 
 export type ResultItem = { type: "record"; key: string; record: LogOrSpan } | { type: "gap"; key: string; skipped: number };
 
@@ -81,6 +81,7 @@ export function ResultList({ items, words, zone, onFilter, onEnd, scroller, onSc
                   showDate={showDate}
                   open={open.has(item.key)}
                   active={active === item.key}
+                  sameId={sharesId(item, items[row.index - 1])}
                   onToggle={() => toggle(item.key)}
                   onFilter={onFilter}
                 />
@@ -92,6 +93,11 @@ export function ResultList({ items, words, zone, onFilter, onEnd, scroller, onSc
       {footer}
     </div>
   );
+}
+
+function sharesId(item: ResultItem, above: ResultItem | undefined): boolean {
+  if (item.type !== "record" || above?.type !== "record") return false;
+  return journeyIdOf(item.record) !== undefined && journeyIdOf(item.record) === journeyIdOf(above.record);
 }
 
 function GapRow({ skipped }: { skipped: number }) {
@@ -137,7 +143,7 @@ function useRowKeys({ items, active, setActive, toggle, scrollTo, scroller }: Ro
     Enter: () => (active === null ? false : toggle(active)),
     o: () => {
       const item = items.find((one) => one.key === active);
-      const id = item?.type === "record" ? (item.record.trace_id ?? item.record.request_ids?.[0]) : undefined;
+      const id = item?.type === "record" ? journeyIdOf(item.record) : undefined;
       if (id === undefined) return false;
       void navigate({ to: "/journey/$id", params: { id } });
       return undefined;

@@ -11,7 +11,7 @@ import { LevelWord, ServiceName } from "../components/Tags";
 import { shortenId } from "../ids/recognise";
 import { levelOf } from "../level";
 import { condition } from "../query/edit";
-import { jsonText, messageOf } from "../text/value";
+import { jsonText, messageOf, valueText } from "../text/value";
 import { visibleText } from "../text/visible";
 import { formatDuration } from "../time/duration";
 import { clockAt, offsetMinutes, parseInstant, type Zone } from "../time/instant";
@@ -23,17 +23,24 @@ export interface ResultRowProps {
   showDate: boolean;
   open: boolean;
   active: boolean;
+  /** The row above carries the same id. */
+  sameId: boolean;
   onToggle: () => void;
   onFilter: Filter;
 }
 
-/** Column widths, shared with the head of the list. */
-export const COLUMNS = "sm:grid sm:grid-cols-[16px_16px_auto_minmax(84px,132px)_52px_108px_minmax(0,1fr)] sm:items-center sm:gap-x-2.5";
+/** The id that opens the record's journey. */
+export function journeyIdOf(record: LogOrSpan): string | undefined {
+  return record.request_ids?.[0] ?? record.trace_id;
+}
 
-export const ResultRow = memo(function ResultRow({ record, words, zone, showDate, open, active, onToggle, onFilter }: ResultRowProps) {
+/** Column widths, shared with the head of the list. */
+export const COLUMNS = "sm:grid sm:grid-cols-[16px_16px_auto_minmax(84px,132px)_58px_104px_minmax(0,1fr)] sm:items-center sm:gap-x-2.5";
+
+export const ResultRow = memo(function ResultRow({ record, words, zone, showDate, open, active, sameId, onToggle, onFilter }: ResultRowProps) {
   const level = levelOf(record);
   const bad = level === "error" || level === "fatal";
-  const id = record.request_ids?.[0] ?? record.trace_id;
+  const id = journeyIdOf(record);
   return (
     <div className={`border-b border-line ${open ? "bg-sunken" : ""} ${active ? "shadow-[inset_2px_0_0_var(--accent)]" : ""}`}>
       {/* The button inside is the keyboard's way; the whole line is the mouse's. */}
@@ -65,17 +72,36 @@ export const ResultRow = memo(function ResultRow({ record, words, zone, showDate
         <ServiceName name={record.service ?? ""} className="text-sm font-medium" />
         <LevelCell record={record} />
         <span className="ml-auto truncate font-mono text-xs sm:ml-0">
-          {id && <JourneyLink id={id} title={`Open the journey of ${visibleText(id)}`}>{shortenId(visibleText(id))}</JourneyLink>}
+          {id && <JourneyLink id={id} className={sameId ? "text-faint hover:text-accent hover:underline" : "text-accent hover:underline"} title={`Open the journey of ${visibleText(id)}`}>{shortenId(visibleText(id))}</JourneyLink>}
         </span>
         <span className="flex w-full min-w-0 items-baseline gap-2 pl-6 sm:pl-0">
           <DataLine text={messageOf(record)} words={words} className={`min-w-0 truncate font-mono text-sm ${bad ? "text-error" : ""}`} />
           {record.duration_ns !== undefined && <span className="shrink-0 font-mono text-xs text-faint">{formatDuration(record.duration_ns)}</span>}
+          <Hints record={record} />
         </span>
       </div>
       {open && <RowDetail record={record} words={words} zone={zone} onFilter={onFilter} />}
     </div>
   );
 });
+
+const HINTS_MAX = 5;
+
+/** A few short attributes behind the message. */
+function Hints({ record }: { record: LogOrSpan }) {
+  const hints = Object.entries(record.attributes ?? {})
+    .filter(([key, value]) => (typeof value !== "object" || value === null) && key.length + valueText(value).length < 48)
+    .slice(0, HINTS_MAX);
+  return (
+    <span className="hidden min-w-0 shrink-[3] truncate font-mono text-xs text-faint sm:block">
+      {hints.map(([key, value]) => (
+        <bdi key={key} className="mr-2.5">
+          {visibleText(key)}=<span className="text-muted">{visibleText(valueText(value))}</span>
+        </bdi>
+      ))}
+    </span>
+  );
+}
 
 function TimeCell({ timestamp, zone, showDate }: { timestamp: string; zone: Zone; showDate: boolean }) {
   const instant = parseInstant(timestamp);
@@ -97,7 +123,7 @@ function LevelCell({ record }: { record: LogOrSpan }) {
 }
 
 function RowDetail({ record, words, zone, onFilter }: { record: LogOrSpan; words: readonly string[]; zone: Zone; onFilter: Filter }) {
-  const id = record.request_ids?.[0] ?? record.trace_id;
+  const id = journeyIdOf(record);
   const message = messageOf(record);
   return (
     <div className="space-y-4 border-t border-line px-4 pt-3 pb-5 sm:px-12">

@@ -13,7 +13,7 @@ import type { SearchParams } from "../router";
 import type { TimeRange } from "../time/range";
 import { useZone } from "../time/useZone";
 import { searchCopyChoices } from "./copyChoices";
-import { EmptyState } from "./EmptyState";
+import { EmptyState, WaysToAsk } from "./EmptyState";
 import { rememberSearch } from "./last";
 import { QueryBox } from "./QueryBox";
 import { RangeMenu } from "./RangeMenu";
@@ -89,7 +89,7 @@ export function SearchScreen() {
           <Welcome onArrived={() => go({})} />
         </Suspense>
       ) : (
-        !error && <Results found={found} words={words} q={q} range={range} go={go} filter={filter} />
+        queryError ? <WaysToAsk onQuery={(text) => go({ q: text })} /> : !error && <Results found={found} words={words} q={q} range={range} go={go} filter={filter} />
       )}
     </div>
   );

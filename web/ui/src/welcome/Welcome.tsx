@@ -63,7 +63,7 @@ function Snippets() {
     <section className="mt-6 overflow-hidden rounded-lg border border-line bg-surface">
       <div role="group" aria-label="Ways to send" className="flex gap-1 overflow-x-auto border-b border-line p-1.5">
         {all.map((one) => (
-          <button key={one.name} type="button" aria-pressed={one.name === snippet.name} className="button border-transparent" onClick={() => setChosen(one.name)}>
+          <button key={one.name} type="button" aria-pressed={one.name === snippet.name} className="segment h-7" onClick={() => setChosen(one.name)}>
             {one.name}
           </button>
         ))}
