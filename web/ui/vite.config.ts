@@ -4,10 +4,11 @@ import { defineConfig, type Plugin } from "vite";
 
 // Where the API is while developing: a running needle, or the mock in this process.
 const needleUrl = process.env["NEEDLE_URL"];
+const isTest = process.env["VITEST"] !== undefined;
 
 function mockApi(): Plugin {
   const load = async () => {
-    const mock = "./dev/mock/api.mjs";
+    const mock = new URL("./dev/mock/api.mjs", import.meta.url).href;
     return (await import(mock)).mockApi();
   };
   return {
@@ -25,7 +26,7 @@ const proxy = { "/api": { target: needleUrl ?? "" } };
 
 export default defineConfig({
   base: "/",
-  plugins: [react(), tailwindcss(), ...(needleUrl ? [] : [mockApi()])],
+  plugins: [react(), tailwindcss(), ...(needleUrl || isTest ? [] : [mockApi()])],
   server: needleUrl ? { proxy } : {},
   preview: needleUrl ? { proxy } : {},
   build: {

@@ -72,7 +72,8 @@ function CompletenessLine({ completeness, loading, reload, children }: Completen
   const line = LINES[completeness.state] ?? LINES.partial;
   const missing = completeness.missing_parents ?? 0;
   const reasons = (completeness.reasons ?? []).map(visibleText);
-  const parents = missing > 0 ? [`${missing.toLocaleString("en")} missing ${missing === 1 ? "parent" : "parents"}`] : [];
+  // The reasons may say it already.
+  const parents = missing > 0 && !reasons.some((reason) => reason.includes("parent")) ? [`${missing.toLocaleString("en")} missing ${missing === 1 ? "parent" : "parents"}`] : [];
   const said = completeness.state === "complete" ? "" : [...parents, ...reasons].join("; ");
   return (
     <p className={`flex flex-wrap items-center gap-x-2 text-sm ${line.className}`} role="status">
@@ -103,11 +104,11 @@ function Facts({ head, zone }: { head: HeaderProps["head"]; zone: Zone }) {
   const errors = sum("errors");
   return (
     <dl className="flex flex-wrap items-center gap-x-3 gap-y-0.5 text-sm text-muted sm:gap-x-5">
-      <div className="hidden sm:contents"><Fact name="started" value={startText(head, zone)} /></div>
+      <Fact name="started" value={startText(head, zone)} className="hidden sm:flex" />
       <Fact name="took" value={formatDuration(head.duration_ns)} strong />
-      <Fact name="spans" value={sum("spans").toLocaleString("en")} strong />
-      <Fact name="logs" value={sum("logs").toLocaleString("en")} strong />
-      <Fact name="services" value={String(head.services.length)} strong />
+      <Count of="span" count={sum("spans")} />
+      <Count of="log" count={sum("logs")} />
+      <Count of="service" count={head.services.length} />
       <div className={`flex items-center gap-1 ${errors > 0 ? "font-semibold text-error" : ""}`}>
         <dt className="order-2">{errors === 1 ? "error" : "errors"}</dt>
         <dd className="inline-flex items-center gap-1">{errors > 0 && <Icon name="error" size={12} />}{errors.toLocaleString("en")}</dd>
@@ -116,9 +117,13 @@ function Facts({ head, zone }: { head: HeaderProps["head"]; zone: Zone }) {
   );
 }
 
-function Fact({ name, value, strong = false }: { name: string; value: string; strong?: boolean }) {
+function Count({ of, count }: { of: string; count: number }) {
+  return <Fact name={count === 1 ? of : `${of}s`} value={count.toLocaleString("en")} strong />;
+}
+
+function Fact({ name, value, strong = false, className = "flex" }: { name: string; value: string; strong?: boolean; className?: string }) {
   return (
-    <div className="flex gap-1">
+    <div className={`gap-1 ${className}`}>
       <dt className={strong && name !== "took" ? "order-2" : ""}>{name}</dt>
       <dd className={`tabular-nums ${strong ? "font-semibold text-text" : ""}`}>{value}</dd>
     </div>

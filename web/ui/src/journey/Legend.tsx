@@ -29,8 +29,8 @@ export function Legend({ services, clock, corrected, focus, onFocus }: LegendPro
             onClick={() => onFocus(focus === service.name ? null : service.name)}
           >
             <ServiceName name={service.name} inferred={service.inferred} className="text-text" />
-            {service.inferred && <span className="text-thread">· logs only, inferred</span>}
-            <span className="font-mono text-xs tabular-nums">{service.spans > 0 ? service.spans : service.logs}</span>
+            {service.inferred && <span className="text-thread">· inferred</span>}
+            <span className="font-mono text-xs tabular-nums">{service.inferred ? `${service.logs} ${service.logs === 1 ? "log" : "logs"}` : service.spans}</span>
             {service.errors > 0 && <span className="font-mono text-xs text-error">{service.errors} ✗</span>}
             {clock.filter((one) => one.service === service.name && Math.abs(one.offset_ns) >= SKEW_SHOWN_NANOS).map((one) => (
               <Skew key={one.instance ?? ""} clock={one} corrected={corrected} />

@@ -28,16 +28,19 @@ export function Splitter({ root }: { root: RefObject<HTMLElement | null> }) {
     }
     if (element && stored >= MIN_PX && stored < element.clientWidth - MIN_PX) element.style.setProperty("--split", `${stored}px`);
   }, [root]);
-  const current = () => (root.current ? parseInt(getComputedStyle(root.current).getPropertyValue("--split"), 10) : 0);
+  const current = () => {
+    const element = root.current?.querySelector<HTMLElement>("[data-split]");
+    return element?.offsetWidth ?? 0;
+  };
 
   return (
     // A separator that can be moved takes the focus (WAI-ARIA window splitter).
     // oxlint-disable jsx-a11y/no-noninteractive-element-interactions, jsx-a11y/no-noninteractive-tabindex
     <div
       role="separator"
+      aria-valuenow={50}
       aria-orientation="vertical"
       aria-label="Width of the names"
-      aria-valuenow={440}
       tabIndex={0}
       className="absolute inset-y-0 left-[calc(var(--split)-4px)] z-10 hidden w-2 cursor-col-resize hover:bg-accent/30 sm:block"
       onPointerDown={(event) => event.currentTarget.setPointerCapture(event.pointerId)}

@@ -72,7 +72,7 @@ export function Waterfall(p: WaterfallProps) {
   return (
     <div ref={root} className="waterfall relative flex min-h-0 min-w-0 flex-1 flex-col">
       <div className="flex h-7 shrink-0 border-b border-line bg-surface">
-        <div className="hidden w-(--split) shrink-0 items-center justify-between border-r border-line px-3 text-xs font-medium text-faint sm:flex">
+        <div data-split className="hidden w-(--split) shrink-0 items-center justify-between border-r border-line px-3 text-xs font-medium text-faint sm:flex">
           Service and operation
           {hasCritical && (
             <span className="flex items-center gap-1.5" title="The chain of spans that decided how long it took. An estimate.">

@@ -24,7 +24,7 @@ export function paintRow(
 ): void {
   const context = prepareCanvas(canvas, stage.width, height);
   if (!context) return;
-  paintGrid(context, stage, height);
+  if (!look.behind) paintGrid(context, stage, height);
   context.globalAlpha = look.dimmed ? 0.22 : 1;
   if (row < 0) paintLog(context, stage, model, ~row, height, look);
   else paintNode(context, stage, model, row, height, look);
@@ -215,7 +215,7 @@ function paintLog(
   const node = model.logNode[log] ?? 0;
   const left = clampPixel(stage.x(model.start[node] ?? 0), stage.width);
   const right = clampPixel(stage.x((model.start[node] ?? 0) + Math.max(0, model.duration[node] ?? 0)), stage.width);
-  const middle = look.behind ? height - 4 : Math.round(height / 2);
+  const middle = look.behind ? height - 6 : Math.round(height / 2);
   // The thread: the span that the log was said in.
   context.strokeStyle = stage.palette.lineStrong;
   context.lineWidth = 1;

@@ -56,6 +56,7 @@ export function SearchScreen() {
     },
     [draft, go],
   );
+  const again = useCallback(() => setRun((n) => n + 1), []);
   useHotkeys({ l: () => go({ live: live ? "" : "1" }) });
 
   const error = live ? liveError : found.error;
@@ -78,7 +79,7 @@ export function SearchScreen() {
         <div className="p-4">
           <Notice tone="error">
             <p className="data">{error.message}</p>
-            <button type="button" className="button mt-2" onClick={() => setRun((n) => n + 1)}>Try again</button>
+            <button type="button" className="button mt-2" onClick={again}>Try again</button>
           </Notice>
         </div>
       )}
@@ -86,7 +87,7 @@ export function SearchScreen() {
         <LiveList q={q} words={words} zone={zone} onFilter={filter} onError={setLiveError} />
       ) : storeIsEmpty ? (
         <Suspense>
-          <Welcome onArrived={() => go({})} />
+          <Welcome onArrived={again} />
         </Suspense>
       ) : (
         queryError ? <WaysToAsk onQuery={(text) => go({ q: text })} /> : !error && <Results found={found} words={words} q={q} range={range} go={go} filter={filter} />

@@ -47,8 +47,8 @@ export function ServicesScreen() {
         <div className="mb-4 flex flex-wrap items-baseline gap-x-4">
           <h1 className="text-xl font-semibold tracking-tight">Services</h1>
           {query.data && (
-            <p className="text-sm text-muted">
-              {list.length} seen{query.data.seconds ? ` over ${formatDuration(query.data.seconds * 1e9)}` : ""}{" "}
+            <p className="flex flex-wrap gap-x-3 text-sm text-muted">
+              <span>{list.length} seen{query.data.seconds ? ` over ${formatDuration(query.data.seconds * 1e9)}` : ""}</span>
               {query.data.completeness && <CompletenessNote completeness={query.data.completeness} />}
             </p>
           )}
@@ -85,8 +85,8 @@ function ServiceTable({ list, sort, setSort }: ServiceTableProps) {
       className={`border-b border-line px-3 py-1.5 font-medium ${name === "service" ? "text-left" : "text-right"} ${hide ? "hidden sm:table-cell" : ""}`}
     >
       <button type="button" className="text-sm text-muted hover:text-text" onClick={() => setSort({ name, down: sort.name === name ? !sort.down : name !== "service" })}>
+        {sort.name === name && <span aria-hidden="true" className="mr-1">{sort.down ? "↓" : "↑"}</span>}
         {title}
-        <span aria-hidden="true" className="inline-block w-3">{sort.name === name ? (sort.down ? "↓" : "↑") : ""}</span>
       </button>
     </th>
   );
