@@ -1,0 +1,121 @@
+// The routes of the HTTP API that the UI uses, over generated data, as connect-style middleware.
+import { checkout } from "./shop.mjs";
+import { BadQuery, matcherOf } from "./language.mjs";
+import { Store } from "./store.mjs";
+
+export function mockApi(options = {}) {
+  const store = new Store(options);
+  return (request, response, next) => {
+    const url = new URL(request.url, "http://mock");
+    const route = routes.find(([pattern]) => pattern.test(url.pathname));
+    if (!route) return next();
+    try {
+      route[1](store, url, request, response);
+    } catch (error) {
+      if (!(error instanceof BadQuery)) throw error;
+      send(response, 400, { error: { code: "bad_query", message: error.message, position: error.position } });
+    }
+  };
+}
+
+const routes = [
+  [/^\/api\/v1\/search$/, searchRoute],
+  [/^\/api\/v1\/journey\/[^/]+$/, journeyRoute],
+  [/^\/api\/v1\/services$/, servicesRoute],
+  [/^\/api\/v1\/tail$/, tailRoute],
+  [/^\/api\/v1\/logs$/, logsRoute],
+];
+
+function send(response, status, answer) {
+  // Integers beyond 2^53 go out as integers, as the real server writes them.
+  const text = JSON.stringify(answer, (_key, value) => (typeof value === "bigint" ? `\u0001${value}\u0001` : value));
+  response.writeHead(status, { "content-type": "application/json" });
+  response.end(text.replace(/"\\u0001(-?\d+)\\u0001"/g, "$1"));
+}
+
+function searchRoute(store, url, _request, response) {
+  const matches = matcherOf(url.searchParams.get("q") ?? "");
+  const start = url.searchParams.get("start") ?? "";
+  const end = url.searchParams.get("end") ?? "9999";
+  const limit = Number(url.searchParams.get("limit") ?? 100);
+  const from = Number(url.searchParams.get("cursor") ?? 0);
+  const found = store.records.filter((r) => r.timestamp >= start && r.timestamp < end && matches(r));
+  const partial = (url.searchParams.get("q") ?? "").includes("partial");
+  send(response, 200, {
+    records: found.slice(from, from + limit),
+    next_cursor: from + limit < found.length ? String(from + limit) : null,
+    completeness: partial
+      ? { state: "partial", reasons: ["shard 2026-11-20/0193 could not be read: checksum mismatch in block 12"], shards_searched: 13, shards_failed: 1 }
+      : { state: "complete", reasons: [], shards_searched: 14, shards_failed: 0 },
+  });
+}
+
+function journeyRoute(store, url, _request, response) {
+  const id = decodeURIComponent(url.pathname.split("/").at(-1));
+  const answer = store.journey(id, {
+    inferred: url.searchParams.get("inferred") !== "false",
+    corrected: url.searchParams.get("corrected") === "true",
+  });
+  if (!answer) return send(response, 404, { error: { code: "not_found", message: `nothing carries the id ${id}` } });
+  const limit = Number(url.searchParams.get("limit") ?? 1000);
+  const from = Number(url.searchParams.get("cursor") ?? 0);
+  send(response, 200, {
+    ...answer,
+    nodes: answer.nodes.slice(from, from + limit),
+    next_cursor: from + limit < answer.nodes.length ? String(from + limit) : null,
+  });
+}
+
+function servicesRoute(store, _url, _request, response) {
+  const services = new Map();
+  for (const record of store.records) {
+    const entry = services.get(record.service) ?? { name: record.service, spans: 0, logs: 0, errors: 0, durations: [], last_seen: record.timestamp };
+    if (record.kind === "span") {
+      entry.spans += 1;
+      entry.durations.push(record.duration_ns);
+    } else entry.logs += 1;
+    if (record.status === "error" || record.severity_number >= 17) entry.errors += 1;
+    services.set(record.service, entry);
+  }
+  const list = [...services.values()].map(({ durations, ...entry }) => {
+    durations.sort((a, b) => a - b);
+    const at = (share) => (durations.length ? durations[Math.floor((durations.length - 1) * share)] : null);
+    const count = entry.spans + entry.logs;
+    return { ...entry, rate: count / 6400, error_ratio: entry.errors / count, p50_ns: at(0.5), p95_ns: at(0.95), p99_ns: at(0.99) };
+  });
+  list.sort((a, b) => (a.name < b.name ? -1 : 1));
+  send(response, 200, { services: list, seconds: 6400, completeness: { state: "complete", reasons: [] } });
+}
+
+function tailRoute(store, url, request, response) {
+  const matches = matcherOf(url.searchParams.get("q") ?? "");
+  response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+  let sent = 0;
+  let waiting = [];
+  const event = (name, data) => response.write(`event: ${name}\nid: ${store.nextRecord}\ndata: ${JSON.stringify(data, (_k, v) => (typeof v === "bigint" ? Number(v) : v))}\n\n`);
+  const timer = setInterval(() => {
+    if (waiting.length === 0) {
+      const fresh = checkout(store.random, Date.now() - 400, { failing: store.random.next() < 0.2, ids: store.ids() });
+      store.add(fresh);
+      store.sort();
+      waiting = fresh.records.slice().sort((a, b) => (a.timestamp < b.timestamp ? -1 : 1));
+    }
+    for (const record of waiting.splice(0, 3)) {
+      if (!matches(record)) continue;
+      event("record", record);
+      sent += 1;
+      if (sent % 40 === 0) event("gap", { skipped: 412 });
+    }
+    event("heartbeat", {});
+  }, 250);
+  request.on("close", () => clearInterval(timer));
+}
+
+function logsRoute(store, _url, request, response) {
+  let body = "";
+  request.on("data", (chunk) => (body += chunk));
+  request.on("end", () => {
+    store.addLog(JSON.parse(body));
+    send(response, 200, { accepted: 1, rejected: [] });
+  });
+}

@@ -1,0 +1,270 @@
+// The HTTP API as the browser sees it: types, one function per route, errors that name what is wrong.
+
+export type Value = string | number | bigint | boolean | null | Value[] | { [key: string]: Value };
+export type Attributes = Record<string, Value>;
+
+export interface SpanEvent {
+  timestamp?: string;
+  name?: string;
+  attributes?: Attributes;
+}
+
+export interface SpanLink {
+  trace_id?: string;
+  span_id?: string;
+  attributes?: Attributes;
+}
+
+/** One log record or one span; absent fields are omitted. */
+export interface LogOrSpan {
+  kind: "log" | "span";
+  record_id: string | number;
+  timestamp: string;
+  service?: string;
+  trace_id?: string;
+  span_id?: string;
+  parent_span_id?: string;
+  request_ids?: string[];
+  severity?: string;
+  severity_number?: number;
+  body?: Value;
+  event_name?: string;
+  name?: string;
+  span_kind?: string;
+  status?: string;
+  status_message?: string;
+  start?: string;
+  duration_ns?: number;
+  attributes?: Attributes;
+  resource?: Attributes;
+  scope?: Attributes;
+  events?: SpanEvent[];
+  links?: SpanLink[];
+}
+
+export interface Completeness {
+  state: "complete" | "arriving" | "partial";
+  reasons?: string[];
+  missing_parents?: number;
+  shards_searched?: number;
+  shards_failed?: number;
+}
+
+export interface SearchAnswer {
+  records: LogOrSpan[];
+  next_cursor?: string | null;
+  completeness: Completeness;
+}
+
+export interface JourneyService {
+  name: string;
+  spans: number;
+  logs: number;
+  errors: number;
+  /** It sent no span: its place in the tree is inferred. */
+  inferred: boolean;
+}
+
+export interface Inference {
+  reason: string;
+  confidence: number;
+}
+
+export interface JourneyNode {
+  node_id: string;
+  parent_node_id?: string | null;
+  depth: number;
+  service?: string;
+  name?: string;
+  kind?: string;
+  start: string;
+  duration_ns: number;
+  self_time_ns?: number;
+  status?: string;
+  critical?: boolean;
+  inferred?: Inference | null;
+  missing?: boolean;
+  flags?: string[];
+  span?: LogOrSpan | null;
+  logs?: LogOrSpan[];
+  children?: number;
+}
+
+export interface ClockOffset {
+  service: string;
+  instance?: string | null;
+  offset_ns: number;
+  confidence: number;
+}
+
+export interface LinkedJourney {
+  id?: string;
+  trace_id?: string;
+  span_id?: string | null;
+  incoming?: boolean;
+}
+
+export interface Journey {
+  id: string;
+  trace_ids?: string[];
+  request_ids?: string[];
+  hubs?: { id: string; reason: string }[];
+  start: string;
+  end: string;
+  duration_ns: number;
+  services: JourneyService[];
+  nodes: JourneyNode[];
+  nodes_total?: number;
+  linked?: LinkedJourney[];
+  clock?: ClockOffset[];
+  completeness: Completeness;
+  next_cursor?: string | null;
+}
+
+export interface ServiceSummary {
+  name: string;
+  spans?: number;
+  logs?: number;
+  errors?: number;
+  /** Records per second. */
+  rate?: number;
+  /** Errors per record, 0 to 1. */
+  error_ratio?: number;
+  p50_ns?: number | null;
+  p95_ns?: number | null;
+  p99_ns?: number | null;
+  last_seen?: string;
+}
+
+export interface ServicesAnswer {
+  services: ServiceSummary[];
+  seconds?: number;
+  completeness?: Completeness;
+}
+
+/** An answer that is not 2xx, or no answer at all (`status` 0). */
+export class ApiError extends Error {
+  readonly status: number;
+  /** Byte offset in the query, when the query is at fault. */
+  readonly position: number | undefined;
+
+  constructor(status: number, message: string, position?: number) {
+    super(message);
+    this.status = status;
+    this.position = position;
+  }
+}
+
+// Integers beyond 2^53 would be rounded; where there may be one, numbers are read from their source text.
+const LONG_INTEGER = /\d{16}/;
+
+/** Parses JSON and keeps every integer exact (as a bigint where a number cannot hold it). */
+export function parseJson(text: string): unknown {
+  if (!LONG_INTEGER.test(text)) return JSON.parse(text);
+  const exact = (_key: string, value: unknown, context?: { source?: string }) => {
+    if (typeof value !== "number" || Number.isSafeInteger(value)) return value;
+    return context?.source !== undefined && /^-?\d+$/.test(context.source) ? BigInt(context.source) : value;
+  };
+  return JSON.parse(text, exact as (key: string, value: unknown) => unknown);
+}
+
+function errorOf(status: number, text: string): ApiError {
+  let answer: unknown;
+  try {
+    answer = JSON.parse(text);
+  } catch {
+    return new ApiError(status, text.trim() || `the server answered ${status}`);
+  }
+  const outer = (answer ?? {}) as Record<string, unknown>;
+  const inner = typeof outer["error"] === "object" && outer["error"] !== null ? (outer["error"] as Record<string, unknown>) : outer;
+  const message = [inner["message"], inner["error"], inner["detail"]].find((m) => typeof m === "string");
+  const position = inner["position"];
+  return new ApiError(
+    status,
+    (message as string | undefined) ?? `the server answered ${status}`,
+    typeof position === "number" ? position : undefined,
+  );
+}
+
+async function get<T>(path: string, parameters: Record<string, string | undefined>, signal?: AbortSignal): Promise<T> {
+  let response: Response;
+  let text: string;
+  try {
+    response = await fetch(address(path, parameters), { signal: signal ?? null, headers: { accept: "application/json" } });
+    text = await response.text();
+  } catch (cause) {
+    if (signal?.aborted) throw cause;
+    throw new ApiError(0, "needle does not answer. Is the server running, and is this page's address still right?");
+  }
+  if (!response.ok) throw errorOf(response.status, text);
+  return parseJson(text) as T;
+}
+
+function address(path: string, parameters: Record<string, string | undefined>): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) {
+    if (value !== undefined && value !== "") query.set(name, value);
+  }
+  const tail = query.toString();
+  return tail ? `${path}?${tail}` : path;
+}
+
+export interface SearchParameters {
+  q: string;
+  start?: string | undefined;
+  end?: string | undefined;
+  cursor?: string | undefined;
+  limit: number;
+}
+
+export function search(p: SearchParameters, signal?: AbortSignal): Promise<SearchAnswer> {
+  return get(
+    "/api/v1/search",
+    { q: p.q, start: p.start, end: p.end, limit: String(p.limit), cursor: p.cursor, order: "desc" },
+    signal,
+  );
+}
+
+export interface JourneyParameters {
+  id: string;
+  inferred: boolean;
+  corrected: boolean;
+  cursor?: string | undefined;
+  limit: number;
+}
+
+export function journey(p: JourneyParameters, signal?: AbortSignal): Promise<Journey> {
+  return get(
+    `/api/v1/journey/${encodeURIComponent(p.id)}`,
+    { inferred: String(p.inferred), corrected: String(p.corrected), limit: String(p.limit), cursor: p.cursor },
+    signal,
+  );
+}
+
+export function services(p: { start?: string | undefined }, signal?: AbortSignal): Promise<ServicesAnswer> {
+  return get("/api/v1/services", { start: p.start }, signal);
+}
+
+export function tailAddress(q: string): string {
+  return address("/api/v1/tail", { q: q || "*" });
+}
+
+/** Stores one log record, as the curl line on the welcome page does. */
+export async function sendLog(record: Attributes): Promise<void> {
+  const response = await fetch("/api/v1/logs", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(record),
+  });
+  if (!response.ok) throw errorOf(response.status, await response.text());
+}
+
+/** The address of a search, for a curl line. */
+export function searchAddress(p: { q: string; start?: string | undefined; end?: string | undefined }): string {
+  return location.origin + address("/api/v1/search", p);
+}
+
+/** The address of a journey, for a curl line. */
+export function journeyAddress(id: string): string {
+  return `${location.origin}/api/v1/journey/${encodeURIComponent(id)}`;
+}

@@ -1,0 +1,179 @@
+// Everything about the selected row: a span, a log, an inferred service, a missing parent.
+
+import { useState } from "react";
+import type { JourneyNode, LogOrSpan } from "../api";
+import { CopyButton } from "../components/Copy";
+import { DataBlock, DataLine } from "../components/Data";
+import { Icon } from "../components/Icon";
+import { RawRecord, RecordFields, type Filter } from "../components/RecordFields";
+import { LevelWord, Notice, ServiceName } from "../components/Tags";
+import { isErrorStatus, levelOf } from "../level";
+import { ExactTime } from "../search/ResultRow";
+import { jsonText, messageOf } from "../text/value";
+import { visibleText } from "../text/visible";
+import { formatDuration, formatSigned } from "../time/duration";
+import type { Zone } from "../time/instant";
+import { LEVELS, rowsOfSubtreeLogs, type JourneyModel } from "./model";
+
+interface DetailProps {
+  model: JourneyModel;
+  row: number;
+  zone: Zone;
+  onClose: () => void;
+  onSelect: (row: number) => void;
+  onFilter: Filter;
+}
+
+type Tab = "fields" | "logs" | "raw";
+
+export function Detail({ model, row, zone, onClose, onSelect, onFilter }: DetailProps) {
+  const [tab, setTab] = useState<Tab>("fields");
+  const node = row >= 0 ? model.nodes[row] : undefined;
+  const log = row < 0 ? model.logs[~row] : undefined;
+  const record = log ?? node?.span ?? null;
+  const raw = log ?? node;
+  const logs = row >= 0 ? rowsOfSubtreeLogs(model, row) : [];
+  const shown: Tab = tab === "logs" && row < 0 ? "fields" : tab;
+  return (
+    <aside
+      aria-label="Details"
+      className="fixed inset-x-0 bottom-0 z-30 flex h-[62%] flex-col border-t border-line-strong bg-bg shadow-pop lg:static lg:h-auto lg:w-[420px] lg:shrink-0 lg:border-t-0 lg:border-l lg:border-line lg:shadow-none"
+    >
+      <div className="flex items-start gap-2 border-b border-line bg-surface px-4 pt-3">
+        <div className="min-w-0 flex-1">
+          <Title node={node} log={log} />
+          <div role="group" aria-label="Show" className="mt-1.5 -ml-2 flex gap-1 pb-1.5">
+            <TabButton tab="fields" current={shown} set={setTab}>Fields</TabButton>
+            {row >= 0 && <TabButton tab="logs" current={shown} set={setTab}>Logs {logs.length}</TabButton>}
+            <TabButton tab="raw" current={shown} set={setTab}>Raw</TabButton>
+          </div>
+        </div>
+        <CopyButton text={jsonText(raw, 2)} label="Copy JSON" />
+        <button type="button" className="icon-button size-6" aria-label="Close details" title="Close (Esc)" onClick={onClose}>
+          <Icon name="close" />
+        </button>
+      </div>
+      {/* The panel scrolls by keyboard. */}
+      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
+      <div className="min-h-0 flex-1 space-y-4 overflow-y-auto px-4 py-3" tabIndex={0} role="region" aria-label="Fields of the selection">
+        {shown === "raw" && <RawRecord value={raw} />}
+        {shown === "logs" && <SubtreeLogs model={model} rows={logs} onSelect={onSelect} />}
+        {shown === "fields" && (
+          <>
+            {node && <About node={node} />}
+            {log && <Message log={log} />}
+            <ExactTime timestamp={record?.timestamp ?? node?.start ?? ""} zone={zone} />
+            {record && <RecordFields record={record} onFilter={onFilter} />}
+          </>
+        )}
+      </div>
+    </aside>
+  );
+}
+
+function TabButton({ tab, current, set, children }: { tab: Tab; current: Tab; set: (tab: Tab) => void; children: React.ReactNode }) {
+  return (
+    <button type="button" aria-pressed={tab === current} className="segment" onClick={() => set(tab)}>
+      {children}
+    </button>
+  );
+}
+
+function Title({ node, log }: { node: JourneyNode | undefined; log: LogOrSpan | undefined }) {
+  if (log) {
+    return (
+      <div className="flex items-center gap-2">
+        <LevelWord level={levelOf(log)} />
+        <ServiceName name={log.service ?? ""} className="font-medium" />
+      </div>
+    );
+  }
+  return (
+    <>
+      <h2 className="font-semibold">
+        <DataLine text={node?.missing ? "Unknown parent" : node?.name || "(no name)"} />
+      </h2>
+      <div className="flex flex-wrap items-center gap-x-3 text-sm text-muted">
+        {!node?.missing && <ServiceName name={node?.service ?? ""} inferred={Boolean(node?.inferred)} />}
+        {node?.kind && <span>{node.kind.toLowerCase()}</span>}
+      </div>
+    </>
+  );
+}
+
+function Message({ log }: { log: LogOrSpan }) {
+  return (
+    <div className="rounded-md border border-line bg-surface px-3 py-2 font-mono text-sm">
+      <DataBlock text={messageOf(log) || "(no message)"} />
+    </div>
+  );
+}
+
+function About({ node }: { node: JourneyNode }) {
+  const status = node.span?.status_message;
+  return (
+    <div className="space-y-2">
+      {node.missing && (
+        <Notice tone="warn">Spans below name this span as their parent, but it was never received: not sent, sampled away, or still on its way.</Notice>
+      )}
+      {node.inferred && (
+        <Notice tone="info">
+          <p className="font-semibold">Inferred, confidence {Math.round(node.inferred.confidence * 100)} %</p>
+          <p className="data">{visibleText(node.inferred.reason)}</p>
+        </Notice>
+      )}
+      {isErrorStatus(node.status) && (
+        <Notice tone="error"><DataBlock text={status || "The span's status is error."} /></Notice>
+      )}
+      {(node.flags?.length ?? 0) > 0 && <Notice tone="warn">{node.flags?.map((flag) => visibleText(flag.replaceAll("_", " "))).join(", ")}</Notice>}
+      {!node.missing && (
+        <dl className="flex flex-wrap gap-x-5 text-sm">
+          <Number name="duration" value={formatDuration(node.duration_ns)} />
+          {node.self_time_ns !== undefined && !node.inferred && <Number name="self time" value={formatDuration(node.self_time_ns)} />}
+          {node.critical && <Number name="critical path" value="yes, estimated" />}
+          {(node.children ?? 0) > 0 && <Number name="children" value={String(node.children)} />}
+        </dl>
+      )}
+    </div>
+  );
+}
+
+function Number({ name, value }: { name: string; value: string }) {
+  return (
+    <div className="flex gap-1.5">
+      <dt className="text-muted">{name}</dt>
+      <dd className="font-medium tabular-nums">{value}</dd>
+    </div>
+  );
+}
+
+const LOGS_SHOWN_MAX = 500;
+
+function SubtreeLogs({ model, rows, onSelect }: { model: JourneyModel; rows: readonly number[]; onSelect: (row: number) => void }) {
+  const [limit, setLimit] = useState(LOGS_SHOWN_MAX);
+  if (rows.length === 0) return <p className="text-muted">No logs here or below.</p>;
+  return (
+    <>
+      <p className="text-sm text-muted">Logs of this span and everything below, in time order.</p>
+      <ol className="divide-y divide-line rounded-md border border-line bg-surface">
+        {rows.slice(0, limit).map((row) => (
+          <li key={row}>
+            <button type="button" className="block w-full px-2.5 py-1 text-left hover:bg-hover" onClick={() => onSelect(row)}>
+              <span className="flex gap-2 text-xs text-faint">
+                <span className="font-mono tabular-nums">{formatSigned(model.logTime[~row] ?? 0)}</span>
+                <LevelWord level={LEVELS[model.logLevel[~row] ?? 0] ?? "none"} />
+                <span className="truncate">{visibleText(model.logs[~row]?.service ?? "")}</span>
+              </span>
+              <DataLine text={messageOf(model.logs[~row] as LogOrSpan)} className="block font-mono text-sm" />
+            </button>
+          </li>
+        ))}
+      </ol>
+      {rows.length > limit && (
+        <button type="button" className="button" onClick={() => setLimit(limit * 4)}>
+          Show more ({(rows.length - limit).toLocaleString("en")} left)
+        </button>
+      )}
+    </>
+  );
+}

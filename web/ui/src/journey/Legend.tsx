@@ -1,0 +1,54 @@
+// The services of the journey. A click brings one forward.
+
+import type { ClockOffset, JourneyService } from "../api";
+import { ServiceName } from "../components/Tags";
+import { visibleText } from "../text/visible";
+import { formatDuration, formatSigned } from "../time/duration";
+
+interface LegendProps {
+  services: readonly JourneyService[];
+  clock: readonly ClockOffset[];
+  corrected: boolean;
+  focus: string | null;
+  onFocus: (service: string | null) => void;
+}
+
+/** Less is noise of the estimate. */
+const SKEW_SHOWN_NANOS = 500_000;
+
+export function Legend({ services, clock, corrected, focus, onFocus }: LegendProps) {
+  return (
+    <ul aria-label="Services" className="flex gap-1 overflow-x-auto px-3 pb-2 sm:flex-wrap sm:px-4">
+      {services.map((service) => (
+        <li key={service.name}>
+          <button
+            type="button"
+            className="button h-6 px-2"
+            aria-pressed={focus === service.name}
+            title={`${service.spans} spans, ${service.logs} logs, ${service.errors} errors. Click to bring forward.`}
+            onClick={() => onFocus(focus === service.name ? null : service.name)}
+          >
+            <ServiceName name={service.name} inferred={service.inferred} className="text-text" />
+            {service.inferred && <span className="text-thread">· inferred</span>}
+            <span className="font-mono text-xs tabular-nums">{service.inferred ? `${service.logs} ${service.logs === 1 ? "log" : "logs"}` : service.spans}</span>
+            {service.errors > 0 && <span className="font-mono text-xs text-error">{service.errors} ✗</span>}
+            {clock.filter((one) => one.service === service.name && Math.abs(one.offset_ns) >= SKEW_SHOWN_NANOS).map((one) => (
+              <Skew key={one.instance ?? ""} clock={one} corrected={corrected} />
+            ))}
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** `offset_ns` is what must be added to its times, so the clock itself is off by the opposite. */
+function Skew({ clock, corrected }: { clock: ClockOffset; corrected: boolean }) {
+  const direction = clock.offset_ns > 0 ? "behind" : "ahead";
+  const about = `The clock of ${visibleText(clock.instance ?? clock.service)} is estimated ${formatDuration(Math.abs(clock.offset_ns))} ${direction} (confidence ${Math.round(clock.confidence * 100)} %). ${corrected ? "Its times are corrected here." : "Times are shown as sent."}`;
+  return (
+    <span className="rounded bg-warn-soft px-1 text-xs text-warn" title={about}>
+      skew {formatSigned(-clock.offset_ns)} est.{corrected ? ", corrected" : ""}
+    </span>
+  );
+}

@@ -1,0 +1,156 @@
+// One row of the tree: who and what as text, when as a bar.
+
+import { memo, useLayoutEffect, useRef } from "react";
+import { DataLine } from "../components/Data";
+import { Icon } from "../components/Icon";
+import { LevelWord, ServiceName } from "../components/Tags";
+import { levelOf } from "../level";
+import { messageOf } from "../text/value";
+import { visibleText } from "../text/visible";
+import { paintRow } from "./draw";
+import { errorsIn, FLAG_CRITICAL, FLAG_ERROR, type JourneyModel } from "./model";
+import type { Stage } from "./stage";
+
+interface WaterfallRowProps {
+  row: number;
+  index: number;
+  top: number;
+  height: number;
+  behind: boolean;
+  model: JourneyModel;
+  stage: Stage;
+  collapsible: boolean;
+  collapsed: boolean;
+  selected: boolean;
+  found: boolean;
+  dimmed: boolean;
+  onSelect: (row: number) => void;
+  onToggle: (node: number) => void;
+}
+
+const INDENT_PX = 14;
+/** Deeper levels are indented no further; the number says how deep. */
+const INDENT_LEVELS_MAX = 14;
+
+export const WaterfallRow = memo(function WaterfallRow(p: WaterfallRowProps) {
+  const { row, model } = p;
+  const depth = row >= 0 ? (model.depth[row] ?? 0) : (model.depth[model.logNode[~row] ?? 0] ?? 0) + 1;
+  const levels = Math.min(depth, INDENT_LEVELS_MAX);
+  return (
+    // The tree as a whole takes the keyboard (aria-activedescendant).
+    // oxlint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/interactive-supports-focus
+    <div
+      id={`row${row}`}
+      role="row"
+      aria-level={depth + 1}
+      aria-rowindex={p.index + 1}
+      aria-selected={p.selected}
+      aria-expanded={p.collapsible ? !p.collapsed : undefined}
+      className={`wf-row ${p.found ? "is-found" : ""} ${p.dimmed ? "is-dimmed" : ""}`}
+      style={{ transform: `translateY(${p.top}px)` }}
+      onClick={() => p.onSelect(row)}
+      onDoubleClick={() => {
+        if (p.collapsible) p.onToggle(row);
+      }}
+    >
+      <div role="gridcell" className="wf-name">
+        <span className="wf-indent" style={{ width: levels * INDENT_PX + 4 }} />
+        {depth > INDENT_LEVELS_MAX && <span className="mr-1 font-mono text-xs text-faint">{depth}</span>}
+        <Twisty {...p} />
+        {row >= 0 ? <NodeName model={model} node={row} collapsed={p.collapsed} /> : <LogName model={model} log={~row} />}
+      </div>
+      <Bar {...p} />
+    </div>
+  );
+});
+
+function Twisty({ row, collapsible, collapsed, onToggle }: WaterfallRowProps) {
+  if (!collapsible) return <span className="wf-twisty invisible" />;
+  return (
+    <button
+      type="button"
+      tabIndex={-1}
+      className="wf-twisty"
+      data-open={!collapsed}
+      aria-label={collapsed ? "Expand" : "Collapse"}
+      onClick={(event) => {
+        event.stopPropagation();
+        onToggle(row);
+      }}
+      onDoubleClick={(event) => event.stopPropagation()}
+    >
+      <Icon name="chevron" size={10} />
+    </button>
+  );
+}
+
+function NodeName({ model, node, collapsed }: { model: JourneyModel; node: number; collapsed: boolean }) {
+  const data = model.nodes[node];
+  if (!data) return null;
+  const flags = model.flags[node] ?? 0;
+  if (data.missing) {
+    return (
+      <span className="ml-1 flex min-w-0 items-center gap-2 text-sm text-warn" title="Spans below name this span as their parent, but it was never received.">
+        <Icon name="broken" size={12} />
+        <span className="rounded border border-dashed border-warn px-1.5 leading-4">unknown parent</span>
+        <span className="truncate font-mono text-xs text-faint">{visibleText(data.node_id.replace(/^missing[-:]/, ""))}</span>
+      </span>
+    );
+  }
+  const hidden = collapsed ? (model.subtreeEnd[node] ?? 0) - node - 1 : 0;
+  const hiddenErrors = collapsed ? errorsIn(model, node) - (flags & FLAG_ERROR) : 0;
+  const inferred = data.inferred ?? null;
+  const why = inferred ? `Inferred: ${inferred.reason} (confidence ${Math.round(inferred.confidence * 100)} %)` : undefined;
+  return (
+    <span className="ml-1 flex min-w-0 flex-1 items-center gap-2 text-sm" title={why && visibleText(why)}>
+      <span className={`flex max-w-[55%] shrink-0 items-center font-medium ${inferred ? "italic" : ""}`}>
+        <ServiceName name={data.service ?? ""} inferred={inferred !== null} />
+        {inferred && <span className="pl-px text-thread" aria-label="inferred">·</span>}
+      </span>
+      <DataLine text={inferred && !data.span ? "logs only" : (data.name ?? "")} className={`min-w-0 truncate ${inferred ? "text-faint italic" : "text-muted"}`} />
+      {hidden > 0 && <span className="shrink-0 rounded bg-sunken px-1 font-mono text-xs text-muted">+{hidden.toLocaleString("en")}</span>}
+      <span className="ml-auto flex shrink-0 items-center gap-1.5 pl-1">
+        {hiddenErrors > 0 && <span className="font-mono text-xs text-error">{hiddenErrors} ✗</span>}
+        {(flags & FLAG_CRITICAL) !== 0 && <span className="visually-hidden">critical path</span>}
+        {(flags & FLAG_ERROR) !== 0 && (
+          <span className="text-error" title={visibleText(data.span?.status_message ?? "error")}>
+            <Icon name="error" size={13} />
+            <span className="visually-hidden">error</span>
+          </span>
+        )}
+      </span>
+    </span>
+  );
+}
+
+function LogName({ model, log }: { model: JourneyModel; log: number }) {
+  const record = model.logs[log];
+  if (!record) return null;
+  const level = levelOf(record);
+  const bad = level === "error" || level === "fatal";
+  const nodeService = model.nodes[model.logNode[log] ?? 0]?.service;
+  return (
+    <span className="ml-1 flex min-w-0 flex-1 items-center gap-2 text-sm">
+      <span className="text-faint"><Icon name="log" size={12} /></span>
+      <LevelWord level={level} />
+      {record.service !== undefined && record.service !== nodeService && <ServiceName name={record.service} className="shrink-0 text-xs" />}
+      <DataLine text={messageOf(record)} className={`min-w-0 truncate font-mono text-xs ${bad ? "text-error" : "text-muted"}`} />
+    </span>
+  );
+}
+
+function Bar({ row, model, stage, height, behind, collapsed, dimmed }: WaterfallRowProps) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  useLayoutEffect(
+    () =>
+      stage.register(() => {
+        if (canvas.current) paintRow(canvas.current, stage, model, row, height, { collapsed, dimmed, behind });
+      }),
+    [stage, model, row, height, collapsed, dimmed, behind],
+  );
+  return (
+    <div className="wf-bars" aria-hidden="true">
+      <canvas ref={canvas} />
+    </div>
+  );
+}
