@@ -7,27 +7,7 @@ use needle_storage::Store;
 use needle_storage::model::{RecordId, Tenant, UnixNanos};
 
 use crate::answer::*;
-
-/// Why a question was not answered.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum QueryError {
-    /// The query is not in the language.
-    #[error("{message} at position {position}")]
-    Language {
-        /// What is wrong, and how to mend it.
-        message: String,
-        /// Byte offset in the query.
-        position: usize,
-        /// The query with a caret line below it.
-        caret: String,
-    },
-    /// A parameter is unusable.
-    #[error("{0}")]
-    Parameter(String),
-    /// The data could not be read.
-    #[error("{0}")]
-    Storage(String),
-}
+use crate::error::QueryError;
 
 /// Answers questions about a tenant's records.
 #[derive(Clone, Debug)]

@@ -2,7 +2,12 @@
 
 mod answer;
 mod engine;
+mod error;
+mod ids;
+mod language;
+mod limits;
 
 pub use answer::*;
-pub use engine::{QueryEngine, QueryError};
+pub use engine::QueryEngine;
+pub use error::QueryError;
 pub use needle_storage::model;
