@@ -6,6 +6,7 @@ mod error;
 mod ids;
 mod language;
 mod limits;
+mod stitch;
 
 pub use answer::*;
 pub use engine::QueryEngine;
