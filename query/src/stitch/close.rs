@@ -220,7 +220,7 @@ fn with_low_half(id: &NormalId) -> impl Iterator<Item = NormalId> + use<> {
 }
 
 /// The trace and request ids of a record, in normal form, each once.
-pub(super) fn join_ids(record: &Record) -> Vec<NormalId> {
+pub(crate) fn join_ids(record: &Record) -> Vec<NormalId> {
     let common = record.common();
     let mut ids: Vec<NormalId> = common.trace_id.map(NormalId::of_trace).into_iter().collect();
     for spelled in &common.request_ids {

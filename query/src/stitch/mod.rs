@@ -18,13 +18,13 @@ mod nodes;
 mod tree;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 
 use needle_storage::model::{Log, NormalId, Record, Span, StatusCode, TraceId, UnixNanos};
 
-pub(crate) use close::{Closed, close};
+pub(crate) use close::{Closed, close, join_ids};
 
 use crate::answer::{ClockOffset, Journey, JourneyService, LinkedJourney};
 use enclose::Call;

@@ -12,26 +12,26 @@ use needle_storage::{Coverage, Found};
 use crate::answer::Journey;
 use crate::stitch::{Options, close, stitch};
 
-pub(super) const MS: u64 = 1_000_000;
+pub(crate) const MS: u64 = 1_000_000;
 /// Far enough from zero that clocks can go wrong both ways.
-pub(super) const EPOCH: u64 = 1_700_000_000_000_000_000;
+pub(crate) const EPOCH: u64 = 1_700_000_000_000_000_000;
 
-pub(super) fn at(ms: i64) -> UnixNanos {
+pub(crate) fn at(ms: i64) -> UnixNanos {
     UnixNanos(EPOCH).saturating_add_signed(ms * MS as i64)
 }
 
-pub(super) fn trace(n: u8) -> TraceId {
+pub(crate) fn trace(n: u8) -> TraceId {
     TraceId([n; 16])
 }
 
-pub(super) fn span_id(n: u64) -> SpanId {
+pub(crate) fn span_id(n: u64) -> SpanId {
     SpanId(n.to_be_bytes())
 }
 
 /// Records under construction.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shop {
-    pub(super) records: Vec<Record>,
+pub(crate) struct Shop {
+    pub(crate) records: Vec<Record>,
 }
 
 /// The span or log added last, for further details.
@@ -47,7 +47,7 @@ impl Shop {
     }
 
     /// A span of trace 1 from `start` to `end`.
-    pub(super) fn span(&mut self, service: &str, kind: SpanKind, id: u64, parent: u64, start: i64, end: i64) -> &mut Self {
+    pub(crate) fn span(&mut self, service: &str, kind: SpanKind, id: u64, parent: u64, start: i64, end: i64) -> &mut Self {
         let mut common = self.common(service, start);
         common.trace_id = Some(trace(1));
         common.span_id = Some(span_id(id));
@@ -62,7 +62,7 @@ impl Shop {
         self
     }
 
-    pub(super) fn log(&mut self, service: &str, ms: i64, body: &str) -> &mut Self {
+    pub(crate) fn log(&mut self, service: &str, ms: i64, body: &str) -> &mut Self {
         let common = self.common(service, ms);
         self.records.push(Record::Log(Log {
             common,
@@ -73,7 +73,7 @@ impl Shop {
         self
     }
 
-    pub(super) fn edit(&mut self, change: impl FnOnce(&mut Common)) -> &mut Self {
+    pub(crate) fn edit(&mut self, change: impl FnOnce(&mut Common)) -> &mut Self {
         match self.records.last_mut().expect("a record was added") {
             Record::Log(log) => change(&mut log.common),
             Record::Span(span) => change(&mut span.common),
@@ -81,7 +81,7 @@ impl Shop {
         self
     }
 
-    pub(super) fn edit_span(&mut self, change: impl FnOnce(&mut Span)) -> &mut Self {
+    pub(crate) fn edit_span(&mut self, change: impl FnOnce(&mut Span)) -> &mut Self {
         match self.records.last_mut().expect("a record was added") {
             Record::Log(_) => panic!("the last record is a log"),
             Record::Span(span) => change(span),
@@ -89,43 +89,43 @@ impl Shop {
         self
     }
 
-    pub(super) fn of_trace(&mut self, n: u8) -> &mut Self {
+    pub(crate) fn of_trace(&mut self, n: u8) -> &mut Self {
         self.edit(|common| common.trace_id = Some(trace(n)))
     }
 
-    pub(super) fn request(&mut self, id: &str) -> &mut Self {
+    pub(crate) fn request(&mut self, id: &str) -> &mut Self {
         self.edit(|common| common.request_ids.push(id.to_owned()))
     }
 
-    pub(super) fn on_span(&mut self, id: u64) -> &mut Self {
+    pub(crate) fn on_span(&mut self, id: u64) -> &mut Self {
         self.edit(|common| common.span_id = Some(span_id(id)))
     }
 
-    pub(super) fn attribute(&mut self, key: &str, value: &str) -> &mut Self {
+    pub(crate) fn attribute(&mut self, key: &str, value: &str) -> &mut Self {
         self.edit(|common| common.attributes.push((key.to_owned(), Value::String(value.to_owned()))))
     }
 
-    pub(super) fn instance(&mut self, name: &str) -> &mut Self {
+    pub(crate) fn instance(&mut self, name: &str) -> &mut Self {
         self.edit(|common| common.resource.push(("service.instance.id".to_owned(), Value::String(name.to_owned()))))
     }
 
-    pub(super) fn failed(&mut self) -> &mut Self {
+    pub(crate) fn failed(&mut self) -> &mut Self {
         self.edit_span(|span| span.status = StatusCode::ERROR)
     }
 
-    pub(super) fn link(&mut self, to: TraceId) -> &mut Self {
+    pub(crate) fn link(&mut self, to: TraceId) -> &mut Self {
         self.edit_span(|span| {
             span.links.push(Link { trace_id: Some(to), span_id: Some(span_id(1)), attributes: Attributes::new(), ..Link::default() });
         })
     }
 
     /// Moves the record added last by a clock error.
-    pub(super) fn skewed(&mut self, ms: i64) -> &mut Self {
+    pub(crate) fn skewed(&mut self, ms: i64) -> &mut Self {
         self.edit(|common| common.time = common.time.saturating_add_signed(ms * MS as i64))
     }
 
     /// Answers as storage does: the records that carry one of the terms.
-    pub(super) fn fetch(&self, terms: &[IdTerm]) -> Found {
+    pub(crate) fn fetch(&self, terms: &[IdTerm]) -> Found {
         let wanted: BTreeSet<&IdTerm> = terms.iter().collect();
         let carries = |record: &&Record| terms_of(record).iter().any(|term| wanted.contains(term));
         Found {
@@ -135,17 +135,17 @@ impl Shop {
         }
     }
 
-    pub(super) fn journey_with(&self, id: &str, inferred: bool, corrected: bool) -> Option<Journey> {
+    pub(crate) fn journey_with(&self, id: &str, inferred: bool, corrected: bool) -> Option<Journey> {
         let closed = close(id, &mut |terms| Ok(self.fetch(terms))).expect("memory does not fail");
         stitch(id, closed, Options { inferred, corrected, now: at(3_600_000) })
     }
 
-    pub(super) fn journey(&self, id: &str) -> Journey {
+    pub(crate) fn journey(&self, id: &str) -> Journey {
         self.journey_with(id, true, false).expect("the id is carried")
     }
 
     /// The journey of trace 1.
-    pub(super) fn stitched(&self) -> Journey {
+    pub(crate) fn stitched(&self) -> Journey {
         self.journey(&trace(1).to_string())
     }
 }
@@ -166,7 +166,7 @@ fn terms_of(record: &Record) -> Vec<IdTerm> {
 }
 
 /// A tree as text, one line for each node.
-pub(super) fn drawn(journey: &Journey) -> String {
+pub(crate) fn drawn(journey: &Journey) -> String {
     let mut text = String::new();
     for node in &journey.nodes {
         let mark = if node.missing {
@@ -192,14 +192,14 @@ fn body_of(record: &Record) -> String {
 }
 
 #[track_caller]
-pub(super) fn check(journey: &Journey, expected: &[&str]) {
+pub(crate) fn check(journey: &Journey, expected: &[&str]) {
     let drawn = drawn(journey);
     let lines: Vec<&str> = drawn.lines().collect();
     assert_eq!(lines, expected, "\n{drawn}");
 }
 
 /// Three services, one of which only logs: the request of a shop.
-pub(super) fn checkout() -> Shop {
+pub(crate) fn checkout() -> Shop {
     let mut shop = Shop::default();
     shop.span("gateway", SpanKind::SERVER, 1, 0, 0, 400).request("125a4afb-6f55-44ba-ad80-413f09f48a28");
     shop.span("gateway", SpanKind::CLIENT, 2, 1, 10, 390).attribute("server.address", "orders");
