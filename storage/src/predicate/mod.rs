@@ -6,7 +6,7 @@ mod pattern;
 
 use regex::Regex;
 
-use crate::model::{IdTerm, NormalId, Severity, Signal, SpanId};
+use crate::model::{IdTerm, NormalId, RecordsView, Severity, Signal, SpanId};
 
 pub(crate) use evaluate::{Matcher, for_each_text};
 pub use pattern::Wildcard;
@@ -39,6 +39,13 @@ pub enum Predicate {
     IsRoot,
     /// An `exception` span event, or a log with `exception.type` or `exception.message`.
     HasException,
+}
+
+impl Predicate {
+    /// Whether the record of a row matches.
+    pub fn matches(&self, view: &RecordsView<'_>, row: usize) -> bool {
+        Matcher::new(self, view).matches(row)
+    }
 }
 
 /// A test on text. Words are runs of letters and digits, compared in lower case.
