@@ -11,7 +11,7 @@ use needle_storage::{AcceptedAfter, Found, ReadError, Search, Snapshot, Store};
 
 use crate::answer::{CountAnswer, Journey, JourneyRequest, JourneysAnswer, Order, SearchAnswer, SearchRequest, ServicesAnswer, TailEvent};
 use crate::error::{QueryError, predicate_of};
-use crate::limits::SEARCH_LIMIT_MAX;
+use crate::limits::TAIL_BACKFILL_MAX;
 use crate::metrics::Metrics;
 use crate::services::Tally;
 use crate::stitch::{Options, close, stitch};
@@ -111,6 +111,11 @@ impl QueryEngine {
         backfill: usize,
     ) -> Result<impl Stream<Item = TailEvent> + Send + 'static + use<>, QueryError> {
         let predicate = predicate_of(query)?;
+        if backfill > TAIL_BACKFILL_MAX {
+            return Err(QueryError::Parameter(format!(
+                "{backfill} older records are more than {TAIL_BACKFILL_MAX} at once: search for them, and follow from there"
+            )));
+        }
         let feed = StoreFeed { store: self.store.clone(), tenant: tenant.clone() };
         let heartbeat = Duration::from_millis(self.settings.tail_heartbeat_ms.max(1));
         Ok(tail::follow(feed, predicate, self.store.accepted(), cursor, backfill, heartbeat))
@@ -198,16 +203,21 @@ impl tail::Feed for StoreFeed {
 
     fn newest(&self, predicate: &Predicate, until: RecordId, limit: usize) -> Result<Vec<Record>, ReadError> {
         let snapshot = self.store.snapshot(&self.tenant);
-        // Records accepted since are asked for as well, and left out: they come when the tail follows.
-        let since = usize::try_from(snapshot.next_record_id().0.saturating_sub(until.0)).unwrap_or(SEARCH_LIMIT_MAX);
-        let limit_with_newer = limit.saturating_add(since).min(SEARCH_LIMIT_MAX);
-        let wanted =
-            Search { predicate: predicate.clone(), start: None, end: None, ascending: false, after: None, limit: limit_with_newer };
-        let mut records = snapshot.search(&wanted, &|| false)?.records;
-        records.retain(|record| record.common().record_id < until);
-        records.truncate(limit);
-        records.reverse();
-        Ok(records)
+        let mut newest: Vec<Record> = Vec::new();
+        let mut after = None;
+        // What was accepted since is found as well, and left out: it comes when the tail follows.
+        while newest.len() < limit {
+            let wanted = Search { predicate: predicate.clone(), start: None, end: None, ascending: false, after, limit };
+            let found = snapshot.search(&wanted, &|| false)?;
+            after = found.records.last().map(|record| (record.common().time, record.common().record_id));
+            newest.extend(found.records.into_iter().filter(|record| record.common().record_id < until));
+            if !found.more || after.is_none() {
+                break;
+            }
+        }
+        newest.truncate(limit);
+        newest.reverse();
+        Ok(newest)
     }
 
     fn accepted_from(&self, from: RecordId, predicate: &Predicate, limit: usize) -> Result<AcceptedAfter, ReadError> {

@@ -1,17 +1,29 @@
 //! Ids as they are pasted: bare, in a header, in a log line's brackets.
 
+use needle_storage::model::NormalId;
 use needle_storage::predicate::{IdKind, IdTest};
 
 /// A test for an id in any spelling, also as the value of a header that carries one; `None` when the
 /// text cannot be an id of that kind.
 pub(crate) fn test_of(kind: IdKind, text: &str) -> Option<IdTest> {
-    let text = text.trim().trim_end_matches([',', ';', '.', ':']);
-    IdTest::of(kind, trace_in_header(text).unwrap_or(text))
+    let text = text.trim();
+    let trimmed = without_punctuation(text);
+    let test = IdTest::of(kind, trace_in_header(trimmed).unwrap_or(trimmed));
+    match &test {
+        // In an opaque id every character counts.
+        Some(IdTest { id: Some(NormalId::Opaque(_)), .. }) => IdTest::of(kind, text),
+        _ => test,
+    }
+}
+
+/// A word without what a sentence puts behind it.
+pub(crate) fn without_punctuation(word: &str) -> &str {
+    word.trim_end_matches([',', ';', '.', ':'])
 }
 
 /// Whether a bare word in a query is surely meant as an id, so that it is also looked up as one.
 pub(crate) fn looks_like_id(word: &str) -> bool {
-    let word = word.trim_end_matches([',', ';', '.', ':']);
+    let word = without_punctuation(word);
     if trace_in_header(word).is_some() {
         return true;
     }
@@ -19,9 +31,9 @@ pub(crate) fn looks_like_id(word: &str) -> bool {
     let has_digit = bytes.iter().any(u8::is_ascii_digit);
     let has_letter = bytes.iter().any(u8::is_ascii_alphabetic);
     match IdTest::of(IdKind::Any, word) {
-        Some(test) if matches!(test.id, Some(needle_storage::model::NormalId::Wide(_))) => true,
+        Some(test) if matches!(test.id, Some(NormalId::Wide(_))) => true,
         // 64 bits: hex with both kinds of digits, or Datadog's decimal. A shorter number is a number.
-        Some(IdTest { id: Some(needle_storage::model::NormalId::Short(_)), .. }) => (has_letter && has_digit) || bytes.len() >= 18,
+        Some(IdTest { id: Some(NormalId::Short(_)), .. }) => (has_letter && has_digit) || bytes.len() >= 18,
         // An opaque one: `audit-7`, `01HV3K8...`, `order_4711`; never a path, a version or a host.
         Some(_) => {
             has_digit && has_letter && bytes.len() >= 6 && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
@@ -72,6 +84,11 @@ mod tests {
             assert_eq!(test_of(IdKind::Any, pasted).expect("an id").id, wanted, "{pasted}");
             assert!(looks_like_id(pasted), "{pasted}");
         }
+    }
+
+    #[test]
+    fn every_character_of_an_opaque_id_counts() {
+        assert_eq!(test_of(IdKind::Any, "abc:").expect("an id").id, NormalId::of("abc:"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use needle_storage::model::{IdTerm, NormalId, Record, RecordId, UnixNanos};
 use needle_storage::predicate::{IdKind, IdTest, Predicate};
 use needle_storage::{Coverage, Found, ReadError, Search};
 
-use crate::answer::{CompletenessState, Journey, JourneySummary, JourneysAnswer, Order};
+use crate::answer::{Journey, JourneySummary, JourneysAnswer, Order};
 use crate::limits::{JOURNEYS_LIMIT_MAX, JOURNEYS_SCAN_RECORDS};
 use crate::stitch::{Options, close, join_ids, stitch};
 use crate::{cursor, search};
@@ -43,9 +43,6 @@ pub(crate) fn find(read: &impl Read, wanted: &Search, now: UnixNanos) -> Result<
     let mut completeness = search::completeness(&page.coverage);
     if page.without_id > 0 {
         completeness.reasons.push(format!("{} matching records carry no id, so they belong to no journey", page.without_id));
-    }
-    if page.journeys.is_empty() && completeness.state == CompletenessState::Complete {
-        next_cursor = None;
     }
     Ok(JourneysAnswer { journeys: page.journeys, next_cursor, completeness })
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::answer::TailEvent;
-use crate::limits::{TAIL_BACKFILL_MAX, TAIL_BATCH_RECORDS, TAIL_BEHIND_RECORDS_MAX};
+use crate::limits::{TAIL_BATCH_RECORDS, TAIL_BEHIND_RECORDS_MAX};
 
 /// What a tail reads. Methods block.
 pub(crate) trait Feed: Send + Sync + 'static {
@@ -53,7 +53,7 @@ pub(crate) fn follow<F: Feed>(
         predicate: Arc::new(predicate),
         // A cursor from beyond the end is another data folder's: there is nothing to resume.
         cursor: cursor.map_or(now, |cursor| cursor.min(now)),
-        backfill: if cursor.is_none() { backfill.min(TAIL_BACKFILL_MAX) } else { 0 },
+        backfill: if cursor.is_none() { backfill } else { 0 },
         accepted,
         ready: VecDeque::new(),
         heartbeat,

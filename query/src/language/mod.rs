@@ -7,6 +7,8 @@ mod parser;
 mod values;
 
 #[cfg(test)]
+mod meaning;
+#[cfg(test)]
 mod tests;
 
 use needle_storage::predicate::Predicate;

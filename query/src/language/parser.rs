@@ -148,7 +148,7 @@ impl<'a> Parser<'a> {
             return values.ok_or_else(|| no_value(name, position));
         }
         let Some((text, value_position)) = self.lexer.value()? else { return Err(no_value(name, position)) };
-        self.test(name, Operand { operator, text, position: value_position }, position)
+        self.test(name, &Operand { operator, text, position: value_position }, position)
     }
 
     fn listed_value(&mut self, list: &Listed<'_>, text: Text, position: usize) -> Result<Predicate, LanguageError> {
@@ -162,24 +162,24 @@ impl<'a> Parser<'a> {
             stars.iter_mut().for_each(|star| *star -= length);
             operator = own;
         }
-        self.test(list.name, Operand { operator, text, position }, position)
+        self.test(list.name, &Operand { operator, text, position }, position)
     }
 
-    fn test(&mut self, name: &str, operand: Operand, position: usize) -> Result<Predicate, LanguageError> {
+    fn test(&mut self, name: &str, operand: &Operand, position: usize) -> Result<Predicate, LanguageError> {
         self.count_term(position)?;
         if matches!(&operand.text, Text::Bare { text, .. } if text.is_empty()) {
             return Err(no_value(name, position));
         }
         match fields::target(name) {
             Target::Fields(fields) => {
-                let tests = fields.iter().map(|field| field_predicate(field, &operand)).collect::<Result<Vec<_>, _>>()?;
+                let tests = fields.iter().map(|field| field_predicate(field, operand)).collect::<Result<Vec<_>, _>>()?;
                 Ok(joined(tests, Predicate::Or).expect("a target has at least one field"))
             }
-            Target::Id(kind) => id(kind, name, &operand),
-            Target::Kind => kind(&operand),
-            Target::Status => status(&operand),
-            Target::Has => has(&operand),
-            Target::Is => is(&operand),
+            Target::Id(kind) => id(kind, name, operand),
+            Target::Kind => kind(operand),
+            Target::Status => status(operand),
+            Target::Has => has(operand),
+            Target::Is => is(operand),
         }
     }
 

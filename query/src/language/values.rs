@@ -1,12 +1,13 @@
 //! What a value means: numbers, durations, levels, wildcards, regular expressions.
 
 use needle_storage::model::{Severity, words_lowercase};
-use needle_storage::predicate::{Comparison, Field, FieldTest, Literal, Predicate, TextTest, Wildcard};
+use needle_storage::predicate::{Comparison, Field, FieldTest, IdKind, Literal, Predicate, TextTest, Wildcard};
 use regex::{Regex, RegexBuilder};
 
 use super::error::{LanguageError, nearest, suggestion};
 use super::fields::{KINDS, STATUSES};
 use super::lexer::{Operator, Text};
+use crate::ids;
 use crate::limits::REGEX_BYTES_MAX;
 
 const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "fatal"];
@@ -236,8 +237,8 @@ pub(super) fn bare_predicate(text: &str, stars: &[usize], position: usize) -> Re
     if stars.is_empty() {
         let Some(test) = phrase(lowercase_words(text)) else { return Ok(None) };
         let words = Predicate::Text(test);
-        let id = if crate::ids::looks_like_id(text) { crate::ids::test_of(needle_storage::predicate::IdKind::Any, text) } else { None };
-        return Ok(Some(match id {
+        let id = ids::looks_like_id(text).then(|| ids::test_of(IdKind::Any, ids::without_punctuation(text)));
+        return Ok(Some(match id.flatten() {
             Some(id) => Predicate::Or(vec![Predicate::Id(id), words]),
             None => words,
         }));

@@ -71,7 +71,7 @@ pub(super) fn broken(tree: &mut Tree, depths: &[usize], context: &Context, calls
 fn place(tree: &Tree, root: usize, related: &BTreeSet<TraceId>, sweep: &mut Sweep<'_>, calls: &[Call]) -> Option<(usize, Inference)> {
     let node = &tree.nodes[root];
     let (from, to) = (node.placed_start(), node.placed_end());
-    let (innermost, ambiguous) = sweep.innermost(from, to)?;
+    let (innermost, ambiguous) = sweep.innermost_and_doubt(from, to)?;
     let named = calls
         .iter()
         .filter(|call| {

@@ -132,7 +132,7 @@ fn hang(tree: &mut Tree, depths: &[usize], spans: &[usize], instance: Option<&St
         .iter()
         .map(|log| {
             let at = log.common.time.saturating_add_signed(offset_ns);
-            let innermost = sweep.innermost(at, at).map(|(index, _)| index);
+            let innermost = sweep.innermost(at, at);
             innermost.or_else(|| sweep.nearest(at)).expect("a service with a span has a nearest one")
         })
         .collect();

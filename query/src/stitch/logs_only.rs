@@ -1,10 +1,12 @@
 //! Services that only log: each visit to one becomes a node, placed by the calls that name it and by time.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
-use needle_storage::model::{Log, RecordId, SpanKind, TraceId, UnixNanos};
+use needle_storage::model::{Log, NormalId, RecordId, SpanKind, TraceId, UnixNanos};
 
 use super::clocks::offset_for;
+use super::close::low_half;
 use super::enclose::{Call, Sweep};
 use super::logs::{Context, Groups};
 use super::tree::{Role, Tree, TreeNode};
@@ -33,7 +35,12 @@ pub(super) fn place(tree: &mut Tree, depths: &[usize], context: &Context, calls:
     let mut nodes = Vec::new();
     let places = Places { tree, depths, context, calls };
     for ((traces, service, instance), logs) in groups {
-        for visit in places.visits(&traces, &service, instance.as_ref(), logs, clock) {
+        let weakly = logs.iter().all(|log| joined_by_low_half(log, &traces));
+        for mut visit in places.visits(&traces, &service, instance.as_ref(), logs, clock) {
+            if weakly {
+                visit.inference.reason.push_str("; only the low 64 bits of the trace id join them");
+                visit.inference.confidence *= 0.8;
+            }
             nodes.push(visit_node(visit, &service, instance.clone()));
         }
     }
@@ -43,9 +50,16 @@ pub(super) fn place(tree: &mut Tree, depths: &[usize], context: &Context, calls:
     tree.nodes.extend(nodes);
 }
 
+/// Whether a log belongs to the traces by nothing but the 64-bit form of a trace id.
+fn joined_by_low_half(log: &Log, traces: &BTreeSet<TraceId>) -> bool {
+    let halves: BTreeSet<NormalId> = traces.iter().filter_map(|trace_id| low_half(&NormalId::of_trace(*trace_id))).collect();
+    let mut ids = log.common.request_ids.iter().filter_map(|id| NormalId::of(id)).peekable();
+    log.common.trace_id.is_none() && ids.peek().is_some() && ids.all(|id| halves.contains(&id))
+}
+
 /// The logs of services that no span places, one node for each service, as the senders sent them: nothing is inferred.
 pub(super) fn as_they_are(tree: &mut Tree, logs: Vec<Log>) {
-    let mut by_service: std::collections::BTreeMap<String, Vec<Log>> = std::collections::BTreeMap::new();
+    let mut by_service: BTreeMap<String, Vec<Log>> = BTreeMap::new();
     for log in logs {
         by_service.entry(log.common.service.clone()).or_default().push(log);
     }
@@ -81,8 +95,7 @@ fn visit_node(visit: Visit, service: &str, instance: Option<String>) -> TreeNode
 
 /// Without any span, the service that logged first holds the others if its lines enclose theirs.
 fn under_the_first(nodes: &mut [TreeNode], index_of_first_node: usize) {
-    let Some(first) =
-        (0..nodes.len()).min_by_key(|&index| (nodes[index].start, std::cmp::Reverse(nodes[index].end), nodes[index].first_record))
+    let Some(first) = (0..nodes.len()).min_by_key(|&index| (nodes[index].start, Reverse(nodes[index].end), nodes[index].first_record))
     else {
         return;
     };
@@ -153,10 +166,10 @@ impl Places<'_> {
     /// One visit for each call: a line belongs to the innermost call around it, else to the nearest.
     fn visits_by_caller(&self, callers: &[(usize, f64, String)], shift_ns: i64, offset_ns: i64, logs: Vec<Log>) -> Vec<Visit> {
         let mut sweep = Sweep::new(self.tree, self.depths, callers.iter().map(|(index, _, _)| *index));
-        let mut by_caller: std::collections::BTreeMap<usize, (Vec<Log>, bool)> = std::collections::BTreeMap::new();
+        let mut by_caller: BTreeMap<usize, (Vec<Log>, bool)> = BTreeMap::new();
         for log in logs {
             let at = log.common.time.saturating_add_signed(shift_ns);
-            let within = sweep.innermost(at, at).map(|(index, _)| index);
+            let within = sweep.innermost(at, at);
             let caller = within.or_else(|| sweep.nearest(at)).expect("there is at least one call");
             let (lines, outside) = by_caller.entry(caller).or_default();
             lines.push(log);
@@ -204,7 +217,7 @@ impl Places<'_> {
         from: UnixNanos,
         to: UnixNanos,
     ) -> (Option<usize>, Inference) {
-        let (parent, reason, confidence) = match sweep.innermost(from, to) {
+        let (parent, reason, confidence) = match sweep.innermost_and_doubt(from, to) {
             Some((index, false)) => {
                 (Some(index), format!("its lines lie within {}, the innermost span around them", self.describe(index)), 0.6)
             }

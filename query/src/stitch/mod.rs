@@ -22,11 +22,12 @@ pub(crate) mod tests;
 
 use std::collections::{BTreeSet, HashMap};
 
-use needle_storage::model::{Log, NormalId, Record, Span, StatusCode, TraceId, UnixNanos};
+use needle_storage::model::{Log, NormalId, Record, StatusCode, TraceId, UnixNanos};
 
 pub(crate) use close::{Closed, close, join_ids};
 
-use crate::answer::{ClockOffset, Journey, JourneyService, LinkedJourney};
+use crate::answer::{ClockOffset, Hub, Journey, JourneyService, LinkedJourney};
+use copies::Received;
 use enclose::Call;
 use logs::Context;
 use tree::Tree;
@@ -53,6 +54,7 @@ pub(crate) fn stitch(id: &str, mut closed: Closed, options: Options) -> Option<J
     about.count_spans(&spans);
     about.outgoing(&spans, &mut closed.incoming);
 
+    about.forget(&closed.hubs);
     let mut tree = Tree::of_spans(spans);
     let mut clock = clocks::estimate(&tree);
     clocks::apply(&mut tree, &clock);
@@ -96,12 +98,12 @@ fn infer(tree: &mut Tree, logs: Vec<Log>, ids_of_traces: &[(TraceId, Vec<NormalI
     logs_only::place(tree, &depths, &context, &calls, without_span, clock);
 }
 
-fn apart(records: Vec<Record>) -> (Vec<Box<Span>>, Vec<Log>) {
+fn apart(records: Vec<Record>) -> (Vec<Received>, Vec<Log>) {
     let (mut spans, mut logs) = (Vec::new(), Vec::new());
     for record in records {
         match record {
             Record::Log(log) => logs.push(log),
-            Record::Span(span) => spans.push(span),
+            Record::Span(span) => spans.push(Received { span, flags: Vec::new() }),
         }
     }
     (spans, logs)
@@ -165,9 +167,9 @@ impl About {
         Some(about)
     }
 
-    fn count_spans(&mut self, spans: &[(Box<Span>, Vec<&'static str>)]) {
+    fn count_spans(&mut self, spans: &[Received]) {
         let places: HashMap<String, usize> = self.services.iter().enumerate().map(|(n, service)| (service.name.clone(), n)).collect();
-        for (span, _) in spans {
+        for Received { span, .. } in spans {
             let service = &mut self.services[places[&span.common.service]];
             service.spans += 1;
             service.inferred = false;
@@ -175,12 +177,21 @@ impl About {
         }
     }
 
+    /// Hubs say nothing about what belongs together.
+    fn forget(&mut self, hubs: &[Hub]) {
+        let traces: BTreeSet<NormalId> = self.trace_ids.iter().map(|trace_id| NormalId::of_trace(*trace_id)).collect();
+        let hubs: BTreeSet<NormalId> = hubs.iter().filter_map(|hub| NormalId::of(&hub.id)).filter(|id| !traces.contains(id)).collect();
+        for (_, ids) in &mut self.ids_of_traces {
+            ids.retain(|id| !hubs.contains(id));
+        }
+    }
+
     /// Adds the traces that links of these spans name, before those that name this journey.
-    fn outgoing(&self, spans: &[(Box<Span>, Vec<&'static str>)], linked: &mut Vec<LinkedJourney>) {
+    fn outgoing(&self, spans: &[Received], linked: &mut Vec<LinkedJourney>) {
         let ours: BTreeSet<TraceId> = self.trace_ids.iter().copied().collect();
         let mut outgoing: Vec<LinkedJourney> = Vec::new();
         let mut seen = BTreeSet::new();
-        for (span, _) in spans {
+        for Received { span, .. } in spans {
             for trace_id in span.links.iter().filter_map(|link| link.trace_id).filter(|trace_id| !ours.contains(trace_id)) {
                 if seen.insert((trace_id, span.common.span_id)) {
                     outgoing.push(LinkedJourney { trace_id, span_id: span.common.span_id, incoming: false });

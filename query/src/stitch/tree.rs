@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use needle_storage::model::{Log, RecordId, Span, SpanId, SpanKind, TraceId, UnixNanos, Value};
 
+use super::copies::Received;
 use crate::answer::Inference;
 
 /// What a node stands for.
@@ -53,8 +54,8 @@ impl TreeNode {
         self.end.saturating_add_signed(self.offset_ns)
     }
 
-    fn of_span(span: Box<Span>, flags: Vec<&'static str>) -> TreeNode {
-        let mut flags = flags;
+    fn of_span(received: Received) -> TreeNode {
+        let Received { span, mut flags } = received;
         if span.duration_ns < 0 {
             flags.push("negative_duration");
         }
@@ -97,8 +98,8 @@ pub(super) struct Tree {
 
 impl Tree {
     /// The tree of spans in time order, with what is odd about each.
-    pub(super) fn of_spans(spans: Vec<(Box<Span>, Vec<&'static str>)>) -> Tree {
-        let mut tree = Tree { nodes: spans.into_iter().map(|(span, flags)| TreeNode::of_span(span, flags)).collect(), ..Tree::default() };
+    pub(super) fn of_spans(spans: Vec<Received>) -> Tree {
+        let mut tree = Tree { nodes: spans.into_iter().map(TreeNode::of_span).collect(), ..Tree::default() };
         for (index, node) in tree.nodes.iter().enumerate() {
             if let Some(span_id) = node.span_id {
                 tree.by_span.entry((node.trace_id, span_id)).or_default().push(index);

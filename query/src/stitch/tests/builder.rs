@@ -10,6 +10,8 @@ use needle_storage::model::{
 use needle_storage::{Coverage, Found};
 
 use crate::answer::Journey;
+use crate::stitch::copies::Received;
+use crate::stitch::tree::Tree;
 use crate::stitch::{Options, close, stitch};
 
 pub(crate) const MS: u64 = 1_000_000;
@@ -148,6 +150,15 @@ impl Shop {
     pub(crate) fn stitched(&self) -> Journey {
         self.journey(&trace(1).to_string())
     }
+}
+
+/// The tree of a shop's spans, before anything is inferred.
+pub(in crate::stitch) fn tree_of(shop: &Shop) -> Tree {
+    let spans = shop.records.iter().filter_map(|record| match record {
+        Record::Span(span) => Some(Received { span: span.clone(), flags: Vec::new() }),
+        Record::Log(_) => None,
+    });
+    Tree::of_spans(spans.collect())
 }
 
 fn terms_of(record: &Record) -> Vec<IdTerm> {

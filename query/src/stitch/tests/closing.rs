@@ -64,6 +64,15 @@ fn a_hub_that_is_asked_for_shows_its_own_records() {
 }
 
 #[test]
+fn requests_of_one_session_do_not_hang_under_each_other() {
+    let mut shop = session();
+    shop.span("web", SERVER, 99, 0, 0, 1_000).of_trace(99).request("session-1");
+    let journey = shop.journey("session-1");
+    assert!(journey.nodes.iter().all(|node| node.depth == 0));
+    assert_eq!(journey.nodes.len(), 61);
+}
+
+#[test]
 fn a_trace_with_many_requests_keeps_its_records() {
     let mut shop = Shop::default();
     for n in 1..=60 {

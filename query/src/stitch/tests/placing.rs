@@ -155,7 +155,9 @@ fn low_halves_of_trace_ids_join() {
     shop.span("web", SERVER, 1, 0, 0, 100);
     shop.log("datadog-app", 50, "a").request(&u64::from_be_bytes([1; 8]).to_string());
     let expected = ["1", "  ~inferred-datadog-app-1 [a]"];
-    check(&shop.stitched(), &expected);
+    let journey = shop.stitched();
+    check(&journey, &expected);
+    assert!(inference(&journey, "inferred-datadog-app-1").reason.contains("low 64 bits"));
     check(&shop.journey("0101010101010101"), &expected);
 }
 
