@@ -77,6 +77,7 @@ fn a_bare_id_is_looked_up_and_searched_for() {
 fn regular_expressions() {
     check("/conn(ection)? refused/", r#"Text(Regex(Regex("conn(ection)? refused")))"#);
     check(r"/a\/b/", r#"Text(Regex(Regex("a/b")))"#);
+    check("(/a|(b c)/i)", r#"Text(Regex(Regex("a|(b c)")))"#);
     check("body:/a+/", r#"Field { field: Body, test: Regex(Regex("a+")) }"#);
     check("(/a/ OR b)", r#"Or([Text(Regex(Regex("a"))), Text(Word("b"))])"#);
     check(

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::builder::{Shop, at, drawn, span_id};
 use crate::answer::Journey;
-use crate::stitch::{Closed, Options, stitch};
+use crate::stitch::{Closed, Options, close, stitch};
 
 const SERVICES: [&str; 4] = ["web", "cart", "auth", "db"];
 
@@ -110,6 +110,39 @@ proptest! {
         let (a, b) = (stitched(&records, inferred, false), stitched(&shuffled, inferred, false));
         prop_assert_eq!(drawn(&a), drawn(&b));
         prop_assert_eq!(format!("{a:?}"), format!("{b:?}"));
+    }
+
+    #[test]
+    fn what_shares_ids_is_reached_and_nothing_else(rows in prop::collection::vec((0..9_u8, prop::collection::vec(0..9_u8, 0..3)), 1..25)) {
+        let mut shop = Shop::default();
+        for (trace, requests) in &rows {
+            shop.log("a", 0, "");
+            if *trace > 0 {
+                shop.of_trace(*trace);
+            }
+            for request in requests {
+                shop.request(&format!("r-{request}"));
+            }
+        }
+        for (start, record) in shop.records.iter().enumerate() {
+            let Some(id) = record.common().request_ids.first() else { continue };
+            let mut reached = BTreeSet::from([start]);
+            loop {
+                let joined = |a: usize, b: usize| {
+                    let (a, b) = (&rows[a], &rows[b]);
+                    (a.0 > 0 && a.0 == b.0) || a.1.iter().any(|request| b.1.contains(request))
+                };
+                let next: BTreeSet<usize> = (0..rows.len()).filter(|&b| reached.contains(&b) || reached.iter().any(|&a| joined(a, b))).collect();
+                if next.len() == reached.len() {
+                    break;
+                }
+                reached = next;
+            }
+            let closed = close(id, &mut |terms| Ok(shop.fetch(terms))).expect("memory does not fail");
+            let found: BTreeSet<usize> = closed.records.iter().map(|record| record.common().record_id.0 as usize).collect();
+            prop_assert_eq!(&found, &reached);
+            prop_assert_eq!(closed.records.len(), found.len());
+        }
     }
 
     #[test]
