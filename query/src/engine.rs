@@ -1,92 +1,282 @@
-//! The engine (signatures; the body is being written).
+//! The engine: each question on a blocking thread, over one consistent snapshot, until the asker goes away.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::Stream;
-use needle_storage::Store;
-use needle_storage::model::{RecordId, Tenant, UnixNanos};
+use needle_storage::model::{IdTerm, Record, RecordId, Tenant, UnixNanos};
+use needle_storage::predicate::Predicate;
+use needle_storage::{AcceptedAfter, Found, ReadError, Search, Snapshot, Store};
 
-use crate::answer::*;
+use crate::answer::{CountAnswer, Journey, JourneyRequest, JourneysAnswer, Order, SearchAnswer, SearchRequest, ServicesAnswer, TailEvent};
+use crate::error::{QueryError, predicate_of};
+use crate::limits::TAIL_BACKFILL_MAX;
+use crate::metrics::Metrics;
+use crate::services::Tally;
+use crate::stitch::{Options, close, stitch};
+use crate::{cursor, journeys, search, tail};
 
-/// Why a question was not answered.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum QueryError {
-    /// The query is not in the language.
-    #[error("{message} at position {position}")]
-    Language {
-        /// What is wrong, and how to mend it.
-        message: String,
-        /// Byte offset in the query.
-        position: usize,
-        /// The query with a caret line below it.
-        caret: String,
-    },
-    /// A parameter is unusable.
-    #[error("{0}")]
-    Parameter(String),
-    /// The data could not be read.
-    #[error("{0}")]
-    Storage(String),
+/// What the engine can be told.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QuerySettings {
+    /// Silence in milliseconds after which a tail gives a sign of life.
+    pub tail_heartbeat_ms: u64,
+}
+
+impl Default for QuerySettings {
+    fn default() -> Self {
+        QuerySettings { tail_heartbeat_ms: 10_000 }
+    }
 }
 
 /// Answers questions about a tenant's records.
 #[derive(Clone, Debug)]
-pub struct QueryEngine {}
+pub struct QueryEngine {
+    store: Arc<Store>,
+    settings: QuerySettings,
+    metrics: Metrics,
+}
 
 impl QueryEngine {
     /// An engine over `store`.
-    pub fn new(_store: Arc<Store>, _metrics: &mut prometheus_client::registry::Registry) -> QueryEngine {
-        todo!()
+    pub fn new(store: Arc<Store>, metrics: &mut prometheus_client::registry::Registry) -> QueryEngine {
+        QueryEngine::with_settings(store, QuerySettings::default(), metrics)
+    }
+
+    /// An engine over `store` that was told otherwise.
+    pub fn with_settings(store: Arc<Store>, settings: QuerySettings, metrics: &mut prometheus_client::registry::Registry) -> QueryEngine {
+        QueryEngine { store, settings, metrics: Metrics::register(metrics) }
     }
 
     /// Records that match.
-    pub async fn search(&self, _tenant: &Tenant, _request: SearchRequest) -> Result<SearchAnswer, QueryError> {
-        todo!()
+    pub async fn search(&self, tenant: &Tenant, request: SearchRequest) -> Result<SearchAnswer, QueryError> {
+        self.ask("search", tenant, move |reading| {
+            let wanted = search::plan(&request)?;
+            Ok(search::answer(reading.snapshot.search(&wanted, &reading.cancelled())?, request.order))
+        })
+        .await
     }
 
     /// How many records match (`limit`, `cursor` and `order` do not matter).
-    pub async fn count(&self, _tenant: &Tenant, _request: SearchRequest) -> Result<CountAnswer, QueryError> {
-        todo!()
+    pub async fn count(&self, tenant: &Tenant, request: SearchRequest) -> Result<CountAnswer, QueryError> {
+        self.ask("count", tenant, move |reading| {
+            let predicate = search::predicate_in_range(&request)?;
+            let mut count = 0;
+            let coverage =
+                reading.snapshot.for_each(&predicate, request.start, request.end, &reading.cancelled(), &mut |_, _| count += 1)?;
+            Ok(CountAnswer { count, completeness: search::completeness(&coverage) })
+        })
+        .await
     }
 
     /// The journey of an id; none when nothing carries it.
-    pub async fn journey(&self, _tenant: &Tenant, _request: JourneyRequest) -> Result<Option<Journey>, QueryError> {
-        todo!()
+    pub async fn journey(&self, tenant: &Tenant, request: JourneyRequest) -> Result<Option<Journey>, QueryError> {
+        self.ask("journey", tenant, move |reading| {
+            let page = Page::of(&request)?;
+            let closed = close(&request.id, &mut |terms| reading.snapshot.by_ids(terms, &reading.cancelled()))?;
+            let options = Options { inferred: request.inferred, corrected: request.corrected, now: now() };
+            Ok(stitch(&request.id, closed, options).map(|journey| page.cut(journey)))
+        })
+        .await
     }
 
     /// Journeys that contain a match, newest match first.
-    pub async fn journeys(&self, _tenant: &Tenant, _request: SearchRequest) -> Result<JourneysAnswer, QueryError> {
-        todo!()
+    pub async fn journeys(&self, tenant: &Tenant, request: SearchRequest) -> Result<JourneysAnswer, QueryError> {
+        self.ask("journeys", tenant, move |reading| {
+            let wanted = search::plan(&SearchRequest { order: Order::Descending, ..request })?;
+            Ok(journeys::find(&reading, &wanted, now())?)
+        })
+        .await
     }
 
     /// Services seen between two times.
-    pub async fn services(
-        &self,
-        _tenant: &Tenant,
-        _start: Option<UnixNanos>,
-        _end: Option<UnixNanos>,
-    ) -> Result<ServicesAnswer, QueryError> {
-        todo!()
+    pub async fn services(&self, tenant: &Tenant, start: Option<UnixNanos>, end: Option<UnixNanos>) -> Result<ServicesAnswer, QueryError> {
+        self.ask("services", tenant, move |reading| {
+            let mut tally = Tally::default();
+            let visit = &mut |view: &needle_storage::model::RecordsView<'_>, row| tally.add(view, row);
+            let coverage = reading.snapshot.for_each(&Predicate::All, start, end, &reading.cancelled(), visit)?;
+            Ok(tally.answer(start, end, search::completeness(&coverage)))
+        })
+        .await
     }
 
     /// Follows new records that match, from `cursor` or from now; `backfill` older matches come first.
     pub fn tail(
         &self,
-        _tenant: &Tenant,
-        _query: &str,
-        _cursor: Option<RecordId>,
-        _backfill: usize,
-    ) -> Result<impl Stream<Item = TailEvent> + Send + 'static, QueryError> {
-        Ok(futures::stream::empty())
+        tenant: &Tenant,
+        query: &str,
+        cursor: Option<RecordId>,
+        backfill: usize,
+    ) -> Result<impl Stream<Item = TailEvent> + Send + 'static + use<>, QueryError> {
+        let predicate = predicate_of(query)?;
+        if backfill > TAIL_BACKFILL_MAX {
+            return Err(QueryError::Parameter(format!(
+                "{backfill} older records are more than {TAIL_BACKFILL_MAX} at once: search for them, and follow from there"
+            )));
+        }
+        let feed = StoreFeed { store: self.store.clone(), tenant: tenant.clone() };
+        let heartbeat = Duration::from_millis(self.settings.tail_heartbeat_ms.max(1));
+        Ok(tail::follow(feed, predicate, self.store.accepted(), cursor, backfill, heartbeat))
     }
 
     /// Seals live records now; with `merge`, also merges until nothing is left to do.
     pub async fn flush(&self, _merge: bool) -> Result<(), QueryError> {
-        todo!()
+        // Shards are not merged yet, so there is nothing left to do after the seal.
+        self.store.flush().await.map_err(QueryError::Storage)
     }
 
     /// Why the store does not accept records just now; empty when it does.
     pub fn not_ready(&self) -> Vec<String> {
-        Vec::new()
+        self.store.not_ready()
+    }
+
+    /// Runs a question on a blocking thread. When the returned future is dropped, the question is withdrawn.
+    async fn ask<T: Send + 'static>(
+        &self,
+        kind: &'static str,
+        tenant: &Tenant,
+        question: impl FnOnce(Reading) -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let began = Instant::now();
+        let (store, tenant) = (self.store.clone(), tenant.clone());
+        let asker = Asker::default();
+        let withdrawn = asker.0.clone();
+        let task = tokio::task::spawn_blocking(move || question(Reading { snapshot: store.snapshot(&tenant), withdrawn }));
+        let answer = task.await.unwrap_or_else(|error| {
+            tracing::error!(kind, %error, "a query failed");
+            Err(QueryError::Storage("the query failed within needle; its log says more".to_owned()))
+        });
+        let outcome = match &answer {
+            Ok(_) => "answered",
+            Err(QueryError::Storage(_)) => "failed",
+            Err(_) => "refused",
+        };
+        self.metrics.answered(kind, outcome, began.elapsed().as_secs_f64());
+        answer
+    }
+}
+
+/// Withdraws the question when the asker goes away.
+#[derive(Default)]
+struct Asker(Arc<AtomicBool>);
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// One consistent view, for one question.
+struct Reading {
+    snapshot: Snapshot,
+    withdrawn: Arc<AtomicBool>,
+}
+
+impl Reading {
+    fn cancelled(&self) -> impl Fn() -> bool {
+        || self.withdrawn.load(Ordering::Relaxed)
+    }
+}
+
+impl journeys::Read for Reading {
+    fn search(&self, search: &Search) -> Result<Found, ReadError> {
+        self.snapshot.search(search, &self.cancelled())
+    }
+
+    fn by_ids(&self, terms: &[IdTerm]) -> Result<Found, ReadError> {
+        self.snapshot.by_ids(terms, &self.cancelled())
+    }
+}
+
+/// A store as tails read it.
+struct StoreFeed {
+    store: Arc<Store>,
+    tenant: Tenant,
+}
+
+impl tail::Feed for StoreFeed {
+    fn next_record_id(&self) -> RecordId {
+        self.store.snapshot(&self.tenant).next_record_id()
+    }
+
+    fn newest(&self, predicate: &Predicate, until: RecordId, limit: usize) -> Result<Vec<Record>, ReadError> {
+        let snapshot = self.store.snapshot(&self.tenant);
+        let mut newest: Vec<Record> = Vec::new();
+        let mut after = None;
+        // What was accepted since is found as well, and left out: it comes when the tail follows.
+        while newest.len() < limit {
+            let wanted = Search { predicate: predicate.clone(), start: None, end: None, ascending: false, after, limit };
+            let found = snapshot.search(&wanted, &|| false)?;
+            after = found.records.last().map(|record| (record.common().time, record.common().record_id));
+            newest.extend(found.records.into_iter().filter(|record| record.common().record_id < until));
+            if !found.more || after.is_none() {
+                break;
+            }
+        }
+        newest.truncate(limit);
+        newest.reverse();
+        Ok(newest)
+    }
+
+    fn accepted_from(&self, from: RecordId, predicate: &Predicate, limit: usize) -> Result<AcceptedAfter, ReadError> {
+        self.store.snapshot(&self.tenant).accepted_from(from, predicate, limit)
+    }
+}
+
+/// Which nodes of a journey are answered.
+struct Page {
+    offset: usize,
+    limit: usize,
+}
+
+impl Page {
+    fn of(request: &JourneyRequest) -> Result<Page, QueryError> {
+        if request.limit == Some(0) {
+            return Err(QueryError::Parameter("limit is 0: ask for at least 1, or leave it out for the whole tree".to_owned()));
+        }
+        let offset = request.cursor.as_deref().map(cursor::to_node).transpose()?.unwrap_or(0);
+        Ok(Page { offset, limit: request.limit.unwrap_or(usize::MAX) })
+    }
+
+    fn cut(&self, mut journey: Journey) -> Journey {
+        let end = self.offset.saturating_add(self.limit);
+        journey.next_cursor = (end < journey.nodes.len()).then(|| cursor::of_node(end));
+        journey.nodes.truncate(end);
+        journey.nodes.drain(..self.offset.min(journey.nodes.len()));
+        journey
+    }
+}
+
+fn now() -> UnixNanos {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    UnixNanos(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stitch::tests::builder::checkout;
+
+    #[test]
+    fn pages_of_a_journey_are_the_whole_in_tree_order() {
+        let whole = checkout().stitched();
+        let mut request = JourneyRequest { id: whole.id.clone(), inferred: true, corrected: false, limit: Some(3), cursor: None };
+        let mut ids = Vec::new();
+        loop {
+            let page = Page::of(&request).expect("our own cursor").cut(whole.clone());
+            assert_eq!(page.nodes_total, whole.nodes.len());
+            ids.extend(page.nodes.into_iter().map(|node| node.node_id));
+            request.cursor = page.next_cursor;
+            if request.cursor.is_none() {
+                break;
+            }
+        }
+        assert!(ids.iter().eq(whole.nodes.iter().map(|node| &node.node_id)));
+        request.cursor = Some("n999".to_owned());
+        assert!(Page::of(&request).expect("a cursor").cut(whole).nodes.is_empty());
+        request.limit = Some(0);
+        assert!(Page::of(&request).is_err());
     }
 }

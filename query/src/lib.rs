@@ -1,8 +1,20 @@
-//! Asks: the query language, search, stitching, tail.
+#![doc = include_str!("../README.md")]
 
 mod answer;
+mod cursor;
 mod engine;
+mod error;
+mod ids;
+mod journeys;
+mod language;
+mod limits;
+mod metrics;
+mod search;
+mod services;
+mod stitch;
+mod tail;
 
 pub use answer::*;
-pub use engine::{QueryEngine, QueryError};
+pub use engine::{QueryEngine, QuerySettings};
+pub use error::QueryError;
 pub use needle_storage::model;

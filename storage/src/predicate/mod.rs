@@ -7,7 +7,7 @@ mod pattern;
 
 use regex::Regex;
 
-use crate::model::{IdTerm, NormalId, Severity, Signal, SpanId};
+use crate::model::{IdTerm, NormalId, RecordsView, Severity, Signal, SpanId};
 
 pub(crate) use columns::columns;
 pub(crate) use evaluate::{Matcher, for_each_text, resource_test_holds};
@@ -41,6 +41,13 @@ pub enum Predicate {
     IsRoot,
     /// An `exception` span event, or a log with `exception.type` or `exception.message`.
     HasException,
+}
+
+impl Predicate {
+    /// Whether the record of a row matches.
+    pub fn matches(&self, view: &RecordsView<'_>, row: usize) -> bool {
+        Matcher::new(self, view).matches(row)
+    }
 }
 
 /// A test on text. Words are runs of letters and digits, compared in lower case.

@@ -1,0 +1,81 @@
+//! Where a page ended, as opaque text.
+
+use needle_storage::model::{RecordId, UnixNanos};
+
+use crate::answer::Order;
+use crate::error::QueryError;
+
+/// The place behind the last record of a page: order, time and record id, in hex.
+pub(crate) fn of_record(order: Order, (time, record_id): (UnixNanos, RecordId)) -> String {
+    format!("{}{:016x}{:016x}", letter(order), time.0, record_id.0)
+}
+
+/// Reads back what [`of_record`] wrote.
+pub(crate) fn to_record(order: Order, cursor: &str) -> Result<(UnixNanos, RecordId), QueryError> {
+    let digits = match cursor.chars().next() {
+        Some(first @ ('a' | 'd')) if cursor.len() == 33 && cursor[1..].bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) => {
+            if first != letter(order) {
+                return Err(QueryError::Parameter("the cursor belongs to the other order: keep `order` while paging".to_owned()));
+            }
+            &cursor[1..]
+        }
+        _ => return Err(unreadable(cursor)),
+    };
+    let number = |hex: &str| u64::from_str_radix(hex, 16).map_err(|_| unreadable(cursor));
+    Ok((UnixNanos(number(&digits[..16])?), RecordId(number(&digits[16..])?)))
+}
+
+fn letter(order: Order) -> char {
+    match order {
+        Order::Ascending => 'a',
+        Order::Descending => 'd',
+    }
+}
+
+/// The place behind the last node of a page.
+pub(crate) fn of_node(offset: usize) -> String {
+    format!("n{offset}")
+}
+
+/// Reads back what [`of_node`] wrote.
+pub(crate) fn to_node(cursor: &str) -> Result<usize, QueryError> {
+    let digits = cursor.strip_prefix('n').filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+    digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| unreadable(cursor))
+}
+
+fn unreadable(cursor: &str) -> QueryError {
+    let shown: String = cursor.chars().take(40).filter(|c| !c.is_control()).collect();
+    QueryError::Parameter(format!("the cursor {shown:?} is not one of ours: pass `next_cursor` as it was given, or leave it out"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_cursor_reads_back(time: u64, id: u64, ascending: bool, offset in 0..usize::MAX) {
+            let order = if ascending { Order::Ascending } else { Order::Descending };
+            let place = (UnixNanos(time), RecordId(id));
+            prop_assert_eq!(to_record(order, &of_record(order, place)).expect("our own"), place);
+            prop_assert_eq!(to_node(&of_node(offset)).expect("our own"), offset);
+        }
+
+        #[test]
+        fn any_other_text_is_refused(text in "\\PC{0,40}") {
+            prop_assume!(text.len() != 33);
+            prop_assert!(matches!(to_record(Order::Descending, &text), Err(QueryError::Parameter(_))));
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_the_other_order_is_refused() {
+        let cursor = of_record(Order::Ascending, (UnixNanos(1), RecordId(2)));
+        assert!(to_record(Order::Descending, &cursor).expect_err("refused").to_string().contains("other order"));
+        for bad in ["n", "nx", "n-1", "n99999999999999999999999", "5", "é23456789012345678901234567890123"] {
+            assert!(to_node(bad).is_err() && to_record(Order::Descending, bad).is_err(), "{bad}");
+        }
+    }
+}

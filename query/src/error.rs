@@ -1,0 +1,42 @@
+//! Why a question was not answered.
+
+use needle_storage::ReadError;
+use needle_storage::predicate::Predicate;
+
+use crate::language;
+
+/// Why a question was not answered.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The query is not in the language.
+    #[error("{message} at position {position}")]
+    Language {
+        /// What is wrong, and how to mend it.
+        message: String,
+        /// Byte offset in the query.
+        position: usize,
+        /// The query with a caret line below it.
+        caret: String,
+    },
+    /// A parameter is unusable.
+    #[error("{0}")]
+    Parameter(String),
+    /// The data could not be read.
+    #[error("{0}")]
+    Storage(String),
+}
+
+impl From<ReadError> for QueryError {
+    fn from(error: ReadError) -> QueryError {
+        QueryError::Storage(error.to_string())
+    }
+}
+
+/// The predicate of a query.
+pub(crate) fn predicate_of(query: &str) -> Result<Predicate, QueryError> {
+    language::parse(query).map_err(|error| QueryError::Language {
+        caret: error.caret(query),
+        position: error.position,
+        message: error.message,
+    })
+}

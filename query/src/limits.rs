@@ -1,0 +1,51 @@
+//! Every bound of this room, and how they relate.
+
+/// A longer query is refused: nobody types it, and its caret line could not be read.
+pub(crate) const QUERY_BYTES_MAX: usize = 32 << 10;
+/// Parentheses deeper than this are refused, so that the parser's and the evaluation's stack is bounded.
+pub(crate) const QUERY_DEPTH_MAX: usize = 64;
+/// Words, phrases and field tests in one query.
+pub(crate) const QUERY_TERMS_MAX: usize = 2_048;
+/// Size of one compiled regular expression.
+pub(crate) const REGEX_BYTES_MAX: usize = 1 << 20;
+/// Records of one search page; a larger limit is cut to it and the cursor leads on.
+pub(crate) const SEARCH_LIMIT_MAX: usize = 100_000;
+/// Records read at a time while journeys are looked for.
+pub(crate) const JOURNEYS_SCAN_RECORDS: usize = 512;
+/// Journeys of one page; a larger limit is cut to it and the cursor leads on.
+pub(crate) const JOURNEYS_LIMIT_MAX: usize = 1_000;
+
+/// Rounds of following ids from records to further ids.
+pub(crate) const CLOSE_ROUNDS_MAX: usize = 32;
+/// Ids followed for one journey.
+pub(crate) const CLOSE_IDS_MAX: usize = 10_000;
+/// Records after which no further id is followed for one journey.
+pub(crate) const CLOSE_RECORDS_MAX: usize = 2_000_000;
+/// An id found together with more other ids than this (traces or request ids) is a hub: a session, a
+/// load test, a batch job. A retried request has a handful of traces, a fan-out by message a dozen.
+pub(crate) const HUB_IDS_MAX: usize = 50;
+
+/// A journey whose last record is younger than this may still be arriving. SDKs send spans every 5 s,
+/// and a collector in between batches once more.
+pub(crate) const SETTLE_NS: u64 = 10_000_000_000;
+/// How far a named callee's lines may lie outside of the calling span before its clock is no longer blamed.
+pub(crate) const CLOCK_ERROR_MAX_NS: i64 = 60_000_000_000;
+/// Lines of a log-only service further apart than this are two visits, if different spans enclose them.
+pub(crate) const VISIT_GAP_NS: i64 = 1_000_000_000;
+
+/// Records a tail reads at a time.
+pub(crate) const TAIL_BATCH_RECORDS: usize = 1_000;
+/// A tail that is further behind than this jumps to the present and says how many records it skipped.
+pub(crate) const TAIL_BEHIND_RECORDS_MAX: u64 = 200_000;
+/// Older matches a tail shows before it follows.
+pub(crate) const TAIL_BACKFILL_MAX: usize = 10_000;
+
+const _: () = {
+    assert!(QUERY_TERMS_MAX < QUERY_BYTES_MAX, "a term is at least one byte and a blank");
+    assert!(QUERY_DEPTH_MAX < 1_000, "the evaluation recurses as deep as the query");
+    assert!(HUB_IDS_MAX < CLOSE_IDS_MAX, "a hub is found before the ids run out");
+    assert!(JOURNEYS_LIMIT_MAX <= SEARCH_LIMIT_MAX);
+    assert!(TAIL_BATCH_RECORDS as u64 * 10 < TAIL_BEHIND_RECORDS_MAX, "one slow batch is no gap");
+    assert!(TAIL_BACKFILL_MAX <= SEARCH_LIMIT_MAX);
+    assert!(VISIT_GAP_NS < CLOCK_ERROR_MAX_NS);
+};

@@ -1,0 +1,49 @@
+//! What a journey does not show, in words.
+
+use needle_storage::model::{Record, UnixNanos};
+
+use super::close::Closed;
+use crate::answer::{Completeness, CompletenessState};
+use crate::limits::SETTLE_NS;
+
+/// Complete, still arriving, or partial. What could not be read weighs more than what may still come, and that more
+/// than parents which have had the time to come.
+pub(super) fn of(closed: &Closed, last: UnixNanos, missing_parents: usize, now: UnixNanos) -> Completeness {
+    let mut reasons: Vec<String> = Vec::new();
+    let failed = closed.failures.len();
+    if failed > 0 {
+        reasons.push(format!(
+            "{failed} {} could not be read: {}",
+            if failed == 1 { "shard" } else { "shards" },
+            closed.failures.join("; ")
+        ));
+    }
+    reasons.extend(closed.cut.iter().cloned());
+    let unread = !reasons.is_empty();
+    let age_ns = now.since(last);
+    // A record of the future tells nothing about what is on its way.
+    let arriving = age_ns.unsigned_abs() < SETTLE_NS;
+    if arriving {
+        let seconds = SETTLE_NS / 1_000_000_000;
+        reasons.push(format!("the last record is less than {seconds} s old; more may be on its way"));
+    }
+    match missing_parents {
+        0 => {}
+        1 => reasons.push("the parent of 1 span was not received".to_owned()),
+        more => reasons.push(format!("the parents of {more} spans were not received")),
+    }
+    let state = match (unread, arriving, missing_parents > 0) {
+        (true, _, _) | (_, false, true) => CompletenessState::Partial,
+        (_, true, _) => CompletenessState::Arriving,
+        _ => CompletenessState::Complete,
+    };
+    Completeness { state, reasons, shards_searched: closed.shards_searched, shards_failed: failed }
+}
+
+/// When a record ends.
+pub(super) fn end_of(record: &Record) -> UnixNanos {
+    match record {
+        Record::Log(log) => log.common.time,
+        Record::Span(span) => span.end().max(span.common.time),
+    }
+}

@@ -1,0 +1,232 @@
+//! Which span was going on: the innermost one around a stretch of time, and calls that name a service.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use needle_storage::model::{SpanKind, UnixNanos};
+
+use super::tree::{Role, Tree, TreeNode};
+
+/// Answers for stretches of time in the order of their starts, over spans by their estimated clocks.
+pub(super) struct Sweep<'a> {
+    tree: &'a Tree,
+    depths: &'a [usize],
+    by_start: Vec<usize>,
+    opened: usize,
+    /// Spans that have begun and, as far as is known, not ended: the shortest first, of equal ones the deepest.
+    open: BTreeSet<(i64, Reverse<usize>, usize)>,
+    /// Of the spans that have begun, the one that ends last.
+    last_to_end: Option<usize>,
+}
+
+impl<'a> Sweep<'a> {
+    pub(super) fn new(tree: &'a Tree, depths: &'a [usize], spans: impl IntoIterator<Item = usize>) -> Sweep<'a> {
+        let mut by_start: Vec<usize> = spans.into_iter().filter(|&index| tree.nodes[index].role == Role::Span).collect();
+        by_start.sort_by_key(|&index| (tree.nodes[index].placed_start(), index));
+        Sweep { tree, depths, by_start, opened: 0, open: BTreeSet::new(), last_to_end: None }
+    }
+
+    /// The shortest span that lasts from `from` to `to`. `from` never goes back.
+    pub(super) fn innermost(&mut self, from: UnixNanos, to: UnixNanos) -> Option<usize> {
+        self.innermost_two(from, to).first().copied()
+    }
+
+    /// The same, and whether another span does that is not above it, so that either may be meant.
+    pub(super) fn innermost_and_doubt(&mut self, from: UnixNanos, to: UnixNanos) -> Option<(usize, bool)> {
+        let two = self.innermost_two(from, to);
+        let innermost = *two.first()?;
+        Some((innermost, two.get(1).is_some_and(|&other| !is_above(self.tree, other, innermost))))
+    }
+
+    fn innermost_two(&mut self, from: UnixNanos, to: UnixNanos) -> Vec<usize> {
+        self.open_until(from);
+        let mut ended = Vec::new();
+        let mut around = Vec::new();
+        for entry in &self.open {
+            let end = self.tree.nodes[entry.2].placed_end();
+            if end < from {
+                ended.push(*entry);
+            } else if end >= to {
+                around.push(entry.2);
+                if around.len() == 2 {
+                    break;
+                }
+            }
+        }
+        ended.iter().for_each(|entry| {
+            self.open.remove(entry);
+        });
+        around
+    }
+
+    /// The span that is nearest in time, where none is around it.
+    pub(super) fn nearest(&mut self, at: UnixNanos) -> Option<usize> {
+        self.open_until(at);
+        let before = self.last_to_end;
+        let after = self.by_start.get(self.opened).copied();
+        let distance = |index: &usize| {
+            let node = &self.tree.nodes[*index];
+            at.since(node.placed_end()).max(node.placed_start().since(at))
+        };
+        before.into_iter().chain(after).min_by_key(distance)
+    }
+
+    fn open_until(&mut self, time: UnixNanos) {
+        while let Some(&index) = self.by_start.get(self.opened) {
+            let node = &self.tree.nodes[index];
+            if node.placed_start() > time {
+                break;
+            }
+            if self.last_to_end.is_none_or(|last| self.tree.nodes[last].placed_end() < node.placed_end()) {
+                self.last_to_end = Some(index);
+            }
+            self.open.insert((node.end.since(node.start), Reverse(self.depths[index]), index));
+            self.opened += 1;
+        }
+    }
+}
+
+/// Whether a node is an ancestor of another.
+fn is_above(tree: &Tree, above: usize, mut index: usize) -> bool {
+    while let Some(parent) = tree.nodes[index].parent {
+        if parent == above {
+            return true;
+        }
+        index = parent;
+    }
+    false
+}
+
+/// A span that calls another service, with what it says about whom.
+pub(super) struct Call {
+    pub(super) index: usize,
+    /// In lower case.
+    peers: Vec<String>,
+}
+
+/// Attributes of a calling span that name the one called; old names of the semantic conventions as well.
+const PEER_KEYS: [&str; 11] = [
+    "service.peer.name",
+    "peer.service",
+    "server.address",
+    "net.peer.name",
+    "http.host",
+    "rpc.service",
+    "network.peer.address",
+    "messaging.destination.name",
+    "db.system.name",
+    "db.system",
+    "peer.hostname",
+];
+const URL_KEYS: [&str; 2] = ["url.full", "http.url"];
+
+impl Call {
+    /// The call of a client or producer span that says whom it calls.
+    pub(super) fn of(index: usize, node: &TreeNode) -> Option<Call> {
+        if !matches!(node.kind, SpanKind::CLIENT | SpanKind::PRODUCER) {
+            return None;
+        }
+        let span = node.span.as_ref()?;
+        let mut peers = Vec::new();
+        for (key, value) in &span.common.attributes {
+            if PEER_KEYS.contains(&key.as_str()) {
+                peers.push(value.text().to_lowercase());
+            } else if URL_KEYS.contains(&key.as_str()) {
+                peers.extend(host_of(&value.text()).map(str::to_lowercase));
+            }
+        }
+        peers.retain(|peer| !peer.is_empty());
+        (!peers.is_empty()).then_some(Call { index, peers })
+    }
+
+    /// How well the call names a service, 0 to 1, with the name it uses.
+    pub(super) fn names(&self, service: &str) -> Option<(f64, &str)> {
+        let service = service.to_lowercase();
+        let rated = self.peers.iter().map(|peer| (likeness(peer, &service), peer.as_str()));
+        rated.filter(|(likeness, _)| *likeness > 0.0).max_by(|a, b| a.0.total_cmp(&b.0))
+    }
+}
+
+fn host_of(url: &str) -> Option<&str> {
+    let after_scheme = url.split_once("://")?.1;
+    let authority = after_scheme.split(['/', '?', '#']).next()?;
+    authority.rsplit('@').next()
+}
+
+/// A peer is the service itself, a host in the service's domain, or a name around the service's name.
+fn likeness(peer: &str, service: &str) -> f64 {
+    const NAME_BYTES_MIN: usize = 3;
+    let host = peer.split(':').next().unwrap_or(peer);
+    let first_label = host.split('.').next().unwrap_or(host);
+    if peer == service || host == service || first_label == service {
+        1.0
+    } else if service.len() >= NAME_BYTES_MIN && contains_name(peer, service) {
+        0.8
+    } else if first_label.len() >= NAME_BYTES_MIN && contains_name(service, first_label) {
+        0.7
+    } else {
+        0.0
+    }
+}
+
+/// Whether `name` stands in `text` between characters that are neither letter nor digit.
+fn contains_name(text: &str, name: &str) -> bool {
+    text.match_indices(name).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + name.len()..].chars().next();
+        before.is_none_or(|c| !c.is_alphanumeric()) && after.is_none_or(|c| !c.is_alphanumeric())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::stitch::tests::builder::{Shop, at, tree_of};
+
+    proptest! {
+        #[test]
+        fn a_sweep_finds_what_looking_at_every_span_finds(
+            spans in prop::collection::vec((0..50_i64, 0..30_i64), 1..30),
+            mut stretches in prop::collection::vec((-5..60_i64, 0..10_i64), 1..20),
+        ) {
+            let mut shop = Shop::default();
+            for (id, (start, length)) in (1..).zip(&spans) {
+                shop.span("a", SpanKind::INTERNAL, id, 0, *start, start + length);
+            }
+            let tree = tree_of(&shop);
+            let depths = vec![0; tree.nodes.len()];
+            let mut sweep = Sweep::new(&tree, &depths, 0..tree.nodes.len());
+            stretches.sort_unstable();
+            for (from, length) in stretches {
+                let (from, to) = (at(from), at(from + length));
+                let around = (0..tree.nodes.len()).filter(|&n| tree.nodes[n].start <= from && to <= tree.nodes[n].end);
+                let expected = around.min_by_key(|&n| (tree.nodes[n].end.since(tree.nodes[n].start), n));
+                prop_assert_eq!(sweep.innermost(from, to), expected);
+                if sweep.innermost(from, from).is_none() {
+                    let distance = |n: usize| from.since(tree.nodes[n].end).max(tree.nodes[n].start.since(from));
+                    let nearest = sweep.nearest(from).expect("there are spans");
+                    prop_assert_eq!(Some(distance(nearest)), (0..tree.nodes.len()).map(distance).min());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_peer_is_compared_with_a_service_by_whole_names() {
+        for (peer, service, expected) in [
+            ("auth", "auth", 1.0),
+            ("auth:8080", "auth", 1.0),
+            ("auth.shop.svc.cluster.local", "auth", 1.0),
+            ("legacy-auth", "auth", 0.8),
+            ("shop.auth.v1.Tokens", "auth", 0.8),
+            ("auth", "auth-service", 0.7),
+            ("authority", "auth", 0.0),
+            ("10.0.0.1", "auth", 0.0),
+        ] {
+            assert_eq!(likeness(peer, service), expected, "{peer} for {service}");
+        }
+        assert_eq!(host_of("https://user@auth:8443/token?x=/"), Some("auth:8443"));
+    }
+}

@@ -1,0 +1,213 @@
+//! Stitching: from the records an id leads to, to one tree of spans, logs, and services that only log.
+//!
+//! In this order: copies merged ([`copies`]), trees by parent id ([`tree`]), clocks estimated ([`clocks`]), missing
+//! parents and traces that lost their context placed ([`contexts`]), logs hung on their spans ([`logs`]), the lines of
+//! services without spans turned into nodes ([`logs_only`]), and all of it listed in pre-order ([`nodes`]). Nothing
+//! here recurses: a chain of 10,000 spans is as good as any. Every record is in the answer exactly once.
+
+mod clocks;
+mod close;
+mod completeness;
+mod contexts;
+mod copies;
+mod critical_path;
+mod enclose;
+mod logs;
+mod logs_only;
+mod nodes;
+mod tree;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::collections::{BTreeSet, HashMap};
+
+use needle_storage::model::{Log, NormalId, Record, StatusCode, TraceId, UnixNanos};
+
+pub(crate) use close::{Closed, close, join_ids};
+
+use crate::answer::{ClockOffset, Hub, Journey, JourneyService, LinkedJourney};
+use copies::Received;
+use enclose::Call;
+use logs::Context;
+use tree::Tree;
+
+/// How a journey is stitched.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// Whether log-only services, lost contexts and missing parents are placed by inference.
+    pub(crate) inferred: bool,
+    /// Whether times are shown moved by the estimated offsets.
+    pub(crate) corrected: bool,
+    /// To tell whether records may still be arriving.
+    pub(crate) now: UnixNanos,
+}
+
+/// The journey of an id, all of it. `None` when no record carries the id.
+pub(crate) fn stitch(id: &str, mut closed: Closed, options: Options) -> Option<Journey> {
+    let mut records = std::mem::take(&mut closed.records);
+    records.sort_by_key(|record| (record.common().time, record.common().record_id));
+    records.dedup_by_key(|record| record.common().record_id);
+    let mut about = About::of(&records)?;
+    let (spans, logs) = apart(records);
+    let spans = copies::merge(spans);
+    about.count_spans(&spans);
+    about.outgoing(&spans, &mut closed.incoming);
+
+    about.forget(&closed.hubs);
+    let mut tree = Tree::of_spans(spans);
+    let mut clock = clocks::estimate(&tree);
+    clocks::apply(&mut tree, &clock);
+    if options.inferred {
+        infer(&mut tree, logs, &about.ids_of_traces, &mut clock);
+    } else {
+        let others = logs::on_their_spans(&mut tree, logs);
+        logs_only::as_they_are(&mut tree, others);
+    }
+    let missing_parents = tree.missing_parents;
+    let (start, end) = about.shown_range(&clock, options.corrected);
+    let nodes = nodes::in_pre_order(tree, options.corrected);
+    Some(Journey {
+        id: id.to_owned(),
+        completeness: completeness::of(&closed, about.end, missing_parents, options.now),
+        trace_ids: about.trace_ids,
+        request_ids: about.request_ids,
+        hubs: closed.hubs,
+        start,
+        end,
+        services: about.services,
+        nodes_total: nodes.len(),
+        nodes,
+        linked: closed.incoming,
+        clock,
+        missing_parents,
+        next_cursor: None,
+    })
+}
+
+/// All that no sender said: where missing parents, lost contexts and logs without a span belong.
+fn infer(tree: &mut Tree, logs: Vec<Log>, ids_of_traces: &[(TraceId, Vec<NormalId>)], clock: &mut Vec<ClockOffset>) {
+    let context = Context::of(tree, ids_of_traces);
+    let calls: Vec<Call> = tree.nodes.iter().enumerate().filter_map(|(index, node)| Call::of(index, node)).collect();
+    contexts::missing_under_root(tree);
+    let depths = nodes::depths(tree);
+    contexts::broken(tree, &depths, &context, &calls);
+    let depths = nodes::depths(tree);
+    let others = logs::on_their_spans(tree, logs);
+    let without_span = logs::on_spans_of_their_service(tree, &depths, &context, others);
+    logs_only::place(tree, &depths, &context, &calls, without_span, clock);
+}
+
+fn apart(records: Vec<Record>) -> (Vec<Received>, Vec<Log>) {
+    let (mut spans, mut logs) = (Vec::new(), Vec::new());
+    for record in records {
+        match record {
+            Record::Log(log) => logs.push(log),
+            Record::Span(span) => spans.push(Received { span, flags: Vec::new() }),
+        }
+    }
+    (spans, logs)
+}
+
+/// What the records tell before they are a tree.
+struct About {
+    trace_ids: Vec<TraceId>,
+    request_ids: Vec<String>,
+    ids_of_traces: Vec<(TraceId, Vec<NormalId>)>,
+    services: Vec<JourneyService>,
+    /// First start and last end of each service instance, for the range as corrected.
+    ranges: HashMap<(String, Option<String>), (UnixNanos, UnixNanos)>,
+    end: UnixNanos,
+}
+
+impl About {
+    /// `None` when there is no record. Spans are counted later, when copies are merged.
+    fn of(records: &[Record]) -> Option<About> {
+        let mut about = About {
+            trace_ids: Vec::new(),
+            request_ids: Vec::new(),
+            ids_of_traces: Vec::new(),
+            services: Vec::new(),
+            ranges: HashMap::new(),
+            end: records.iter().map(completeness::end_of).max()?,
+        };
+        let (mut traces, mut requests) = (BTreeSet::new(), BTreeSet::new());
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        for record in records {
+            let common = record.common();
+            if let Some(trace_id) = common.trace_id {
+                if traces.insert(trace_id) {
+                    about.trace_ids.push(trace_id);
+                }
+                requests.insert(NormalId::of_trace(trace_id));
+            }
+            about.ids_of_traces.extend(logs::ids_with_trace(common).filter(|(_, ids)| ids.len() > 1 || matches!(record, Record::Span(_))));
+            let place = *places.entry(&common.service).or_insert_with(|| {
+                about.services.push(JourneyService { name: common.service.clone(), inferred: true, ..JourneyService::default() });
+                about.services.len() - 1
+            });
+            if matches!(record, Record::Log(_)) {
+                about.services[place].logs += 1;
+                about.services[place].errors += usize::from(record.is_error());
+            }
+            let range = about
+                .ranges
+                .entry((common.service.clone(), tree::instance_of(&common.resource)))
+                .or_insert((UnixNanos::MAX, UnixNanos::MIN));
+            *range = (range.0.min(common.time), range.1.max(completeness::end_of(record)));
+        }
+        // A trace id that is found as a request id as well is listed once, as a trace.
+        for id in records.iter().flat_map(|record| &record.common().request_ids) {
+            if NormalId::of(id).is_some_and(|normal| requests.insert(normal)) {
+                about.request_ids.push(id.clone());
+            }
+        }
+        about.ids_of_traces.sort_unstable();
+        about.ids_of_traces.dedup();
+        Some(about)
+    }
+
+    fn count_spans(&mut self, spans: &[Received]) {
+        let places: HashMap<String, usize> = self.services.iter().enumerate().map(|(n, service)| (service.name.clone(), n)).collect();
+        for Received { span, .. } in spans {
+            let service = &mut self.services[places[&span.common.service]];
+            service.spans += 1;
+            service.inferred = false;
+            service.errors += usize::from(span.status == StatusCode::ERROR);
+        }
+    }
+
+    /// Hubs say nothing about what belongs together.
+    fn forget(&mut self, hubs: &[Hub]) {
+        let traces: BTreeSet<NormalId> = self.trace_ids.iter().map(|trace_id| NormalId::of_trace(*trace_id)).collect();
+        let hubs: BTreeSet<NormalId> = hubs.iter().filter_map(|hub| NormalId::of(&hub.id)).filter(|id| !traces.contains(id)).collect();
+        for (_, ids) in &mut self.ids_of_traces {
+            ids.retain(|id| !hubs.contains(id));
+        }
+    }
+
+    /// Adds the traces that links of these spans name, before those that name this journey.
+    fn outgoing(&self, spans: &[Received], linked: &mut Vec<LinkedJourney>) {
+        let ours: BTreeSet<TraceId> = self.trace_ids.iter().copied().collect();
+        let mut outgoing: Vec<LinkedJourney> = Vec::new();
+        let mut seen = BTreeSet::new();
+        for Received { span, .. } in spans {
+            for trace_id in span.links.iter().filter_map(|link| link.trace_id).filter(|trace_id| !ours.contains(trace_id)) {
+                if seen.insert((trace_id, span.common.span_id)) {
+                    outgoing.push(LinkedJourney { trace_id, span_id: span.common.span_id, incoming: false });
+                }
+            }
+        }
+        outgoing.append(linked);
+        *linked = outgoing;
+    }
+
+    /// From the first start to the last end, as shown.
+    fn shown_range(&self, clock: &[ClockOffset], corrected: bool) -> (UnixNanos, UnixNanos) {
+        let shown = self.ranges.iter().map(|((service, instance), (start, end))| {
+            let offset_ns = if corrected { clocks::offset_for(clock, service, instance.as_ref()) } else { 0 };
+            (start.saturating_add_signed(offset_ns), end.saturating_add_signed(offset_ns))
+        });
+        shown.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or_default()
+    }
+}

@@ -1,0 +1,134 @@
+//! From the tree to the answer: order, names, depth, one list in pre-order.
+
+use std::collections::HashMap;
+
+use needle_storage::model::{Record, RecordId, SpanKind, StatusCode, UnixNanos};
+
+use super::critical_path::{critical_path, self_times_ns};
+use super::logs;
+use super::tree::{Role, Tree, TreeNode};
+use crate::answer::Node;
+
+/// Children of each node and the roots, both by time, then record id.
+pub(super) struct Order {
+    pub(super) children: Vec<Vec<usize>>,
+    pub(super) roots: Vec<usize>,
+}
+
+impl Order {
+    pub(super) fn of(tree: &Tree, corrected: bool) -> Order {
+        let mut order = Order { children: vec![Vec::new(); tree.nodes.len()], roots: Vec::new() };
+        let mut by_time: Vec<usize> = (0..tree.nodes.len()).collect();
+        by_time.sort_by_key(|&index| sort_key(&tree.nodes[index], corrected, index));
+        for index in by_time {
+            match tree.nodes[index].parent {
+                Some(parent) => order.children[parent].push(index),
+                None => order.roots.push(index),
+            }
+        }
+        order
+    }
+
+    /// Nodes in pre-order, each with its depth.
+    fn pre_order(&self) -> Vec<(usize, usize)> {
+        let mut walk: Vec<(usize, usize)> = self.roots.iter().rev().map(|&root| (root, 0)).collect();
+        let mut visited = Vec::with_capacity(self.children.len());
+        while let Some((index, depth)) = walk.pop() {
+            visited.push((index, depth));
+            walk.extend(self.children[index].iter().rev().map(|&child| (child, depth + 1)));
+        }
+        visited
+    }
+}
+
+fn sort_key(node: &TreeNode, corrected: bool, index: usize) -> (UnixNanos, RecordId, bool, usize) {
+    (shown_start(node, corrected), node.first_record, node.role != Role::Missing, index)
+}
+
+fn shown_start(node: &TreeNode, corrected: bool) -> UnixNanos {
+    if corrected { node.placed_start() } else { node.start }
+}
+
+/// Depths of all nodes.
+pub(super) fn depths(tree: &Tree) -> Vec<usize> {
+    let mut depths = vec![0; tree.nodes.len()];
+    for (index, depth) in Order::of(tree, false).pre_order() {
+        depths[index] = depth;
+    }
+    depths
+}
+
+/// The whole tree as a list in pre-order.
+pub(super) fn in_pre_order(mut tree: Tree, corrected: bool) -> Vec<Node> {
+    let order = Order::of(&tree, corrected);
+    let self_times_ns = self_times_ns(&tree, &order.children);
+    let main_root = order.roots.iter().copied().min_by_key(|&root| tree.nodes[root].role != Role::Span);
+    let critical = main_root.map_or_else(Vec::new, |root| critical_path(&tree, &order.children, root));
+    let visited = order.pre_order();
+    let names = node_ids(&tree, &visited);
+    let mut nodes = Vec::with_capacity(visited.len());
+    for (index, depth) in visited {
+        let node = &mut tree.nodes[index];
+        let mut lines = std::mem::take(&mut node.logs);
+        lines.sort_by_key(logs::order);
+        let span = node.span.take();
+        let name = match (&span, node.role) {
+            (Some(span), _) => span.name.clone(),
+            (None, Role::Missing) => "missing parent".to_owned(),
+            (None, _) => "logs only".to_owned(),
+        };
+        nodes.push(Node {
+            node_id: names[index].clone(),
+            parent_node_id: node.parent.map(|parent| names[parent].clone()),
+            depth,
+            service: std::mem::take(&mut node.service),
+            name,
+            kind: span.as_ref().map_or(SpanKind::default(), |span| span.kind),
+            start: shown_start(node, corrected),
+            duration_ns: span.as_ref().map_or(node.end.since(node.start), |span| span.duration_ns),
+            self_time_ns: self_times_ns[index],
+            status: span.as_ref().map_or(StatusCode::UNSET, |span| span.status),
+            critical: critical[index],
+            inferred: node.inferred.take(),
+            missing: node.role == Role::Missing,
+            flags: std::mem::take(&mut node.flags),
+            span: span.map(Record::Span),
+            logs: lines.into_iter().map(Record::Log).collect(),
+            children: order.children[index].len(),
+        });
+    }
+    nodes
+}
+
+/// A name for each node by which it is found again: the span id; with the kind or a number where an id is shared.
+fn node_ids(tree: &Tree, visited: &[(usize, usize)]) -> Vec<String> {
+    let mut names = vec![String::new(); tree.nodes.len()];
+    let mut used: HashMap<String, usize> = HashMap::new();
+    for &(index, _) in visited {
+        let node = &tree.nodes[index];
+        let plain = match (node.role, node.span_id) {
+            (Role::Missing, Some(span_id)) => format!("missing-{span_id}"),
+            (Role::Span, Some(span_id)) => span_id.to_string(),
+            (Role::Lines, _) if node.inferred.is_some() => format!("inferred-{}", node.service),
+            (Role::Lines, _) => format!("logs-{}", node.service),
+            (_, None) => format!("record-{}", node.first_record.0),
+        };
+        let by_kind = format!("{plain}-{}", node.kind.name());
+        let always_numbered = node.role == Role::Lines && node.inferred.is_some();
+        let name = if !always_numbered && !used.contains_key(&plain) {
+            plain
+        } else if node.role == Role::Span && !used.contains_key(&by_kind) {
+            by_kind
+        } else {
+            let mut number = used.get(&plain).copied().unwrap_or(0) + 1;
+            while used.contains_key(&format!("{plain}-{number}")) {
+                number += 1;
+            }
+            used.insert(plain.clone(), number);
+            format!("{plain}-{number}")
+        };
+        used.entry(name.clone()).or_insert(1);
+        names[index] = name;
+    }
+    names
+}

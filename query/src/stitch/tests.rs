@@ -1,0 +1,8 @@
+//! Journeys in small: built by hand, in any order, closed over an index in memory and stitched.
+
+pub(crate) mod builder;
+mod clocks_and_paths;
+mod closing;
+mod placing;
+mod properties;
+mod trees;

@@ -1,0 +1,112 @@
+use needle_storage::model::SpanKind;
+
+use super::builder::{MS, Shop, at, check, checkout, trace};
+use crate::answer::CompletenessState;
+use crate::stitch::{Closed, Options, stitch};
+
+const SERVER: SpanKind = SpanKind::SERVER;
+const CLIENT: SpanKind = SpanKind::CLIENT;
+
+/// The clock of `cart` is 80 ms ahead.
+fn skewed() -> Shop {
+    let mut shop = Shop::default();
+    shop.span("web", SERVER, 1, 0, 0, 100);
+    shop.span("web", CLIENT, 2, 1, 10, 50);
+    shop.span("cart", SERVER, 3, 2, 12, 46).skewed(80);
+    shop.span("cart", CLIENT, 4, 3, 15, 40).skewed(80);
+    shop.span("db", SERVER, 5, 4, 16, 38);
+    shop
+}
+
+#[test]
+fn a_clock_that_is_off_is_estimated_from_calls() {
+    let journey = skewed().stitched();
+    let offsets: Vec<(&str, i64)> = journey.clock.iter().map(|offset| (offset.service.as_str(), offset.offset_ns / MS as i64)).collect();
+    assert_eq!(offsets.len(), 2);
+    assert_eq!(offsets[0].0, "cart");
+    assert!((-82..=-76).contains(&offsets[0].1), "{offsets:?}");
+    assert_eq!(offsets[1].0, "db");
+    assert!((-4..=4).contains(&offsets[1].1), "{offsets:?}");
+    assert!(journey.clock[0].confidence > 0.8);
+}
+
+#[test]
+fn times_are_shown_as_recorded_unless_correction_is_asked_for() {
+    let shop = skewed();
+    let raw = shop.stitched();
+    assert_eq!(raw.nodes[2].start, at(92));
+    let corrected = shop.journey_with(&trace(1).to_string(), true, true).expect("found");
+    let start_ms = corrected.nodes[2].start.since(at(0)) / MS as i64;
+    assert!((10..=16).contains(&start_ms), "{start_ms}");
+    assert_eq!(corrected.nodes[2].span.as_ref().expect("a span").common().time, at(92), "the record is as stored");
+    assert_eq!(raw.end, at(126));
+    assert_eq!(corrected.end, at(100));
+}
+
+#[test]
+fn a_clock_that_may_be_right_is_left_alone() {
+    let mut shop = Shop::default();
+    shop.span("web", CLIENT, 1, 0, 0, 100).span("cart", SERVER, 2, 1, 2, 20);
+    assert_eq!(shop.stitched().clock[0].offset_ns, 0);
+}
+
+#[test]
+fn messages_and_overrunning_calls_say_nothing_about_clocks() {
+    let mut shop = Shop::default();
+    shop.span("web", SpanKind::PRODUCER, 1, 0, 0, 10).span("mail", SpanKind::CONSUMER, 2, 1, 5_000, 5_100);
+    assert!(shop.stitched().clock.is_empty());
+    let mut shop = Shop::default();
+    shop.span("web", CLIENT, 1, 0, 0, 10).span("slow", SERVER, 2, 1, 1, 5_100);
+    assert_eq!(shop.stitched().clock[0].offset_ns, 0);
+}
+
+#[test]
+fn log_only_services_are_placed_by_estimated_clocks() {
+    let mut shop = skewed();
+    shop.log("cart", 20, "on cart's span").of_trace(1).skewed(80);
+    shop.log("audit", 20, "while the database worked").of_trace(1);
+    check(
+        &shop.stitched(),
+        &["1", "  2", "    3", "      4 [on cart's span]", "        5", "          ~inferred-audit-1 [while the database worked]"],
+    );
+}
+
+#[test]
+fn the_critical_path_is_what_the_end_waited_for() {
+    let mut shop = Shop::default();
+    shop.span("a", SERVER, 1, 0, 0, 100);
+    shop.span("a", SpanKind::INTERNAL, 2, 1, 5, 30).span("a", SpanKind::INTERNAL, 3, 1, 10, 60).span("a", SpanKind::INTERNAL, 4, 1, 60, 95);
+    shop.span("a", SpanKind::INTERNAL, 5, 1, 90, 150);
+    shop.span("a", SpanKind::INTERNAL, 6, 3, 20, 50);
+    let journey = shop.stitched();
+    let critical: Vec<u8> = journey.nodes.iter().filter(|node| node.critical).map(|node| node.node_id.as_bytes()[15] - b'0').collect();
+    assert_eq!(critical, [1, 3, 6, 5], "5 outlived the root and was waited for until its end");
+}
+
+#[test]
+fn self_time_is_what_no_child_covers() {
+    let mut shop = Shop::default();
+    shop.span("a", SERVER, 1, 0, 0, 100);
+    shop.span("a", SpanKind::INTERNAL, 2, 1, 10, 40).span("a", SpanKind::INTERNAL, 3, 1, 30, 60).span(
+        "a",
+        SpanKind::INTERNAL,
+        4,
+        1,
+        90,
+        150,
+    );
+    assert_eq!(shop.stitched().nodes[0].self_time_ns, 40_000_000);
+}
+
+#[test]
+fn completeness_tells_what_may_come_and_what_could_not_be_read() {
+    let stitched = |now_ms: i64, failures: Vec<String>| {
+        let closed = Closed { records: checkout().records, failures, ..Closed::default() };
+        stitch("x", closed, Options { inferred: true, corrected: false, now: at(now_ms) }).expect("records").completeness
+    };
+    assert_eq!(stitched(60_000, Vec::new()).state, CompletenessState::Complete);
+    assert_eq!(stitched(2_000, Vec::new()).state, CompletenessState::Arriving);
+    let partial = stitched(2_000, vec!["shard a: checksum".to_owned()]);
+    assert_eq!((partial.state, partial.shards_failed), (CompletenessState::Partial, 1));
+    assert!(partial.reasons[0].contains("shard a: checksum"));
+}

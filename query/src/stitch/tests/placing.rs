@@ -1,0 +1,168 @@
+use needle_storage::model::SpanKind;
+
+use super::builder::{Shop, check, trace};
+use crate::answer::{Inference, Journey};
+
+const SERVER: SpanKind = SpanKind::SERVER;
+const CLIENT: SpanKind = SpanKind::CLIENT;
+
+fn inference<'a>(journey: &'a Journey, node_id: &str) -> &'a Inference {
+    let node = journey.nodes.iter().find(|node| node.node_id == node_id).expect(node_id);
+    node.inferred.as_ref().expect("inferred")
+}
+
+/// A gateway that calls two services, the second of which is slow.
+fn gateway() -> Shop {
+    let mut shop = Shop::default();
+    shop.span("gateway", SERVER, 1, 0, 0, 400).request("r-1");
+    shop.span("gateway", CLIENT, 2, 1, 10, 200).attribute("server.address", "legacy-auth.shop.svc");
+    shop.span("gateway", CLIENT, 3, 1, 5, 390).attribute("server.address", "orders");
+    shop.span("orders", SERVER, 4, 3, 15, 190);
+    shop
+}
+
+#[test]
+fn the_call_that_names_a_service_is_its_parent() {
+    let mut shop = gateway();
+    shop.log("legacy-auth", 20, "a").request("r-1").log("legacy-auth", 150, "b").request("r-1");
+    let journey = shop.stitched();
+    check(&journey, &["1", "  3", "    4", "  2", "    ~inferred-legacy-auth-1 [a, b]"]);
+    let why = inference(&journey, "inferred-legacy-auth-1");
+    assert!(why.reason.contains("names it (legacy-auth.shop.svc)"), "{}", why.reason);
+    assert!(why.confidence > 0.9);
+}
+
+#[test]
+fn a_retried_call_makes_two_visits() {
+    let mut shop = Shop::default();
+    shop.span("gateway", SERVER, 1, 0, 0, 400).request("r-1");
+    shop.span("gateway", CLIENT, 2, 1, 10, 100).attribute("peer.service", "auth").failed();
+    shop.span("gateway", CLIENT, 3, 1, 110, 200).attribute("peer.service", "auth");
+    shop.log("auth", 20, "timeout").request("r-1").log("auth", 120, "ok").request("r-1").log("auth", 205, "cleanup").request("r-1");
+    let journey = shop.stitched();
+    check(&journey, &["1", "  2", "    ~inferred-auth-1 [timeout]", "  3", "    ~inferred-auth-2 [ok, cleanup]"]);
+    let why = inference(&journey, "inferred-auth-2");
+    assert!(why.reason.contains("go on after the call returned"), "{}", why.reason);
+}
+
+#[test]
+fn a_wrong_clock_of_a_named_service_is_recognised() {
+    let mut shop = Shop::default();
+    shop.span("gateway", SERVER, 1, 0, 0, 400).request("r-1");
+    shop.span("gateway", CLIENT, 2, 1, 10, 100).attribute("peer.service", "auth");
+    shop.log("auth", 20, "a").request("r-1").skewed(-80).log("auth", 90, "b").request("r-1").skewed(-80);
+    let journey = shop.stitched();
+    check(&journey, &["1", "  2", "    ~inferred-auth-1 [a, b]"]);
+    assert!(inference(&journey, "inferred-auth-1").reason.contains("+70.0 ms"));
+    let clock = journey.clock.iter().find(|offset| offset.service == "auth").expect("estimated");
+    assert_eq!(clock.offset_ns, 70_000_000);
+    assert!(clock.confidence < 0.5);
+}
+
+#[test]
+fn without_a_name_the_innermost_span_in_time_is_the_parent() {
+    let mut shop = gateway();
+    shop.log("audit", 20, "a").request("r-1").log("audit", 180, "b").request("r-1");
+    let journey = shop.stitched();
+    check(&journey, &["1", "  3", "    4", "      ~inferred-audit-1 [a, b]", "  2"]);
+    let why = inference(&journey, "inferred-audit-1");
+    assert!(why.reason.contains("within others"), "the other call was going on, too: {}", why.reason);
+}
+
+#[test]
+fn lines_outside_of_every_span_stand_under_the_root() {
+    let mut shop = gateway();
+    shop.log("billing", 60_000, "late").request("r-1");
+    let journey = shop.stitched();
+    check(&journey, &["1", "  3", "    4", "  2", "  ~inferred-billing-1 [late]"]);
+    assert!(inference(&journey, "inferred-billing-1").confidence < 0.3);
+}
+
+#[test]
+fn a_gap_with_other_spans_around_it_makes_two_visits() {
+    let mut shop = Shop::default();
+    shop.span("web", SERVER, 1, 0, 0, 10_000).request("r-1");
+    shop.span("web", SpanKind::INTERNAL, 2, 1, 0, 1_000).span("web", SpanKind::INTERNAL, 3, 1, 6_000, 7_000);
+    for ms in [100, 200, 6_100, 6_200, 9_000] {
+        shop.log("audit", ms, &ms.to_string()).request("r-1");
+    }
+    check(
+        &shop.stitched(),
+        &["1", "  2", "    ~inferred-audit-1 [100, 200]", "  3", "    ~inferred-audit-2 [6100, 6200]", "  ~inferred-audit-3 [9000]"],
+    );
+}
+
+#[test]
+fn each_instance_of_a_log_only_service_is_a_node() {
+    let mut shop = gateway();
+    shop.log("auth", 20, "a").request("r-1").instance("one").log("auth", 25, "b").request("r-1").instance("two");
+    let journey = shop.stitched();
+    assert_eq!(journey.nodes.iter().filter(|node| node.service == "auth").count(), 2);
+}
+
+#[test]
+fn logs_with_a_trace_only_hang_on_their_services_innermost_span() {
+    let mut shop = gateway();
+    shop.log("orders", 100, "within").of_trace(1).log("orders", 195, "after").of_trace(1);
+    shop.log("gateway", 50, "by request").request("r-1");
+    shop.log("gateway", 100, "unknown span").of_trace(1).on_span(77);
+    let journey = shop.stitched();
+    check(&journey, &["1", "  3", "    4 [within, after]", "  2 [by request, unknown span]"]);
+}
+
+#[test]
+fn a_log_without_a_trace_hangs_on_the_span_it_names() {
+    let mut shop = gateway();
+    shop.log("orders", 100, "a").request("r-1").on_span(4);
+    check(&shop.stitched(), &["1", "  3", "    4 [a]", "  2"]);
+}
+
+#[test]
+fn a_trace_that_lost_its_context_hangs_under_the_span_that_encloses_it() {
+    let mut shop = gateway();
+    shop.span("legacy-auth", SERVER, 11, 0, 20, 150).of_trace(2).request("R-1").edit(|common| common.request_ids = vec!["r-1".to_owned()]);
+    shop.span("mailer", SERVER, 21, 0, 30, 50).of_trace(3).request("r-1");
+    shop.span("batch", SERVER, 31, 0, 9_000, 9_100).of_trace(4).request("r-1");
+    let journey = shop.stitched();
+    let expected = ["1", "  3", "    4", "  2", "    ~b", "      ~15", "1f"];
+    check(&journey, &expected);
+    assert!(inference(&journey, "000000000000000b").reason.contains("names its service"));
+    assert_eq!(journey.trace_ids, [trace(1), trace(2), trace(3), trace(4)]);
+}
+
+#[test]
+fn without_inference_every_trace_is_a_tree_of_its_own() {
+    let mut shop = gateway();
+    shop.span("legacy-auth", SERVER, 11, 0, 20, 150).of_trace(2).request("r-1");
+    let journey = shop.journey_with("r-1", false, false).expect("found");
+    check(&journey, &["1", "  3", "    4", "  2", "b"]);
+}
+
+#[test]
+fn without_spans_the_services_stand_in_time_order() {
+    let mut shop = Shop::default();
+    shop.log("api", 0, "a").request("req-7").log("api", 100, "d").request("req-7");
+    shop.log("worker", 10, "b").request("req-7").log("worker", 20, "c").request("req-7");
+    shop.log("mailer", 200, "e").request("req-7");
+    let journey = shop.journey("req-7");
+    check(&journey, &["~inferred-api-1 [a, d]", "  ~inferred-worker-1 [b, c]", "~inferred-mailer-1 [e]"]);
+    assert_eq!(journey.duration_ns(), 200_000_000);
+}
+
+#[test]
+fn low_halves_of_trace_ids_join() {
+    let mut shop = Shop::default();
+    shop.span("web", SERVER, 1, 0, 0, 100);
+    shop.log("datadog-app", 50, "a").request(&u64::from_be_bytes([1; 8]).to_string());
+    let expected = ["1", "  ~inferred-datadog-app-1 [a]"];
+    let journey = shop.stitched();
+    check(&journey, &expected);
+    assert!(inference(&journey, "inferred-datadog-app-1").reason.contains("low 64 bits"));
+    check(&shop.journey("0101010101010101"), &expected);
+}
+
+impl Journey {
+    fn duration_ns(&self) -> i64 {
+        self.end.since(self.start)
+    }
+}
