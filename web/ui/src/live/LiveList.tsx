@@ -8,7 +8,8 @@ import { useHotkeys } from "../keys/hotkeys";
 import { ResultList } from "../search/ResultList";
 import type { Zone } from "../time/instant";
 import { ROWS_MAX } from "./ring";
-import { useTail, type Connection } from "./useTail";
+import type { Connection } from "./follow";
+import { useTail } from "./useTail";
 
 interface LiveListProps {
   q: string;
