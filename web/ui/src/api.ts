@@ -245,8 +245,9 @@ export function services(p: { start?: string | undefined }, signal?: AbortSignal
   return get("/api/v1/services", { start: p.start }, signal);
 }
 
-export function tailAddress(q: string): string {
-  return address("/api/v1/tail", { q: q || "*" });
+/** `cursor` resumes after a record; without it the tail begins now. */
+export function tailAddress(q: string, cursor?: string): string {
+  return address("/api/v1/tail", { q: q || "*", cursor });
 }
 
 /** Stores one log record, as the curl line on the welcome page does. */

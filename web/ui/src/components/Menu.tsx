@@ -1,6 +1,6 @@
 // A button with something that opens below it; closes by Escape, by a click elsewhere, or by losing the focus.
 
-import { useEffect, useId, useRef, useState, type ReactNode } from "react";
+import { useCallback, useEffect, useId, useRef, useState, type ReactNode, type RefObject } from "react";
 import { useHotkeys } from "../keys/hotkeys";
 
 interface MenuProps {
@@ -16,24 +16,11 @@ export function Menu({ label, button, children, align = "left", className = "but
   const root = useRef<HTMLDivElement>(null);
   const opener = useRef<HTMLButtonElement>(null);
   const id = useId();
+  const dismiss = useCallback(() => setOpen(false), []);
   const close = () => {
     setOpen(false);
     opener.current?.focus();
   };
-
-  useHotkeys(open ? { Escape: close, ArrowDown: () => moveFocus(root.current, 1), ArrowUp: () => moveFocus(root.current, -1) } : {});
-  useEffect(() => {
-    if (!open) return;
-    const outside = (event: Event) => {
-      if (!root.current?.contains(event.target as Node)) setOpen(false);
-    };
-    document.addEventListener("pointerdown", outside);
-    document.addEventListener("focusin", outside);
-    return () => {
-      document.removeEventListener("pointerdown", outside);
-      document.removeEventListener("focusin", outside);
-    };
-  }, [open]);
 
   return (
     <div ref={root} className="relative">
@@ -50,10 +37,41 @@ export function Menu({ label, button, children, align = "left", className = "but
         {button}
       </button>
       {open && (
-        <div id={id} role="dialog" aria-label={label} className={`pop absolute top-full z-50 mt-1 ${align === "right" ? "right-0" : "left-0"}`}>
+        <Panel id={id} label={label} align={align} root={root} close={close} dismiss={dismiss}>
           {children(close)}
-        </div>
+        </Panel>
       )}
+    </div>
+  );
+}
+
+interface PanelProps {
+  id: string;
+  label: string;
+  align: "left" | "right";
+  root: RefObject<HTMLDivElement | null>;
+  close: () => void;
+  dismiss: () => void;
+  children: ReactNode;
+}
+
+/** Mounted while open, so that its keys come before those of the page. */
+function Panel({ id, label, align, root, close, dismiss, children }: PanelProps) {
+  useHotkeys({ Escape: close, ArrowDown: () => moveFocus(root.current, 1), ArrowUp: () => moveFocus(root.current, -1) });
+  useEffect(() => {
+    const outside = (event: Event) => {
+      if (!root.current?.contains(event.target as Node)) dismiss();
+    };
+    document.addEventListener("pointerdown", outside);
+    document.addEventListener("focusin", outside);
+    return () => {
+      document.removeEventListener("pointerdown", outside);
+      document.removeEventListener("focusin", outside);
+    };
+  }, [root, dismiss]);
+  return (
+    <div id={id} role="dialog" aria-label={label} className={`pop absolute top-full z-50 mt-1 ${align === "right" ? "right-0" : "left-0"}`}>
+      {children}
     </div>
   );
 }

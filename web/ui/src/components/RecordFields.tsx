@@ -119,8 +119,8 @@ interface FieldProps {
 export function Field({ name, value, query, onFilter, children }: FieldProps) {
   const filterable = query !== undefined && canFilter(query) && value.length < 500;
   return (
-    <div className="group/field relative grid min-h-7 grid-cols-[minmax(96px,min(38%,240px))_1fr] items-start gap-x-3 px-2.5 py-0.5 hover:bg-hover pointer-coarse:grid-cols-[38%_1fr_auto]">
-      <dt className="data py-0.5 font-mono text-sm text-muted">{visibleText(name)}</dt>
+    <div className="group/field relative grid min-h-7 grid-cols-[minmax(96px,min(38%,240px))_1fr] items-start gap-x-3 px-2.5 py-0.5 hover:bg-hover pointer-coarse:grid-cols-[1fr_auto]">
+      <dt className="data py-0.5 font-mono text-sm text-muted pointer-coarse:col-span-2 pointer-coarse:pb-0 pointer-coarse:text-xs">{visibleText(name)}</dt>
       <dd className="data min-w-0 py-0.5 font-mono text-sm">{children ?? <DataBlock text={value} />}</dd>
       <dd className="absolute top-0.5 right-1 flex rounded-md bg-hover opacity-0 group-focus-within/field:opacity-100 group-hover/field:opacity-100 pointer-coarse:static pointer-coarse:bg-transparent pointer-coarse:opacity-100">
         {filterable && query !== undefined && (

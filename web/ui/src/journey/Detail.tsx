@@ -37,7 +37,7 @@ export function Detail({ model, row, zone, onClose, onSelect, onFilter }: Detail
   return (
     <aside
       aria-label="Details"
-      className="fixed inset-x-0 bottom-0 z-30 flex h-[62%] flex-col border-t border-line-strong bg-bg shadow-pop lg:static lg:h-auto lg:w-[420px] lg:shrink-0 lg:border-t-0 lg:border-l lg:border-line lg:shadow-none"
+      className="flex h-[62%] shrink-0 flex-col border-t border-line-strong bg-bg sm:h-auto sm:w-[360px] sm:border-t-0 sm:border-l sm:border-line lg:w-[420px]"
     >
       <div className="flex items-start gap-2 border-b border-line bg-surface px-4 pt-3">
         <div className="min-w-0 flex-1">

@@ -83,8 +83,8 @@ export function JourneyView({ loaded, state, address, zone }: JourneyViewProps) 
         onCorrected={(on) => change({ corrected: on ? "true" : "" })}
         copy={copyChoices(address)}
       />
-      <div className="flex min-h-0 flex-1">
-        <div className="flex min-w-0 flex-1 flex-col bg-surface">
+      <div className="flex min-h-0 flex-1 flex-col sm:flex-row">
+        <div className="flex min-h-0 min-w-0 flex-1 flex-col bg-surface">
           <Overview model={model} stage={stage} />
           <Waterfall
             model={model}

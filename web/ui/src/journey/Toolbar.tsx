@@ -65,7 +65,11 @@ function FindBox({ text, onText, matchAt, matchCount, onStep }: ToolbarProps) {
         onChange={(event) => onText(event.target.value)}
         onKeyDown={(event) => {
           if (event.key === "Enter") onStep(event.shiftKey ? -1 : 1);
-          if (event.key === "Escape") event.currentTarget.blur();
+          if (event.key === "Escape") {
+            // Only out of the box, not out of the journey.
+            event.preventDefault();
+            event.currentTarget.blur();
+          }
         }}
       />
       {text !== "" && (

@@ -56,12 +56,17 @@ export function Waterfall(p: WaterfallProps) {
     overscan: 8,
   });
   useEffect(() => virtual.measure(), [height, virtual]);
+  const shown = useRef<number | null>(null);
   useEffect(() => {
-    if (selected === null) return;
-    const index = rows.indexOf(selected);
+    // Once for every selection: folding elsewhere must not pull the reader back to it.
+    if (selected === shown.current) return;
+    const index = selected === null ? -1 : rows.indexOf(selected);
     if (index >= 0) virtual.scrollToIndex(index, { align: "auto" });
+    if (index >= 0 || selected === null) shown.current = selected;
   }, [selected, rows, virtual]);
   useWaterfallPointer(scroller, ruler, stage);
+  const items = virtual.getVirtualItems();
+  const slots = Math.max(64, 2 ** Math.ceil(Math.log2(items.length + 1)));
 
   const onKeyDown = (event: React.KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -94,12 +99,13 @@ export function Waterfall(p: WaterfallProps) {
         onKeyDown={onKeyDown}
       >
         <div role="rowgroup" className="relative" style={{ height: virtual.getTotalSize() }}>
-          {virtual.getVirtualItems().map((item) => {
+          {items.map((item) => {
             const row = rows[item.index] ?? 0;
             const collapsible = row >= 0 && canCollapse(model, row, logMode);
             return (
               <WaterfallRow
-                key={row}
+                // Rows that leave lend their elements and canvas to rows that come.
+                key={item.index % slots}
                 row={row}
                 index={item.index}
                 top={item.start}

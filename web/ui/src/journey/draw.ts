@@ -58,6 +58,11 @@ function paintNode(
   const top = look.behind ? height - 6 : Math.round((height - barHeight) / 2);
   const color = colorOf(stage, model, node);
 
+  const until = look.collapsed ? (model.subtreeUntil[node] ?? 0) : begin + duration;
+  if (stage.x(until) < 0 || left > stage.width) {
+    paintElsewhere(context, stage, left > stage.width, height);
+    return;
+  }
   if (look.collapsed) paintHiddenPart(context, stage, model, node, top + barHeight / 2, color);
   context.fillStyle = color;
   context.strokeStyle = color;
@@ -71,6 +76,18 @@ function paintNode(
   paintTicks(context, stage, model, node, top, barHeight);
   const reach = look.collapsed ? Math.max(left + width, clampPixel(stage.x(model.subtreeUntil[node] ?? 0), stage.width)) : left + width;
   if (!look.behind) paintLabel(context, stage, formatDuration(model.duration[node] ?? 0), flags, left, reach, height);
+}
+
+/** The bar lies outside of what is shown: an arrow says where. */
+function paintElsewhere(context: CanvasRenderingContext2D, stage: Stage, toTheRight: boolean, height: number): void {
+  const tip = toTheRight ? stage.width - 4 : 4;
+  const back = toTheRight ? tip - 5 : tip + 5;
+  context.fillStyle = stage.palette.faint;
+  context.beginPath();
+  context.moveTo(tip, height / 2);
+  context.lineTo(back, height / 2 - 4);
+  context.lineTo(back, height / 2 + 4);
+  context.fill();
 }
 
 /** Far outside the picture all pixels are alike; canvases do not like millions. */

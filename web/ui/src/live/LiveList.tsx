@@ -8,7 +8,8 @@ import { useHotkeys } from "../keys/hotkeys";
 import { ResultList } from "../search/ResultList";
 import type { Zone } from "../time/instant";
 import { ROWS_MAX } from "./ring";
-import { useTail, type Connection } from "./useTail";
+import type { Connection } from "./follow";
+import { useTail } from "./useTail";
 
 interface LiveListProps {
   q: string;
@@ -38,7 +39,7 @@ export function LiveList({ q, words, zone, onFilter, onError }: LiveListProps) {
 
   return (
     <div className="relative flex min-h-0 flex-1 flex-col">
-      <div className="flex flex-wrap items-center gap-x-3 gap-y-1 border-b border-line px-4 py-1.5 text-sm text-muted" aria-live="polite">
+      <div className="flex flex-wrap items-center gap-x-3 gap-y-1 border-b border-line px-4 py-1.5 text-sm text-muted">
         <ConnectionState connection={tail.connection} />
         <span className="tabular-nums">{tail.rate.toFixed(tail.rate < 10 ? 1 : 0)} records/s</span>
         <span className="tabular-nums">
@@ -84,7 +85,7 @@ const STATES: Record<Connection, { word: string; className: string }> = {
 function ConnectionState({ connection }: { connection: Connection }) {
   const { word, className } = STATES[connection];
   return (
-    <span className={`inline-flex items-center gap-1.5 font-medium ${className}`}>
+    <span role="status" className={`inline-flex items-center gap-1.5 font-medium ${className}`}>
       <span aria-hidden="true" className={`size-2 rounded-full bg-current ${connection === "connected" ? "pulse" : ""}`} />
       {word}
     </span>

@@ -1,11 +1,10 @@
-// Follows new records by server-sent events. The browser reconnects by itself and says where it stood.
+// The state of a tail for React, painted a few times a second however fast records come.
 
 import { useCallback, useEffect, useRef, useState } from "react";
-import { ApiError, parseJson, search, tailAddress, type LogOrSpan } from "../api";
+import type { ApiError } from "../api";
 import type { ResultItem } from "../search/ResultList";
+import { follow, type Connection } from "./follow";
 import { Ring } from "./ring";
-
-export type Connection = "connecting" | "connected" | "reconnecting" | "failed";
 
 export interface Tail {
   items: readonly ResultItem[];
@@ -45,28 +44,19 @@ export function useTail(q: string, paused: boolean): Tail {
     ring.current.clear();
     setConnection("connecting");
     setError(null);
-    const source = new EventSource(tailAddress(q));
-    source.addEventListener("open", () => setConnection("connected"));
-    source.addEventListener("record", (event) => {
-      arrivals.current.push(performance.now());
-      ring.current.record(parseJson(event.data as string) as LogOrSpan);
-    });
-    source.addEventListener("gap", (event) => {
-      ring.current.gap(Number((parseJson(event.data as string) as { skipped?: number }).skipped ?? 0));
-    });
-    source.addEventListener("error", () => {
-      if (source.readyState !== EventSource.CLOSED) {
-        setConnection("reconnecting");
-        return;
-      }
-      setConnection("failed");
-      // An event source does not say why; the same query, asked once, does.
-      search({ q, limit: 1 }).catch((cause: unknown) => setError(cause instanceof ApiError ? cause : null));
+    const stop = follow(q, {
+      onRecord: (record) => {
+        arrivals.current.push(performance.now());
+        ring.current.record(record);
+      },
+      onGap: (skipped) => ring.current.gap(skipped),
+      onConnection: setConnection,
+      onRefused: setError,
     });
     const timer = setInterval(paint, PAINT_EVERY_MS);
     return () => {
       clearInterval(timer);
-      source.close();
+      stop();
     };
   }, [q, paint]);
 

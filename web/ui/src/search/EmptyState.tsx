@@ -5,6 +5,8 @@ import { describeRange, type TimeRange } from "../time/range";
 import type { Zone } from "../time/instant";
 
 interface EmptyStateProps {
+  /** Whether all that should be searched was. */
+  whole: boolean;
   q: string;
   range: TimeRange;
   zone: Zone;
@@ -12,13 +14,13 @@ interface EmptyStateProps {
   onQuery: (q: string) => void;
 }
 
-export function EmptyState({ q, range, zone, onRange, onQuery }: EmptyStateProps) {
+export function EmptyState({ whole, q, range, zone, onRange, onQuery }: EmptyStateProps) {
   const limited = range.from !== "" || range.to !== "";
   return (
     <div className="mx-auto w-full max-w-xl overflow-y-auto px-6 py-12">
       <h2 className="text-lg font-semibold">Nothing matches{q.trim() === "" ? "" : " this query"}</h2>
       <p className="mt-1 text-muted">
-        {limited ? `Searched: ${describeRange(range, zone)}. ` : "Everything was searched. "}
+        {limited ? `Searched: ${describeRange(range, zone)}. ` : whole ? "Everything was searched. " : "Not everything could be searched; the line above says why. "}
         Words are matched whole; add * for a prefix.
       </p>
       <div className="mt-4 flex flex-wrap gap-2">

@@ -89,7 +89,7 @@ function TimeField({ label, value, millis, zone, onChange }: TimeFieldProps) {
       {label}
       <input className="field mt-0.5 w-full font-mono" value={value} placeholder={empty} spellCheck={false} onChange={(event) => onChange(event.target.value)} />
       <span className={`mt-0.5 block text-xs ${value.trim() !== "" && !clock ? "text-error" : "text-faint"}`}>
-        {clock ? `${clock.date} ${clock.time}` : value.trim() === "" ? empty : "not a time"}
+        {clock ? `${clock.date} ${clock.time}` : value.trim() === "" ? "\u00a0" : "not a time"}
       </span>
     </label>
   );

@@ -30,7 +30,8 @@ export function ResultList({ items, words, zone, onFilter, onEnd, scroller, onSc
   const [active, setActive] = useState<string | null>(null);
   const narrow = useNarrow();
   const today = clockAt(instantOfMillis(Date.now()), zone).date;
-  const showDate = items.some((item) => item.type === "record" && !sameDay(item.record.timestamp, today, zone));
+  // In order of time the ends say it for all.
+  const showDate = [items[0], items.at(-1)].some((item) => item?.type === "record" && !sameDay(item.record.timestamp, today, zone));
 
   const virtual = useVirtualizer({
     count: items.length,

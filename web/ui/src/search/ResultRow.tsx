@@ -93,7 +93,7 @@ function Hints({ record }: { record: LogOrSpan }) {
     .filter(([key, value]) => (typeof value !== "object" || value === null) && key.length + valueText(value).length < 48)
     .slice(0, HINTS_MAX);
   return (
-    <span className="hidden min-w-0 shrink-[3] truncate font-mono text-xs text-faint sm:block">
+    <span className="hidden min-w-0 flex-1 basis-0 truncate font-mono text-xs text-faint sm:block">
       {hints.map(([key, value]) => (
         <bdi key={key} className="mr-2.5">
           {visibleText(key)}=<span className="text-muted">{visibleText(valueText(value))}</span>

@@ -141,12 +141,13 @@ function Results({ found, words, q, range, go, filter }: ResultsProps) {
     () => found.records.map((record) => ({ type: "record" as const, key: `${record.kind}${record.record_id}`, record })),
     [found.records],
   );
+  const whole = found.completeness?.state === "complete";
   if (found.pending) return <Skeleton />;
   return (
     <>
       <StatusLine found={found} />
       {items.length === 0 ? (
-        <EmptyState q={q} range={range} zone={zone} onRange={go} onQuery={(text) => go({ q: text })} />
+        <EmptyState whole={whole} q={q} range={range} zone={zone} onRange={go} onQuery={(text) => go({ q: text })} />
       ) : (
         <ResultList
           items={items}
@@ -155,7 +156,7 @@ function Results({ found, words, q, range, go, filter }: ResultsProps) {
           onFilter={filter}
           onEnd={found.loadMore}
           scroller={scroller}
-          footer={<p className="px-4 py-3 text-center text-sm text-faint">{found.more ? "Loading more" : "That is all."}</p>}
+          footer={<p className="px-4 py-3 text-center text-sm text-faint">{found.more ? "Loading more" : whole ? "That is all." : "That is all that could be found; see above what was not searched."}</p>}
         />
       )}
     </>

@@ -5,11 +5,12 @@ import type { Found } from "./useSearch";
 
 export function StatusLine({ found }: { found: Found }) {
   const count = found.records.length.toLocaleString("en");
+  const whole = found.completeness?.state === "complete";
   const shards = found.completeness?.shards_searched;
   return (
     <div className="flex flex-wrap items-center gap-x-3 border-b border-line px-4 py-1.5 text-sm text-muted" aria-live="polite">
       <span className="font-medium text-text tabular-nums">
-        {found.pending ? "Searching" : found.more ? `${count} shown, more to come` : `${count} ${found.records.length === 1 ? "record" : "records"}, that is all`}
+        {found.pending ? "Searching" : found.more ? `${count} shown, more to come` : `${count} ${found.records.length === 1 ? "record" : "records"}${whole ? ", that is all" : " found"}`}
       </span>
       {found.completeness && <CompletenessNote completeness={found.completeness} />}
       {found.tookMs !== null && <span className="tabular-nums">{Math.max(1, Math.round(found.tookMs))} ms</span>}
