@@ -16,7 +16,9 @@ pub(crate) fn for_each_id_term(view: &RecordsView<'_>, row: usize, mut visit: im
     if let Some(Ok(Value::Array(links))) = view.links_json(row).map(Value::from_json) {
         for link in &links {
             let trace = link.get("trace_id").and_then(Value::as_str).and_then(TraceId::from_hex);
-            trace.map(IdTerm::of_link).into_iter().for_each(&mut visit);
+            if let Some(trace) = trace {
+                visit(IdTerm::of_link(&NormalId::of_trace(trace)));
+            }
         }
     }
 }

@@ -197,10 +197,12 @@ impl Closure {
 }
 
 /// The terms under which the records of an id are found: a 64-bit id also by the traces that end in it,
-/// a 128-bit one also by services that know its low half only.
+/// a 128-bit one also by services that know its low half only. Spans that link to it are found as well;
+/// they lead to linked journeys.
 fn terms_of(id: &NormalId) -> Vec<IdTerm> {
     let mut terms = IdTest { kind: IdKind::Any, id: Some(id.clone()), span: None }.terms();
     terms.extend(low_half(id).map(|half| half.term()));
+    terms.push(IdTerm::of_link(id));
     terms
 }
 

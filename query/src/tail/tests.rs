@@ -28,7 +28,11 @@ impl Feed for Numbers {
     fn accepted_from(&self, from: RecordId, _: &Predicate, limit: usize) -> Result<AcceptedAfter, ReadError> {
         self.reads.lock().expect("no reader panicked").push(from);
         let next = self.next_record_id().0.min(from.0 + limit as u64 * 2);
-        Ok(AcceptedAfter { records: (from.0..next).filter(|n| n % 2 == 0).map(record).collect(), next: RecordId(next) })
+        Ok(AcceptedAfter {
+            records: (from.0..next).filter(|n| n % 2 == 0).map(record).collect(),
+            next: RecordId(next),
+            ..AcceptedAfter::default()
+        })
     }
 }
 

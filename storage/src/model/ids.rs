@@ -147,9 +147,9 @@ impl IdTerm {
         IdTerm::tagged(b'l', &short)
     }
 
-    /// The term of a span that links to this trace.
-    pub fn of_link(trace: TraceId) -> IdTerm {
-        IdTerm::tagged(b'k', NormalId::of_trace(trace).term().as_bytes())
+    /// The term of a span that links to the trace of this id.
+    pub fn of_link(trace: &NormalId) -> IdTerm {
+        IdTerm::tagged(b'k', trace.term().as_bytes())
     }
 
     /// The bytes of the term.

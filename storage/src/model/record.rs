@@ -11,9 +11,10 @@ pub struct RecordId(pub u64);
 
 /// A log record or a span.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "most records are logs: a box would be an allocation for each")]
 pub enum Record {
     /// A log record.
-    Log(Box<Log>),
+    Log(Log),
     /// A span.
     Span(Box<Span>),
 }

@@ -280,7 +280,7 @@ impl<'a> RecordsView<'a> {
     pub fn record(&self, row: usize) -> Record {
         let common = self.common(row);
         match self.signal {
-            Signal::Logs => Record::Log(Box::new(self.log(row, common))),
+            Signal::Logs => Record::Log(self.log(row, common)),
             Signal::Spans => Record::Span(Box::new(self.span(row, common))),
         }
     }
