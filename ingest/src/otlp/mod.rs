@@ -14,6 +14,6 @@ mod value;
 mod wire;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use crate::decode::{Budget, DecodeError};
