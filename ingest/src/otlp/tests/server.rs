@@ -381,9 +381,8 @@ async fn json_lines_are_stored_and_bad_ones_named() {
     assert_eq!((&json["accepted"], &json["rejected"][0]["line"]), (&2.into(), &2.into()));
     let answer = server.post("/api/v1/logs", &[("content-type", "text/plain; charset=utf-8")], "one\n  two\nthree\n").await;
     assert_eq!(answer.json(), serde_json::json!({"accepted": 2, "rejected": []}));
-    let batches = server.store.batches.lock().unwrap();
+    let batches = server.store.batches.lock().unwrap().clone();
     assert_eq!((batches[0].request.service.as_deref(), batches[0].idempotency_key.as_deref()), (Some("legacy auth"), Some("k-1")));
-    drop(batches);
     server.stop().await;
 }
 
@@ -393,7 +392,8 @@ async fn a_request_is_replayed_as_it_was_decoded() {
     server.post("/v1/traces", &[("content-type", PROTOBUF)], traces(3, 2).encode_to_vec()).await;
     server.post("/api/v1/logs", &[("content-type", "text/plain")], "one\ntwo").await;
     let decode = crate::decoder(&IngestSettings::default());
-    for incoming in server.store.batches.lock().unwrap().iter() {
+    let batches = server.store.batches.lock().unwrap().clone();
+    for incoming in &batches {
         let replayed = decode(&incoming.request).unwrap();
         assert_eq!(replayed.records, incoming.decoded.records);
         assert_eq!(replayed.own_times, incoming.decoded.own_times);
