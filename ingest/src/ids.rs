@@ -15,7 +15,7 @@ use headers::{parse_span, parse_trace};
 use text::TextPatterns;
 
 /// The request id keys in use, most telling first. `x-request-id` is also found as `http.request.header.x-request-id`.
-pub(crate) const DEFAULT_REQUEST_ID_KEYS: [&str; 22] = [
+pub(crate) const DEFAULT_REQUEST_ID_KEYS: [&str; 21] = [
     "request_id",
     "req_id",
     "x-request-id",
@@ -34,7 +34,6 @@ pub(crate) const DEFAULT_REQUEST_ID_KEYS: [&str; 22] = [
     "invocation_id",
     "transaction.id",
     "x-transaction-id",
-    "operation_id",
     "x-unique-id",
     "global_request_id",
     "log.record.request_id",
@@ -110,7 +109,8 @@ const TRACE_KEYS: [(&str, KeyKind); 16] = [
 
 /// Knows which keys and which patterns mean an id.
 pub(crate) struct IdFinder {
-    keys: HashMap<Box<str>, KeyKind>,
+    /// By plain key.
+    keys: HashMap<Box<[u8]>, KeyKind>,
     text: TextPatterns,
 }
 
@@ -122,9 +122,10 @@ impl fmt::Debug for IdFinder {
 
 impl IdFinder {
     pub(crate) fn new(request_id_keys: &[String]) -> IdFinder {
-        let mut keys: HashMap<Box<str>, KeyKind> = TRACE_KEYS.iter().map(|(key, kind)| ((*key).into(), *kind)).collect();
+        let mut keys: HashMap<Box<[u8]>, KeyKind> = TRACE_KEYS.iter().map(|(key, kind)| (key.as_bytes().into(), *kind)).collect();
         for (order, key) in request_id_keys.iter().enumerate() {
-            keys.entry(plain_key(key).into()).or_insert(KeyKind::Request(order));
+            let plain: Vec<u8> = plain_bytes(key).collect();
+            keys.entry(plain.into()).or_insert(KeyKind::Request(order));
         }
         IdFinder { keys, text: TextPatterns::new(request_id_keys) }
     }
@@ -134,9 +135,18 @@ impl IdFinder {
         if key.len() > KEY_BYTES_MAX || key.len() < 2 {
             return None;
         }
-        let plain = plain_key(key);
-        let whole = self.keys.get(plain.as_str());
-        whole.or_else(|| KEY_PREFIXES.iter().filter_map(|prefix| plain.strip_prefix(prefix)).find_map(|bare| self.keys.get(bare))).copied()
+        // On the stack: this is asked for every attribute of every record.
+        let mut buffer = [0; KEY_BYTES_MAX];
+        let mut length = 0;
+        for byte in plain_bytes(key) {
+            buffer[length] = byte;
+            length += 1;
+        }
+        let plain = &buffer[..length];
+        let whole = self.keys.get(plain);
+        whole
+            .or_else(|| KEY_PREFIXES.iter().filter_map(|prefix| plain.strip_prefix(prefix.as_bytes())).find_map(|bare| self.keys.get(bare)))
+            .copied()
     }
 
     /// Looks at an attribute: its key, kind and column text.
@@ -287,9 +297,9 @@ impl FoundIds {
     }
 }
 
-/// A key without case and without `-`, `_` and `.`.
-fn plain_key(key: &str) -> String {
-    key.chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ')).map(|c| c.to_ascii_lowercase()).collect()
+/// The bytes of a key without case and without `-`, `_`, `.` and spaces.
+fn plain_bytes(key: &str) -> impl Iterator<Item = u8> {
+    key.bytes().filter(|byte| !matches!(byte, b'-' | b'_' | b'.' | b' ')).map(|byte| byte.to_ascii_lowercase())
 }
 
 #[cfg(test)]

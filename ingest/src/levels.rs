@@ -67,26 +67,30 @@ pub(crate) fn find_level(rest: &str) -> Option<(&str, Severity)> {
     None
 }
 
+/// Words that are levels and as often something else: they count only where a level is announced.
+const AMBIGUOUS: [&str; 8] = ["log", "config", "fine", "audit", "notice", "alert", "panic", "error"];
+
 fn is_level(word: &str, words_before: usize, before: &str, after: &str) -> bool {
-    let path_like = |c: char| matches!(c, '/' | '\\' | '-' | '_' | '@');
-    if before.ends_with(path_like)
-        || before.ends_with('.') && !word.bytes().all(|b| !b.is_ascii_lowercase())
-        || after.starts_with(path_like)
-    {
+    let capitals = word.bytes().all(|b| !b.is_ascii_lowercase());
+    // A part of a path, an address or a dotted name is no level; `local.ERROR:` is.
+    let joins = |c: char| matches!(c, '/' | '\\' | '-' | '_' | '@');
+    if before.ends_with(joins) || after.starts_with(joins) || (before.ends_with('.') && !capitals) {
         return false;
     }
-    let capitals = word.bytes().all(|b| !b.is_ascii_lowercase());
+    let key = before.trim_end_matches(['"', '\'', ' ', '\\', ':', '=']);
+    let assigned = key.len() < before.len() && ["level", "lvl", "severity"].iter().any(|name| key.to_ascii_lowercase().ends_with(name));
     let bracketed = before.ends_with(['[', '<', '(', '|']) && after.starts_with([']', '>', ')', '|', ':']);
-    let before = before.trim_end_matches(['"', '\'', ' ']);
-    let assigned = ["level=", "level:", "level\":", "severity=", "severity:", "severity\":", "lvl=", "lvl\":"];
-    let assigned = assigned.iter().any(|key| before.to_ascii_lowercase().ends_with(key));
-    capitals && word != "LOG" && word != "CONFIG"
-        || bracketed
-        || assigned
-        || words_before == 0 && word != "log"
-        || words_before == 1
-            && after.starts_with([' ', ':', ']'])
-            && !matches!(word, "log" | "config" | "fine" | "audit" | "notice" | "alert" | "panic" | "error")
+    if assigned || bracketed {
+        return true;
+    }
+    if capitals {
+        return word != "LOG" && word != "CONFIG";
+    }
+    match words_before {
+        0 => word != "log",
+        1 => after.starts_with([' ', ':', ']']) && !AMBIGUOUS.contains(&word.to_ascii_lowercase().as_str()),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

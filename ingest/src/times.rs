@@ -88,7 +88,7 @@ static FORMS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         // Tue, 20 Jul 2009 22:59:27 +0000, 20-Jul-2009 22:59:27.123
         format!(r"{BEFORE}(?P<time>(?:[A-Z][a-z][a-z], )?(?P<d>\d{{1,2}})[ -]{MONTH}[ -](?P<y>\d{{4}}) {CLOCK}{ZONE})"),
         // 10.112.81.15 - - [15/Feb/2013:06:00:31 +0000] (access logs)
-        format!(r#"^[^\["{{]{{0,200}}(?P<time>\[(?P<d>\d{{1,2}})/{MONTH}/(?P<y>\d{{4}}):{CLOCK}{ZONE}\])"#),
+        format!(r#"^(?u:[^\["{{])*(?P<time>\[(?P<d>\d{{1,2}})/{MONTH}/(?P<y>\d{{4}}):{CLOCK}{ZONE}\])"#),
         // E0517 15:04:22.619632 (glog and klog)
         format!(r"^(?P<level>[IWEF])(?P<time>(?P<m>\d\d)(?P<d>\d\d) {CLOCK})"),
         // 16:51:24.967

@@ -75,5 +75,6 @@ pub(super) fn amzn_trace(text: &str) -> (Context, Option<&str>) {
 pub(super) fn cloud_trace(text: &str) -> Context {
     let text = text.split(';').next().unwrap_or(text);
     let (trace, span) = text.split_once('/').unwrap_or((text, ""));
-    (TraceId::from_hex(trace), decimal(span).and_then(|bytes| SpanId::from_bytes(&bytes)))
+    let trace = TraceId::from_hex(trace);
+    (trace, trace.and_then(|_| decimal(span)).and_then(|bytes| SpanId::from_bytes(&bytes)))
 }

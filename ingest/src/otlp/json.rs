@@ -373,7 +373,7 @@ fn link_list(json: Option<&RawValue>, budget: &mut Budget) -> JsonResult<String>
                 "traceState" | "trace_state" => trace_state = scalar(name, value)?.text()?,
                 "attributes" => entries = attributes(value, budget)?,
                 "droppedAttributesCount" | "dropped_attributes_count" => {
-                    link.dropped_attributes_count = scalar(name, value)?.unsigned_32()?
+                    link.dropped_attributes_count = scalar(name, value)?.unsigned_32()?;
                 }
                 "flags" => link.flags = scalar(name, value)?.unsigned_32()?,
                 _ => {}

@@ -25,7 +25,6 @@ impl<'a> Fields<'a> {
     }
 
     /// The next field; `None` at the end of the message. Groups, which no OTLP message has, are skipped.
-    #[expect(clippy::should_implement_trait, reason = "a fallible step is not an iterator's")]
     pub(crate) fn next(&mut self) -> Result<Option<(u32, Wire<'a>)>, DecodeError> {
         loop {
             if self.rest.is_empty() {

@@ -189,7 +189,7 @@ fn entries_of(list: &[KeyValue]) -> Attributes {
 }
 
 /// Of a repeated key the last value counts.
-fn distinct(entries: Attributes) -> Attributes {
+fn distinct(entries: &[(String, Value)]) -> Attributes {
     let kept = entries.iter().enumerate().filter(|(n, (key, _))| !entries[n + 1..].iter().any(|(later, _)| later == key));
     kept.map(|(_, entry)| entry.clone()).collect()
 }
@@ -243,7 +243,7 @@ fn expected_logs(request: &ExportLogsServiceRequest) -> Vec<Record> {
                     span_id: SpanId::from_bytes(&log.span_id),
                     request_ids: vec![],
                     service: service.clone(),
-                    attributes: distinct(entries_of(&log.attributes)),
+                    attributes: distinct(&entries_of(&log.attributes)),
                     resource: resource.clone(),
                     scope: scope_of(scope.scope.as_ref(), &scope.schema_url),
                     flags: log.flags,
@@ -282,7 +282,7 @@ fn expected_spans(request: &ExportTraceServiceRequest) -> Vec<Record> {
                     span_id: Some(span_id),
                     request_ids: vec![],
                     service: service.clone(),
-                    attributes: distinct(entries_of(&span.attributes)),
+                    attributes: distinct(&entries_of(&span.attributes)),
                     resource: resource.clone(),
                     scope: scope_of(scope.scope.as_ref(), &scope.schema_url),
                     flags: span.flags,

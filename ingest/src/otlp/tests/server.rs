@@ -322,6 +322,45 @@ async fn raw_grpc(server: &Server, path: &str, encoding: &str, frame: Vec<u8>) -
 }
 
 #[tokio::test]
+async fn otlp_08_a_hundred_calls_at_one_time_on_one_connection_are_answered() {
+    let server = Server::start(IngestSettings::default()).await;
+    let client = LogsServiceClient::connect(format!("http://{}", server.grpc)).await.unwrap();
+    let calls: Vec<_> = (0..100)
+        .map(|_| {
+            let mut client = client.clone();
+            tokio::spawn(async move { client.export(logs(3)).await })
+        })
+        .collect();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(server.stored(), 300);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn otlp_09_11_one_connection_serves_many_requests_and_bodies_of_unknown_length() {
+    let server = Server::start(IngestSettings::default()).await;
+    let stream = TcpStream::connect(server.http).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    for _ in 0..500 {
+        let body = logs(1).encode_to_vec();
+        let halves = [bytes::Bytes::copy_from_slice(&body[..3]), bytes::Bytes::copy_from_slice(&body[3..])];
+        let frames = halves.map(|half| Ok::<_, std::io::Error>(http_body::Frame::data(half)));
+        let body = http_body_util::StreamBody::new(tokio_stream::iter(frames));
+        let request = Request::post("/v1/logs").header("host", "x").header("content-type", PROTOBUF).body(body).unwrap();
+        sender.ready().await.unwrap();
+        let response = sender.send_request(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        response.into_body().collect().await.unwrap();
+    }
+    assert_eq!(server.stored(), 500);
+    connection.abort();
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn http1_on_the_grpc_port_is_answered_in_plain_words() {
     let server = Server::start(IngestSettings::default()).await;
     let mut stream = TcpStream::connect(server.grpc).await.unwrap();
@@ -381,9 +420,8 @@ async fn json_lines_are_stored_and_bad_ones_named() {
     assert_eq!((&json["accepted"], &json["rejected"][0]["line"]), (&2.into(), &2.into()));
     let answer = server.post("/api/v1/logs", &[("content-type", "text/plain; charset=utf-8")], "one\n  two\nthree\n").await;
     assert_eq!(answer.json(), serde_json::json!({"accepted": 2, "rejected": []}));
-    let batches = server.store.batches.lock().unwrap();
+    let batches = server.store.batches.lock().unwrap().clone();
     assert_eq!((batches[0].request.service.as_deref(), batches[0].idempotency_key.as_deref()), (Some("legacy auth"), Some("k-1")));
-    drop(batches);
     server.stop().await;
 }
 
@@ -393,7 +431,8 @@ async fn a_request_is_replayed_as_it_was_decoded() {
     server.post("/v1/traces", &[("content-type", PROTOBUF)], traces(3, 2).encode_to_vec()).await;
     server.post("/api/v1/logs", &[("content-type", "text/plain")], "one\ntwo").await;
     let decode = crate::decoder(&IngestSettings::default());
-    for incoming in server.store.batches.lock().unwrap().iter() {
+    let batches = server.store.batches.lock().unwrap().clone();
+    for incoming in &batches {
         let replayed = decode(&incoming.request).unwrap();
         assert_eq!(replayed.records, incoming.decoded.records);
         assert_eq!(replayed.own_times, incoming.decoded.own_times);
