@@ -64,8 +64,8 @@ pub(crate) fn lines(body: &[u8]) -> impl Iterator<Item = Line> {
 
 /// Appends `text` as a record of its own, taking time and level from its begin.
 pub(crate) fn append_text(rows: &mut LogRows<'_>, place: usize, text: &str, time: Option<Leading<'_>>) {
-    let rest = time.map_or(text, |time| &text[time.end..]);
-    let level = time.and_then(|time| time.level).or_else(|| find_level(rest).map(|(word, _)| word));
+    let (head, rest) = text.split_at(time.map_or(0, |time| time.end));
+    let level = time.and_then(|time| time.level).or_else(|| [rest, head].into_iter().find_map(find_level).map(|(word, _)| word));
     let severity_number = match level {
         Some("I") => 9,
         Some("W") => 13,

@@ -47,6 +47,16 @@ fn a_line_keeps_its_text_and_gives_time_level_id_and_service() {
 }
 
 #[test]
+fn a_level_may_stand_before_the_time() {
+    for line in
+        ["MainThread::WARN::2011-12-05 07:04:56,101::vdsm::71 I am", "WARN  2020-01-02 03:04:05 x", "W0517 15:04:22.619632 1 x.cc:253] x"]
+    {
+        let log = logs(&outcome(line.as_bytes())).remove(0);
+        assert_eq!((log.severity.name(), log.common.original_time), ("WARN", None), "{line}");
+    }
+}
+
+#[test]
 fn a_stack_trace_belongs_to_the_line_before_it() {
     let text = "2020-01-01 00:00:00 ERROR boom\nTraceback (most recent call last):\n  File \"a.py\"\n\nValueError: x\n2020-01-01 00:00:01 INFO on\n";
     let expected = [
