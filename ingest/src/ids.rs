@@ -151,7 +151,12 @@ impl IdFinder {
 
     /// Looks at an attribute: its key, kind and column text.
     pub(crate) fn attribute(&self, place: Place, key: &str, kind: ValueKind, text: &str, found: &mut FoundIds) {
-        let Some(key_kind) = self.kind_of(key) else { return };
+        let Some(key_kind) = self.kind_of(key) else {
+            if kind == ValueKind::String && is_message(key) {
+                self.text.find(text, found);
+            }
+            return;
+        };
         match kind {
             ValueKind::String | ValueKind::Int => found.take(place, key_kind, text),
             // The values of a header are an array in OpenTelemetry's conventions.
@@ -295,6 +300,14 @@ impl FoundIds {
         let span_id = own_span.or_else(|| self.spans.first().map(|(_, id)| *id));
         RecordIds { trace_id, span_id, request_id, more_ids: spelled }
     }
+}
+
+/// Whether an attribute of that key holds a log line: bridges from other formats put it there.
+fn is_message(key: &str) -> bool {
+    /// As [`plain_bytes`] leaves them.
+    const MESSAGE_KEYS: [&str; 9] =
+        ["message", "msg", "log", "logmessage", "logline", "logrecordoriginal", "exceptionmessage", "event", "text"];
+    key.len() <= KEY_BYTES_MAX && MESSAGE_KEYS.iter().any(|message| message.bytes().eq(plain_bytes(key)))
 }
 
 /// The bytes of a key without case and without `-`, `_`, `.` and spaces.
