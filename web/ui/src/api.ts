@@ -40,6 +40,13 @@ export interface LogOrSpan {
   scope?: Attributes;
   events?: SpanEvent[];
   links?: SpanLink[];
+  trace_state?: string;
+  observed_timestamp?: string;
+  /** The time as sent, where `timestamp` is not it. */
+  original_time?: string;
+  dropped_attributes_count?: number;
+  dropped_events_count?: number;
+  dropped_links_count?: number;
 }
 
 export interface Completeness {
@@ -209,6 +216,8 @@ function address(path: string, parameters: Record<string, string | undefined>): 
   return tail ? `${path}?${tail}` : path;
 }
 
+const TAIL_BACKFILL_RECORDS = 50;
+
 export interface SearchParameters {
   q: string;
   start?: string | undefined;
@@ -245,9 +254,9 @@ export function services(p: { start?: string | undefined }, signal?: AbortSignal
   return get("/api/v1/services", { start: p.start }, signal);
 }
 
-/** `cursor` resumes after a record; without it the tail begins now. */
+/** `cursor` resumes after a record; without it the tail begins with the latest records there are. */
 export function tailAddress(q: string, cursor?: string): string {
-  return address("/api/v1/tail", { q: q || "*", cursor });
+  return address("/api/v1/tail", { q: q || "*", cursor, backfill: cursor ? undefined : String(TAIL_BACKFILL_RECORDS) });
 }
 
 /** Stores one log record, as the curl line on the welcome page does. */

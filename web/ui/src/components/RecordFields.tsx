@@ -9,6 +9,7 @@ import { CopyButton } from "./Copy";
 import { DataBlock } from "./Data";
 import { Icon } from "./Icon";
 import { JourneyLink } from "./JourneyLink";
+import { Notice } from "./Tags";
 
 export type Filter = (added: string) => void;
 
@@ -25,6 +26,7 @@ export function RecordFields({ record, onFilter }: RecordFieldsProps) {
         <div className="space-y-4">
           <AttributeSection title="Resource" attributes={record.resource} prefix="resource." onFilter={onFilter} />
           <AttributeSection title="Scope" attributes={record.scope} onFilter={onFilter} />
+          <More record={record} onFilter={onFilter} />
         </div>
       </div>
     </div>
@@ -43,6 +45,7 @@ function OwnFields({ record, onFilter }: RecordFieldsProps) {
         ))}
       </Section>
       <AttributeSection title="Attributes" attributes={record.attributes} onFilter={onFilter} />
+      <Dropped record={record} />
       {(record.events?.length ?? 0) > 0 && (
         <Section title="Events">
           {record.events?.map((event, i) => <EventFields key={`${event.timestamp}${event.name}${String(i)}`} event={event} />)}
@@ -58,6 +61,34 @@ function OwnFields({ record, onFilter }: RecordFieldsProps) {
         </Section>
       )}
     </>
+  );
+}
+
+/** What the sender left out is said, not hidden. */
+function Dropped({ record }: { record: LogOrSpan }) {
+  const counts: [number | undefined, string][] = [
+    [record.dropped_attributes_count, "attributes"],
+    [record.dropped_events_count, "events"],
+    [record.dropped_links_count, "links"],
+  ];
+  const said = counts.filter(([count]) => (count ?? 0) > 0).map(([count, what]) => `${count} ${what}`);
+  return said.length === 0 ? null : <Notice tone="warn">The sender dropped {said.join(", ")}.</Notice>;
+}
+
+/** Fields that few records have. */
+function More({ record, onFilter }: RecordFieldsProps) {
+  const fields: [string, string | undefined][] = [
+    ["event name", record.event_name],
+    ["trace state", record.trace_state],
+    ["observed", record.observed_timestamp],
+    ["time as sent", record.original_time],
+  ];
+  const present = fields.filter((field): field is [string, string] => field[1] !== undefined && field[1] !== "");
+  if (present.length === 0) return null;
+  return (
+    <Section title="More">
+      {present.map(([name, value]) => <Field key={name} name={name} value={value} onFilter={onFilter} />)}
+    </Section>
   );
 }
 

@@ -94,7 +94,7 @@ function Title({ node, log }: { node: JourneyNode | undefined; log: LogOrSpan | 
         <DataLine text={node?.missing ? "Unknown parent" : node?.name || "(no name)"} />
       </h2>
       <div className="flex flex-wrap items-center gap-x-3 text-sm text-muted">
-        {!node?.missing && <ServiceName name={node?.service ?? ""} inferred={Boolean(node?.inferred)} />}
+        {!node?.missing && <ServiceName name={node?.service ?? ""} inferred={Boolean(node?.inferred) && !node?.span} />}
         {node?.kind && <span>{node.kind.toLowerCase()}</span>}
       </div>
     </>
@@ -118,7 +118,7 @@ function About({ node }: { node: JourneyNode }) {
       )}
       {node.inferred && (
         <Notice tone="info">
-          <p className="font-semibold">Inferred, confidence {Math.round(node.inferred.confidence * 100)} %</p>
+          <p className="font-semibold">{node.span ? "Place inferred" : "Inferred"}, confidence {Math.round(node.inferred.confidence * 100)} %</p>
           <p className="data">{visibleText(node.inferred.reason)}</p>
         </Notice>
       )}
@@ -129,7 +129,7 @@ function About({ node }: { node: JourneyNode }) {
       {!node.missing && (
         <dl className="flex flex-wrap gap-x-5 text-sm">
           <Number name="duration" value={formatDuration(node.duration_ns)} />
-          {node.self_time_ns !== undefined && !node.inferred && <Number name="self time" value={formatDuration(node.self_time_ns)} />}
+          {node.self_time_ns !== undefined && node.span && <Number name="self time" value={formatDuration(node.self_time_ns)} />}
           {node.critical && <Number name="critical path" value="yes, estimated" />}
           {(node.children ?? 0) > 0 && <Number name="children" value={String(node.children)} />}
         </dl>

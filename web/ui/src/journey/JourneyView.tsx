@@ -86,6 +86,11 @@ export function JourneyView({ loaded, state, address, zone }: JourneyViewProps) 
       <div className="flex min-h-0 flex-1 flex-col sm:flex-row">
         <div className="flex min-h-0 min-w-0 flex-1 flex-col bg-surface">
           <Overview model={model} stage={stage} />
+          {loaded.finished && model.nodes.length === 0 && (
+            <p className="p-6 text-muted">
+              No span carries this id.{params.inferred === "false" ? " Its logs are placed by inference, which is switched off." : ""}
+            </p>
+          )}
           <Waterfall
             model={model}
             rows={fold.rows}

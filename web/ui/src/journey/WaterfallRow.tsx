@@ -100,14 +100,15 @@ function NodeName({ model, node, collapsed }: { model: JourneyModel; node: numbe
   const hidden = collapsed ? (model.subtreeEnd[node] ?? 0) - node - 1 : 0;
   const hiddenErrors = collapsed ? errorsIn(model, node) - (flags & FLAG_ERROR) : 0;
   const inferred = data.inferred ?? null;
+  const unmeasured = inferred !== null && !data.span;
   const why = inferred ? `Inferred: ${inferred.reason} (confidence ${Math.round(inferred.confidence * 100)} %)` : undefined;
   return (
     <span className="ml-1 flex min-w-0 flex-1 items-center gap-2 text-sm" title={why && visibleText(why)}>
-      <span className={`flex max-w-[55%] shrink-0 items-center font-medium ${inferred ? "italic" : ""}`}>
-        <ServiceName name={data.service ?? ""} inferred={inferred !== null} />
+      <span className={`flex max-w-[55%] shrink-0 items-center font-medium ${unmeasured ? "italic" : ""}`}>
+        <ServiceName name={data.service ?? ""} inferred={unmeasured} />
         {inferred && <span className="pl-px text-thread" aria-label="inferred">·</span>}
       </span>
-      <DataLine text={inferred && !data.span ? "logs only" : (data.name ?? "")} className={`min-w-0 truncate ${inferred ? "text-faint italic" : "text-muted"}`} />
+      <DataLine text={unmeasured ? "logs only" : (data.name ?? "")} className={`min-w-0 truncate ${unmeasured ? "text-faint italic" : "text-muted"}`} />
       {hidden > 0 && <span className="shrink-0 rounded bg-sunken px-1 font-mono text-xs text-muted">+{hidden.toLocaleString("en")}</span>}
       <span className="ml-auto flex shrink-0 items-center gap-1.5 pl-1">
         {hiddenErrors > 0 && <span className="font-mono text-xs text-error">{hiddenErrors} ✗</span>}

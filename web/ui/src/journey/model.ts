@@ -6,6 +6,7 @@ import { nanosBetween, parseInstant, type Instant } from "../time/instant";
 
 export const FLAG_ERROR = 1;
 export const FLAG_CRITICAL = 2;
+/** Not measured: no span was sent for it. */
 export const FLAG_INFERRED = 4;
 export const FLAG_MISSING = 8;
 
@@ -72,7 +73,8 @@ function flagsOf(node: JourneyNode): number {
   return (
     (isErrorStatus(node.status) ? FLAG_ERROR : 0) |
     (node.critical ? FLAG_CRITICAL : 0) |
-    (node.inferred ? FLAG_INFERRED : 0) |
+    // A span whose place is inferred was measured all the same.
+    (node.inferred && !node.span ? FLAG_INFERRED : 0) |
     (node.missing ? FLAG_MISSING : 0)
   );
 }

@@ -104,7 +104,7 @@ function sharesId(item: ResultItem, above: ResultItem | undefined): boolean {
 function GapRow({ skipped }: { skipped: number }) {
   return (
     <div className="border-y border-dashed border-warn bg-warn-soft px-4 py-1 text-sm text-warn">
-      Gap: {skipped.toLocaleString("en")} records were accepted faster than they could be shown. A search finds them.
+      Gap: {skipped.toLocaleString("en")} records were accepted here and not looked at, matching or not. A search finds them.
     </div>
   );
 }

@@ -42,11 +42,11 @@ export const ResultRow = memo(function ResultRow({ record, words, zone, showDate
   const bad = level === "error" || level === "fatal";
   const id = journeyIdOf(record);
   return (
-    <div className={`border-b border-line ${open ? "bg-sunken" : ""} ${active ? "shadow-[inset_2px_0_0_var(--accent)]" : ""}`}>
+    <div className={`border-b border-l-2 border-b-line ${open ? "bg-sunken" : ""} ${active ? "border-l-accent" : "border-l-transparent"}`}>
       {/* The button inside is the keyboard's way; the whole line is the mouse's. */}
       {/* oxlint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/no-static-element-interactions */}
       <div
-        className={`relative cursor-pointer py-[3px] pr-3 pl-3 sm:pr-4 ${COLUMNS} flex flex-wrap items-center gap-x-2 hover:bg-hover ${active ? "bg-selected" : bad ? "bg-error-soft/60" : ""}`}
+        className={`relative cursor-pointer py-[3px] pr-3 pl-2.5 sm:pr-4 ${COLUMNS} flex flex-wrap items-center gap-x-2 hover:bg-hover ${active ? "bg-selected" : bad ? "bg-error-soft/60" : ""}`}
         onClick={() => {
           // Selecting text is not opening.
           if (getSelection()?.isCollapsed !== false) onToggle();

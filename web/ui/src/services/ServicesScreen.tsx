@@ -24,13 +24,13 @@ const COLUMNS: readonly Column[] = [
 ];
 
 function formatRate(rate: number): string {
-  return rate >= 100 ? Math.round(rate).toLocaleString("en") : rate >= 1 ? rate.toFixed(1) : rate === 0 ? "0" : rate.toPrecision(2);
+  return rate >= 100 ? Math.round(rate).toLocaleString("en") : rate >= 1 ? rate.toFixed(1) : rate === 0 ? "0" : rate < 0.01 ? "< 0.01" : rate.toFixed(2);
 }
 
 function formatErrors(s: ServiceSummary): string {
   const errors = s.errors ?? 0;
   if (errors === 0) return "0";
-  return `${errors.toLocaleString("en")} (${((s.error_ratio ?? 0) * 100).toFixed(1)} %)`;
+  return `${errors.toLocaleString("en")} (${((s.error_ratio ?? 0) * 100).toFixed(1)}\u202f%)`;
 }
 
 export function ServicesScreen() {
@@ -82,7 +82,7 @@ function ServiceTable({ list, sort, setSort }: ServiceTableProps) {
       key={name}
       scope="col"
       aria-sort={sort.name === name ? (sort.down ? "descending" : "ascending") : "none"}
-      className={`border-b border-line px-3 py-1.5 font-medium ${name === "service" ? "text-left" : "text-right"} ${hide ? "hidden sm:table-cell" : ""}`}
+      className={`border-b border-line px-2 py-1.5 font-medium whitespace-nowrap sm:px-3 ${name === "service" ? "text-left" : "text-right"} ${hide ? "hidden sm:table-cell" : ""}`}
     >
       <button type="button" className="text-sm text-muted hover:text-text" onClick={() => setSort({ name, down: sort.name === name ? !sort.down : name !== "service" })}>
         {sort.name === name && <span aria-hidden="true" className="mr-1">{sort.down ? "↓" : "↑"}</span>}
@@ -99,16 +99,16 @@ function ServiceTable({ list, sort, setSort }: ServiceTableProps) {
         <tbody>
           {list.map((service) => (
             <tr key={service.name} className="relative border-b border-line last:border-0 hover:bg-hover">
-              <td className="max-w-60 px-3 py-2">
+              <td className="max-w-60 px-2 py-2 sm:px-3">
                 <Link to="/" search={{ q: condition("service", service.name) }} className="font-medium after:absolute after:inset-0">
                   <ServiceName name={service.name} inferred={service.spans === 0} className="max-w-full" />
                 </Link>
-                {service.spans === 0 && <span className="ml-3.5 text-xs text-faint">logs only</span>}
+                {service.spans === 0 && <span className="ml-3.5 text-xs whitespace-nowrap text-faint">logs only</span>}
               </td>
               {COLUMNS.map((column) => (
                 <td
                   key={column.name}
-                  className={`px-3 py-2 text-right font-mono text-sm tabular-nums ${column.hide ? "hidden sm:table-cell" : ""} ${column.name === "errors" && (service.errors ?? 0) > 0 ? "text-error" : ""}`}
+                  className={`px-2 py-2 text-right font-mono text-sm whitespace-nowrap tabular-nums sm:px-3 ${column.hide ? "hidden sm:table-cell" : ""} ${column.name === "errors" && (service.errors ?? 0) > 0 ? "text-error" : ""}`}
                 >
                   {column.show(service)}
                   {column.name === "rate" && (
