@@ -1,1 +1,14 @@
-fn main() {}
+//! needle: logs and traces of a request, stitched into one tree, across every service.
+
+mod cli;
+mod demo;
+mod serve;
+mod settings;
+mod shutdown;
+mod telemetry;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

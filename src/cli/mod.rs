@@ -1,0 +1,65 @@
+//! The command line: what was typed, then what it means.
+
+mod arguments;
+mod client;
+mod exit;
+mod flush;
+mod generate;
+mod grep;
+mod ids;
+mod output;
+mod send;
+mod services;
+mod tail;
+pub(crate) mod terminal;
+mod time;
+mod trace;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use exit::{Exit, Unusable};
+
+/// Logs and traces of a request, stitched into one tree, across every service.
+///
+/// Paste any id you have (a trace id, a request id, a correlation id) and see the whole journey, including
+/// services that never heard of tracing and only logged the id.
+#[derive(Debug, Parser)]
+#[command(name = "needle", version, propagate_version = true, max_term_width = 100, arg_required_else_help = true)]
+pub(crate) struct Needle {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(Box<crate::serve::ServeCommand>),
+    Demo(Box<crate::demo::DemoCommand>),
+    Grep(Box<grep::GrepCommand>),
+    Tail(tail::TailCommand),
+    Trace(trace::TraceCommand),
+    Services(services::ServicesCommand),
+    Send(send::SendCommand),
+    Flush(flush::FlushCommand),
+    Completions(generate::CompletionsCommand),
+    Man(generate::ManCommand),
+}
+
+/// Runs what was typed and says how it went.
+pub(crate) fn main() -> ExitCode {
+    let outcome = match Needle::parse().command {
+        Command::Serve(command) => crate::serve::run(&command),
+        Command::Demo(command) => crate::demo::run(&command),
+        Command::Grep(command) => grep::run(&command),
+        Command::Tail(command) => tail::run(&command),
+        Command::Trace(command) => trace::run(&command),
+        Command::Services(command) => services::run(&command),
+        Command::Send(command) => send::run(&command),
+        Command::Flush(command) => flush::run(&command),
+        Command::Completions(command) => generate::completions(&command),
+        Command::Man(command) => generate::man(&command),
+    };
+    exit::code(outcome)
+}

@@ -1,0 +1,151 @@
+//! `needle services`: who sends, how much, with how many errors and how fast.
+
+use anyhow::Context;
+use clap::Args;
+use jiff::Zoned;
+
+use super::Exit;
+use super::arguments::{Format, OutputArguments, ServerArguments, TimeArguments};
+use super::client::Client;
+use super::output::{commas, shown, verdict};
+use super::terminal::{Output, visible_json, width};
+use super::time::human_duration;
+use super::wire::{Service, Services};
+
+/// List services seen, with rates, errors and latency
+#[derive(Debug, Args)]
+pub(crate) struct ServicesCommand {
+    /// Exit with 0 or 1 also when the answer is partial.
+    #[arg(long)]
+    allow_partial: bool,
+    #[command(flatten)]
+    time: TimeArguments,
+    #[command(flatten)]
+    output: OutputArguments,
+    #[command(flatten)]
+    server: ServerArguments,
+}
+
+const HEADER: [&str; 9] = ["SERVICE", "SPANS", "LOGS", "RATE/S", "ERRORS", "ERROR %", "P50", "P95", "P99"];
+
+/// Runs it.
+pub(crate) fn run(command: &ServicesCommand) -> anyhow::Result<Exit> {
+    let now = Zoned::now().with_time_zone(command.output.timezone.clone());
+    let range = command.time.range(&now)?;
+    let client = Client::new(&command.server);
+    let answer: Services = client
+        .get("/api/v1/services", &range.parameters())?
+        .with_context(|| format!("{} does not know /api/v1/services: is it a needle server?", client.url()))?;
+    let mut output = Output::stdout(command.output.color);
+    if !command.output.quiet {
+        print(command, &answer, &mut output)?;
+    }
+    output.flush()?;
+    Ok(verdict(!answer.services.is_empty(), &answer.completeness, command.allow_partial))
+}
+
+fn print(command: &ServicesCommand, answer: &Services, output: &mut Output) -> anyhow::Result<()> {
+    let format = command.output.format();
+    if format == Format::Json {
+        for raw in &answer.services {
+            let json = if output.terminal { visible_json(raw.get()) } else { raw.get().into() };
+            output.line(&json)?;
+        }
+        return Ok(());
+    }
+    let services = answer.services.iter().map(|raw| serde_json::from_str(raw.get())).collect::<Result<Vec<Service>, _>>()?;
+    let lines = match format {
+        Format::Human if services.is_empty() => Vec::new(),
+        Format::Human | Format::Json => table(&services),
+        Format::Raw => services.iter().map(|service| service.name.clone()).collect(),
+        Format::Csv => [CSV_HEADER.to_owned()].into_iter().chain(services.iter().map(csv)).collect(),
+        Format::Logfmt => services.iter().map(logfmt).collect(),
+    };
+    for line in lines {
+        output.line(&if output.terminal { shown(&line) } else { line })?;
+    }
+    Ok(())
+}
+
+fn cells(service: &Service) -> [String; 9] {
+    let duration = |ns: Option<i64>| ns.map_or("-".to_owned(), human_duration);
+    let rate = service.rate.map_or("-".to_owned(), |rate| format!("{rate:.2}"));
+    [
+        shown(&service.name),
+        commas(service.spans),
+        commas(service.logs),
+        rate,
+        commas(service.errors),
+        error_percent(service),
+        duration(service.p50_ns),
+        duration(service.p95_ns),
+        duration(service.p99_ns),
+    ]
+}
+
+fn error_percent(service: &Service) -> String {
+    let records = service.spans + service.logs;
+    let ratio = service.error_ratio.unwrap_or(if records == 0 { 0.0 } else { service.errors as f64 / records as f64 });
+    format!("{:.1}", ratio * 100.0)
+}
+
+/// Columns as wide as they need to be; numbers to the right.
+fn table(services: &[Service]) -> Vec<String> {
+    let rows: Vec<[String; 9]> = [HEADER.map(str::to_owned)].into_iter().chain(services.iter().map(cells)).collect();
+    let wide: [usize; 9] = std::array::from_fn(|column| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0));
+    rows.iter()
+        .map(|row| {
+            let cells = row.iter().enumerate().map(|(column, cell)| {
+                let padding = " ".repeat(wide[column] - width(cell));
+                if column == 0 { format!("{cell}{padding}") } else { format!("{padding}{cell}") }
+            });
+            cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        })
+        .collect()
+}
+
+const CSV_HEADER: &str = "service,spans,logs,rate,errors,p50_ns,p95_ns,p99_ns,last_seen";
+
+fn values(service: &Service) -> [(&'static str, String); 9] {
+    let number = |value: Option<i64>| value.map(|value| value.to_string()).unwrap_or_default();
+    [
+        ("service", service.name.clone()),
+        ("spans", service.spans.to_string()),
+        ("logs", service.logs.to_string()),
+        ("rate", service.rate.map(|rate| rate.to_string()).unwrap_or_default()),
+        ("errors", service.errors.to_string()),
+        ("p50_ns", number(service.p50_ns)),
+        ("p95_ns", number(service.p95_ns)),
+        ("p99_ns", number(service.p99_ns)),
+        ("last_seen", service.last_seen.clone().unwrap_or_default()),
+    ]
+}
+
+fn csv(service: &Service) -> String {
+    super::output::csv_row(values(service).into_iter().map(|(_, value)| value))
+}
+
+fn logfmt(service: &Service) -> String {
+    super::output::logfmt_pairs(
+        values(service).into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key.to_owned(), value)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_for_reading() {
+        let services: Vec<Service> = serde_json::from_str(
+            r#"[{"name":"gateway","spans":1200,"logs":60,"errors":12,"rate":21.0,"error_ratio":0.0095,"p50_ns":90000000,"p95_ns":410000000,"p99_ns":1838000000},
+                {"name":"legacy-auth","spans":0,"logs":48112,"errors":0,"rate":0.5}]"#,
+        )
+        .unwrap();
+        insta::assert_snapshot!(table(&services).join("\n"), @r#"
+    SERVICE      SPANS    LOGS  RATE/S  ERRORS  ERROR %   P50    P95    P99
+    gateway      1,200      60   21.00      12      0.9  90ms  410ms  1.84s
+    legacy-auth      0  48,112    0.50       0      0.0     -      -      -
+    "#);
+    }
+}
