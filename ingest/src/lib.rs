@@ -19,3 +19,6 @@ mod times;
 pub use decode::decoder;
 pub use pipeline::Ingest;
 pub use settings::IngestSettings;
+
+/// The store that [`Ingest`] writes to, for the program that opens it.
+pub use needle_storage as storage;

@@ -14,3 +14,6 @@ pub use api::openapi_json;
 pub use metrics::WebMetrics;
 pub use settings::{SettingsError, WebSettings};
 pub use web::Web;
+
+/// The room whose answers are shown, for the program that makes its engine.
+pub use needle_query as query;
