@@ -1,1 +1,231 @@
-//! x
+//! All settings of the program: defaults, then the file, then the environment, then flags. Rooms own theirs; here they
+//! are composed, once.
+
+use std::fs;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use etcetera::BaseStrategy;
+use needle_ingest::IngestSettings;
+use needle_ingest::storage::StoreSettings;
+use needle_web::WebSettings;
+use serde::{Deserialize, Serialize};
+
+use crate::cli::{Unusable, parse_duration};
+
+/// What has to be said to listen where anyone can send and read.
+const INSECURE_PHRASE: &str = "i-understand";
+
+/// Settings that flags, the environment and the file share. None: not given there.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ServeFlags {
+    /// The folder that keeps all data [default: the platform's data folder].
+    #[arg(long, env = "NEEDLE_DATA", value_name = "FOLDER")]
+    pub(crate) data: Option<PathBuf>,
+    /// Where OTLP/gRPC is taken; port 0 picks a free one [default: 127.0.0.1:4317].
+    #[arg(long, env = "NEEDLE_OTLP_GRPC", value_name = "ADDRESS")]
+    pub(crate) otlp_grpc: Option<String>,
+    /// Where OTLP/HTTP is taken [default: 127.0.0.1:4318].
+    #[arg(long, env = "NEEDLE_OTLP_HTTP", value_name = "ADDRESS")]
+    pub(crate) otlp_http: Option<String>,
+    /// Where the UI and the API are [default: 127.0.0.1:7117].
+    #[arg(long, env = "NEEDLE_HTTP", value_name = "ADDRESS")]
+    pub(crate) http: Option<String>,
+    /// Refuse records older than this, as 7d or 12h [default: none, records of any age are taken and kept].
+    #[arg(long, env = "NEEDLE_RETENTION", value_name = "DURATION")]
+    pub(crate) retention: Option<String>,
+    /// Use no more disk than this, as 50GB.
+    #[arg(long, env = "NEEDLE_DISK_LIMIT", value_name = "SIZE")]
+    pub(crate) disk_limit: Option<String>,
+    /// Listen on other than loopback addresses without any protection: `i-understand`.
+    #[arg(long, env = "NEEDLE_INSECURE_LISTEN", value_name = "PHRASE")]
+    pub(crate) insecure_listen: Option<String>,
+    /// What is logged to stderr: a level, or `room=level` pairs [default: info].
+    #[arg(long, env = "NEEDLE_LOG", value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+}
+
+/// The settings file, or the defaults where it says nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// The folder that keeps all data; the platform's where none is given.
+    pub(crate) data: Option<PathBuf>,
+    /// Where OTLP/gRPC is taken.
+    pub(crate) otlp_grpc: String,
+    /// Where OTLP/HTTP is taken.
+    pub(crate) otlp_http: String,
+    /// Where the UI and the API are.
+    pub(crate) http: String,
+    /// Records older than this are refused.
+    pub(crate) retention: Option<String>,
+    /// A bound of the data folder.
+    pub(crate) disk_limit: Option<String>,
+    /// The phrase that allows other than loopback addresses.
+    pub(crate) insecure_listen: Option<String>,
+    /// What is logged.
+    pub(crate) log: String,
+    /// At shutdown, requests under way and records in memory get this long.
+    pub(crate) shutdown_timeout_ms: u64,
+    /// Of the room that remembers.
+    pub(crate) storage: StoreSettings,
+    /// Of the room that receives.
+    pub(crate) ingest: IngestSettings,
+    /// Of the room that shows.
+    pub(crate) web: WebSettings,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            data: None,
+            otlp_grpc: "127.0.0.1:4317".to_owned(),
+            otlp_http: "127.0.0.1:4318".to_owned(),
+            http: "127.0.0.1:7117".to_owned(),
+            retention: None,
+            disk_limit: None,
+            insecure_listen: None,
+            log: "info".to_owned(),
+            shutdown_timeout_ms: 25_000,
+            storage: StoreSettings::default(),
+            ingest: IngestSettings::default(),
+            web: WebSettings::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Settings from a file, if one is named, and flags (which clap has filled from the environment).
+    pub(crate) fn load(file: Option<&Path>, flags: &ServeFlags) -> Result<Settings, Unusable> {
+        let mut settings = match file {
+            Some(path) => {
+                let text = fs::read_to_string(path)
+                    .map_err(|error| Unusable(format!("the settings file {} cannot be read: {error}", path.display())))?;
+                Settings::parse(&text, &path.display().to_string())?
+            }
+            None => Settings::default(),
+        };
+        settings.overlay(flags);
+        settings.compose()?;
+        Ok(settings)
+    }
+
+    /// Reads a settings file; errors name the file, the line and the key.
+    pub(crate) fn parse(text: &str, file: &str) -> Result<Settings, Unusable> {
+        let settings: Settings = toml::from_str(text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start);
+            let line = text.as_bytes()[..start.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1;
+            Unusable(format!("{file}, line {line}: {}", error.message().replace('\n', " ")))
+        })?;
+        // What has a name at the top has no second one in a room.
+        let table: toml::Table = toml::from_str(text).map_err(|error| Unusable(format!("{file}: {}", error.message())))?;
+        for (room, key, top) in [("storage", "data", "data"), ("ingest", "retention_ms", "retention")] {
+            if table.get(room).and_then(|room| room.get(key)).is_some() {
+                return Err(Unusable(format!("{file}: {room}.{key} is set by `{top}` at the top of the file: write it there")));
+            }
+        }
+        Ok(settings)
+    }
+
+    fn overlay(&mut self, flags: &ServeFlags) {
+        let ServeFlags { data, otlp_grpc, otlp_http, http, retention, disk_limit, insecure_listen, log } = flags.clone();
+        self.data = data.or(self.data.take());
+        self.retention = retention.or(self.retention.take());
+        self.disk_limit = disk_limit.or(self.disk_limit.take());
+        self.insecure_listen = insecure_listen.or(self.insecure_listen.take());
+        for (own, flag) in
+            [(&mut self.otlp_grpc, otlp_grpc), (&mut self.otlp_http, otlp_http), (&mut self.http, http), (&mut self.log, log)]
+        {
+            if let Some(flag) = flag {
+                *own = flag;
+            }
+        }
+    }
+
+    /// Hands the rooms what stands at the top, and refuses what cannot be honoured.
+    fn compose(&mut self) -> Result<(), Unusable> {
+        let folder = match self.data.clone() {
+            Some(folder) if folder.as_os_str().is_empty() => {
+                return Err(Unusable("the data folder's name is empty: give one with --data".to_owned()));
+            }
+            Some(folder) => folder,
+            None => platform_folder()?,
+        };
+        self.storage.data = folder.clone();
+        self.data = Some(folder);
+        if let Some(text) = &self.retention {
+            let retention = parse_duration(text).map_err(|error| Unusable(format!("retention: {error}")))?;
+            let milliseconds = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
+            if milliseconds == 0 {
+                return Err(Unusable("retention is 0: every record would be refused; leave it out to keep everything".to_owned()));
+            }
+            self.ingest.retention_ms = Some(milliseconds);
+        }
+        if let Some(text) = &self.disk_limit {
+            let bytes = parse_size(text)?;
+            return Err(Unusable(format!(
+                "disk_limit ({bytes} bytes) cannot be honoured yet: nothing is deleted to stay below it, so leave it out and watch the data folder"
+            )));
+        }
+        self.storage.check().map_err(|problem| Unusable(format!("storage.{problem}")))?;
+        self.ingest.check().map_err(|problem| Unusable(format!("ingest.{problem}")))?;
+        self.web.check().map_err(|problem| Unusable(problem.to_string()))?;
+        for (name, address) in [("otlp-grpc", &self.otlp_grpc), ("otlp-http", &self.otlp_http), ("http", &self.http)] {
+            self.listen_address(name, address)?;
+        }
+        Ok(())
+    }
+
+    /// The address of a listener; other than loopback only with the phrase.
+    pub(crate) fn listen_address(&self, name: &str, text: &str) -> Result<SocketAddr, Unusable> {
+        let address = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+        let Some(address) = address else {
+            return Err(Unusable(format!(
+                "--{name} {text} is no address: give one like 127.0.0.1:4317, with a port; port 0 picks a free one"
+            )));
+        };
+        match self.insecure_listen.as_deref() {
+            _ if address.ip().to_canonical().is_loopback() => Ok(address),
+            Some(INSECURE_PHRASE) => Ok(address),
+            Some(other) => Err(Unusable(format!("--insecure-listen={other} is not the phrase: it is {INSECURE_PHRASE}"))),
+            None => Err(Unusable(format!(
+                "--{name} {address} can be reached from other machines, and needle has no tokens yet: anyone could read and send; listen on 127.0.0.1, or accept that with --insecure-listen={INSECURE_PHRASE}"
+            ))),
+        }
+    }
+}
+
+fn platform_folder() -> Result<PathBuf, Unusable> {
+    let strategy = etcetera::choose_base_strategy()
+        .map_err(|_| Unusable("there is no home folder to keep data in: name a folder with --data or NEEDLE_DATA".to_owned()))?;
+    Ok(strategy.data_dir().join("needle"))
+}
+
+/// `50GB`, `512MiB`, `1000000`: bytes.
+fn parse_size(text: &str) -> Result<u64, Unusable> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: Option<u64> = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => Some(1),
+        "k" | "kb" => Some(1000),
+        "m" | "mb" => Some(1000_u64.pow(2)),
+        "g" | "gb" => Some(1000_u64.pow(3)),
+        "t" | "tb" => Some(1000_u64.pow(4)),
+        "kib" => Some(1 << 10),
+        "mib" => Some(1 << 20),
+        "gib" => Some(1 << 30),
+        "tib" => Some(1 << 40),
+        _ => None,
+    };
+    number
+        .parse::<u64>()
+        .ok()
+        .zip(factor)
+        .and_then(|(number, factor)| number.checked_mul(factor))
+        .ok_or_else(|| Unusable(format!("disk_limit: {text:?} is no size: give one like 50GB or 512MiB")))
+}
+
+#[cfg(test)]
+mod tests;

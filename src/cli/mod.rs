@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub(crate) use exit::{Exit, Unusable};
+pub(crate) use time::parse_duration;
 
 /// Logs and traces of a request, stitched into one tree, across every service.
 ///
