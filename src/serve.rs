@@ -10,8 +10,8 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use needle_ingest::storage::Store;
 use needle_ingest::{Ingest, decoder};
-use needle_web::Web;
 use needle_web::query::QueryEngine;
+use needle_web::{Web, WebMetrics};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -88,8 +88,7 @@ fn refused_port(name: &str, address: SocketAddr, error: &io::Error) -> Unusable 
     let free = SocketAddr::new(address.ip(), 0);
     Unusable(match error.kind() {
         io::ErrorKind::AddrInUse => format!(
-            "port {} for {name} is in use: end the process that has it (perhaps another needle), or choose another port with --{name} {free} (0 picks a free one)",
-            address.port()
+            "{address} for {name} is in use: end the process that has it (perhaps another needle), or choose another port with --{name} {free} (0 picks a free one)",
         ),
         io::ErrorKind::PermissionDenied => {
             format!("no permission to listen on {address} for {name}: choose a port above 1023 with --{name} {free} (0 picks a free one)")
@@ -128,7 +127,8 @@ impl Server {
         let store = store.map_err(|error| Unusable(error.to_string()))?;
         let ingest = Ingest::new(store.clone(), settings.ingest.clone(), &mut registry);
         let engine = QueryEngine::new(store.clone(), &mut registry);
-        let web = Web::new(engine, settings.web.clone(), Arc::new(registry), ingest.routes());
+        let web_metrics = WebMetrics::register(&mut registry);
+        let web = Web::new(engine, settings.web.clone(), Arc::new(registry), ingest.routes()).with_metrics(web_metrics);
         let cancelled = CancellationToken::new();
         let mut listening = JoinSet::new();
         let Listeners { otlp_grpc, otlp_http, http } = listeners;

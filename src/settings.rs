@@ -116,7 +116,8 @@ impl Settings {
         let settings: Settings = toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
             let line = text.as_bytes()[..start.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1;
-            Unusable(format!("{file}, line {line}: {}", error.message().replace('\n', " ")))
+            let written = text.lines().nth(line - 1).unwrap_or_default().trim();
+            Unusable(format!("{file}, line {line} ({written}): {}", error.message().replace('\n', " ")))
         })?;
         // What has a name at the top has no second one in a room.
         let table: toml::Table = toml::from_str(text).map_err(|error| Unusable(format!("{file}: {}", error.message())))?;

@@ -9,8 +9,22 @@ pub(crate) fn severity_of(text: &str) -> Option<Severity> {
     match text.trim().parse::<f64>() {
         Ok(number) if number.fract() == 0.0 && (0.0..10_000.0).contains(&number) => number_severity(number as u32),
         Ok(_) => None,
-        Err(_) => Severity::from_name(text),
+        Err(_) => Severity::from_name(text).or_else(|| initial_severity(text)),
     }
+}
+
+/// The initials that glog, klog and Android's log write for levels.
+fn initial_severity(text: &str) -> Option<Severity> {
+    Some(match text.trim() {
+        "T" | "t" | "V" | "v" => Severity::TRACE,
+        "D" | "d" => Severity::DEBUG,
+        "I" | "i" => Severity::INFO,
+        "W" | "w" => Severity::WARN,
+        "E" | "e" => Severity::ERROR,
+        "C" | "c" => Severity(18),
+        "F" | "f" => Severity::FATAL,
+        _ => return None,
+    })
 }
 
 fn number_severity(number: u32) -> Option<Severity> {

@@ -116,7 +116,7 @@ pub struct Journey {
     pub clock: Vec<ClockOffset>,
     /// What is known to be missing.
     pub completeness: Completeness,
-    /// Spans whose parent was never received.
+    /// Spans that others name as their parent and that were never received.
     pub missing_parents: usize,
     /// Where the next page begins.
     pub next_cursor: Option<String>,

@@ -7,7 +7,7 @@ use jiff::Zoned;
 use super::Exit;
 use super::arguments::{Format, OutputArguments, ServerArguments, TimeArguments};
 use super::client::Client;
-use super::output::{commas, shown, verdict};
+use super::output::{HIT, commas, paint_service, shown, verdict};
 use super::terminal::{Output, visible_json, width};
 use super::time::human_duration;
 use super::wire::{Service, Services};
@@ -56,13 +56,28 @@ fn print(command: &ServicesCommand, answer: &Services, output: &mut Output) -> a
     let services = answer.services.iter().map(|raw| serde_json::from_str(raw.get())).collect::<Result<Vec<Service>, _>>()?;
     let lines = match format {
         Format::Human if services.is_empty() => Vec::new(),
-        Format::Human | Format::Json => table(&services),
+        Format::Human | Format::Json => return print_table(&services, output),
         Format::Raw => services.iter().map(|service| service.name.clone()).collect(),
         Format::Csv => [CSV_HEADER.to_owned()].into_iter().chain(services.iter().map(csv)).collect(),
         Format::Logfmt => services.iter().map(logfmt).collect(),
     };
     for line in lines {
         output.line(&if output.terminal { shown(&line) } else { line })?;
+    }
+    Ok(())
+}
+
+/// Names in their colours, errors in that of errors.
+fn print_table(services: &[Service], output: &mut Output) -> anyhow::Result<()> {
+    let paint = output.paint;
+    let mut lines = table(services).into_iter();
+    if let Some(header) = lines.next() {
+        output.line(&header)?;
+    }
+    for (line, service) in lines.zip(services) {
+        let (name, rest) = line.split_at(shown(&service.name).len());
+        let name = if service.errors > 0 { paint.on(HIT, name) } else { paint_service(&service.name, name, paint) };
+        output.line(&format!("{name}{rest}"))?;
     }
     Ok(())
 }

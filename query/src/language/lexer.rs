@@ -94,10 +94,10 @@ impl<'a> Lexer<'a> {
         Ok((token, start))
     }
 
-    /// Whether `(` follows directly, as in `field:(a OR b)`; it is consumed.
-    pub(super) fn opens_list(&mut self) -> bool {
-        let opens = self.rest().starts_with('(');
-        self.at += usize::from(opens);
+    /// Where `(` stands, if it follows directly, as in `field:(a OR b)`; it is consumed.
+    pub(super) fn opens_list(&mut self) -> Option<usize> {
+        let opens = self.rest().starts_with('(').then_some(self.at);
+        self.at += usize::from(opens.is_some());
         opens
     }
 

@@ -142,9 +142,9 @@ impl<'a> Parser<'a> {
     /// What follows on `name:`.
     fn field(&mut self, name: &str, operator: Operator, position: usize) -> Result<Predicate, LanguageError> {
         debug_assert!(self.peeked.is_none(), "the value follows directly on the operator");
-        if self.lexer.opens_list() {
+        if let Some(opens) = self.lexer.opens_list() {
             let list = Listed { name, operator };
-            let values = self.group(Some(&list), position)?;
+            let values = self.group(Some(&list), opens)?;
             return values.ok_or_else(|| no_value(name, position));
         }
         let Some((text, value_position)) = self.lexer.value()? else { return Err(no_value(name, position)) };

@@ -165,7 +165,7 @@ fn kinds_states_and_flags() {
 
 #[test]
 fn errors_say_where_and_how_to_mend_it() {
-    refused("service:(orders", 0, "not closed");
+    refused("service:(orders", 8, "not closed");
     refused("a )", 2, "closes nothing");
     refused("a ()", 2, "nothing stands between");
     refused("\"abc", 0, "not closed");

@@ -29,8 +29,8 @@ pub(super) fn of(closed: &Closed, last: UnixNanos, missing_parents: usize, now: 
     }
     match missing_parents {
         0 => {}
-        1 => reasons.push("the parent of 1 span was not received".to_owned()),
-        more => reasons.push(format!("the parents of {more} spans were not received")),
+        1 => reasons.push("1 span that others name as their parent was not received".to_owned()),
+        more => reasons.push(format!("{more} spans that others name as their parents were not received")),
     }
     let state = match (unread, arriving, missing_parents > 0) {
         (true, _, _) | (_, false, true) => CompletenessState::Partial,

@@ -64,7 +64,7 @@ pub(crate) fn stitch(id: &str, mut closed: Closed, options: Options) -> Option<J
         let others = logs::on_their_spans(&mut tree, logs);
         logs_only::as_they_are(&mut tree, others);
     }
-    let missing_parents = tree.missing_parents;
+    let missing_parents = tree.missing.len();
     let (start, end) = about.shown_range(&clock, options.corrected);
     let nodes = nodes::in_pre_order(tree, options.corrected);
     Some(Journey {

@@ -92,8 +92,6 @@ pub(super) struct Tree {
     pub(super) by_span: HashMap<(Option<TraceId>, SpanId), Vec<usize>>,
     /// Places of missing parents.
     pub(super) missing: BTreeMap<(Option<TraceId>, SpanId), usize>,
-    /// Spans whose parent was not received.
-    pub(super) missing_parents: usize,
 }
 
 impl Tree {
@@ -129,7 +127,6 @@ impl Tree {
             self.nodes[index].parent = Some(parent);
             return;
         }
-        self.missing_parents += 1;
         let place = *self.missing.entry(key).or_insert(self.nodes.len());
         if place == self.nodes.len() {
             self.nodes.push(missing_node(key));

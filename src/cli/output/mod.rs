@@ -14,7 +14,7 @@ use super::wire::Record;
 use super::{Exit, terminal};
 
 pub(crate) use csv::row as csv_row;
-pub(crate) use human::{clock, level_style, paint_service, record_line, rest_of_line};
+pub(crate) use human::{HIT, clock, level_style, paint_service, record_line, rest_of_line};
 pub(crate) use logfmt::join as logfmt_pairs;
 
 /// How a record relates to what was asked for.

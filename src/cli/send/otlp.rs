@@ -66,8 +66,8 @@ fn requests_of(text: &[u8]) -> serde_json::Result<Vec<Request>> {
 
 /// Requests over several lines, one after the other.
 fn document(name: &str, reader: &mut dyn BufRead, first_line: u64, joined: &mut Joined<'_>) -> anyhow::Result<()> {
-    let mut requests = serde_json::Deserializer::from_reader(reader).into_iter::<Box<RawValue>>();
-    while let Some(raw) = requests.next() {
+    let requests = serde_json::Deserializer::from_reader(reader).into_iter::<Box<RawValue>>();
+    for raw in requests {
         let parsed = raw.and_then(|raw| requests_of(raw.get().as_bytes()));
         match parsed {
             Ok(parsed) => parsed.into_iter().try_for_each(|request| joined.add(first_line, request))?,

@@ -54,7 +54,7 @@ fn a_missing_parent_has_a_place_with_its_children_under_it() {
     shop.log("cart", 12, "on the missing one").of_trace(1).on_span(9);
     let journey = shop.stitched();
     check(&journey, &["1", "  ?missing-0000000000000009 [on the missing one]", "    2", "    3"]);
-    assert_eq!(journey.missing_parents, 2);
+    assert_eq!(journey.missing_parents, 1);
     assert_eq!(journey.completeness.reasons, ["the parents of 2 spans were not received"]);
     let missing = &journey.nodes[1];
     assert_eq!((missing.duration_ns, missing.self_time_ns), (50_000_000, 0));
