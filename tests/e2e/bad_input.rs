@@ -7,7 +7,7 @@ use std::process::Output;
 use prost::Message;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Server, needle, post, repository, skip};
+use crate::harness::{Answer, Server, needle, post, repository, run, skip};
 use crate::ingest::gzipped;
 
 const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
@@ -204,7 +204,7 @@ fn unusable(arguments: &[&str]) -> String {
             command.args([flag, value]);
         }
     }
-    let Output { status, stderr, .. } = command.args(arguments).output().unwrap();
+    let Output { status, stderr, .. } = run(command.args(arguments));
     let stderr = String::from_utf8(stderr).unwrap();
     assert_eq!(status.code(), Some(78), "{arguments:?}: {stderr}");
     let said: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("listening on ")).collect();

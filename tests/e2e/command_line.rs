@@ -5,7 +5,7 @@ use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Process, Server, json_lines, needle, poll, stdout_of};
+use crate::harness::{Process, Server, finish, json_lines, needle, poll, run, stdout_of};
 use crate::otlp::{self, MS};
 
 const REQUEST: &str = "5b0d58aa-0fd6-4a52-9d20-6f7a2b1d9c22";
@@ -93,7 +93,7 @@ fn exit_codes_tell_found_from_nothing_from_failure() {
     }
     assert!(server.cli(&["grep", "nowhere-to-be-found"]).stdout.is_empty());
     assert_eq!(code(&server.cli(&["grep", "service:(till"])), 2);
-    let nobody = needle(&["grep", "x", "--url", "http://127.0.0.1:1"]).output().unwrap();
+    let nobody = run(&mut needle(&["grep", "x", "--url", "http://127.0.0.1:1"]));
     assert_eq!(code(&nobody), 2);
     assert!(stderr_of(&nobody).contains("127.0.0.1:1") && stderr_of(&nobody).contains("needle serve"), "{}", stderr_of(&nobody));
     let quiet = server.cli(&["grep", "jammed", "-q"]);
@@ -131,11 +131,11 @@ fn a_pipe_changes_no_form_and_gets_no_colour() {
     for arguments in [&["grep", "service:till"][..], &["trace", REQUEST], &["services"]] {
         let plain = server.cli(arguments);
         assert!(!plain.stdout.contains(&0x1b), "{arguments:?} sends escapes into a pipe");
-        let coloured = server.command(arguments).args(["--color", "always"]).output().unwrap();
+        let coloured = run(server.command(arguments).args(["--color", "always"]));
         assert!(coloured.stdout.contains(&0x1b), "{arguments:?} --color always has colour");
-        let forced = server.command(arguments).env("CLICOLOR_FORCE", "1").output().unwrap();
+        let forced = run(server.command(arguments).env("CLICOLOR_FORCE", "1"));
         assert!(forced.stdout.contains(&0x1b), "{arguments:?} with CLICOLOR_FORCE has colour");
-        let refused = server.command(arguments).env("CLICOLOR_FORCE", "1").args(["--color", "never"]).output().unwrap();
+        let refused = run(server.command(arguments).env("CLICOLOR_FORCE", "1").args(["--color", "never"]));
         assert_eq!(refused.stdout, plain.stdout, "{arguments:?}");
     }
 }
@@ -167,7 +167,7 @@ fn a_reader_that_leaves_early_is_no_failure() {
     let mut stdout = child.stdout.take().expect("stdout is piped");
     stdout.read_exact(&mut start).unwrap();
     drop(stdout);
-    let output = child.wait_with_output().unwrap();
+    let output = finish(&mut child, "the end of a command");
     assert_eq!(code(&output), 0, "{output:?}");
 }
 
@@ -187,7 +187,7 @@ fn send_imports_files_and_stdin() {
     let mut child =
         server.command(&["send", "--service", "pipe"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().expect("stdin is piped").write_all(b"{\"msg\":\"from stdin\"}\n").unwrap();
-    let piped = child.wait_with_output().unwrap();
+    let piped = finish(&mut child, "the end of a command");
     assert_eq!(code(&piped), 0, "{piped:?}");
 
     assert_eq!(server.search("service:kiosk").len(), 2);
@@ -239,9 +239,9 @@ fn services_lists_each_with_its_counts() {
 #[test]
 fn completions_and_the_manual_are_generated() {
     for shell in ["bash", "zsh", "fish"] {
-        let script = stdout_of(&needle(&["completions", shell]).output().unwrap());
+        let script = stdout_of(&run(&mut needle(&["completions", shell])));
         assert!(script.contains("needle") && script.contains("grep"), "{shell}: {script}");
     }
-    assert!(stdout_of(&needle(&["man"]).output().unwrap()).contains(".TH"));
-    assert!(stdout_of(&needle(&["--version"]).output().unwrap()).starts_with("needle "));
+    assert!(stdout_of(&run(&mut needle(&["man"]))).contains(".TH"));
+    assert!(stdout_of(&run(&mut needle(&["--version"]))).starts_with("needle "));
 }

@@ -13,6 +13,8 @@ use crate::otlp::{self, MS};
 const SENDERS: usize = 4;
 const BATCH_RECORDS: usize = 25;
 const CYCLES: usize = 4;
+/// Far more than are acknowledged before the kill; a bound, so that a failure ends.
+const SENDER_BATCHES_MAX: usize = 2000;
 
 /// A request that a sender made up, with what it must leave behind.
 #[derive(Clone)]
@@ -98,10 +100,11 @@ fn send_until_killed(server: &mut Server, cycle: usize, acknowledgements: usize,
     let acknowledged = AtomicUsize::new(0);
     let url = server.url();
     std::thread::scope(|scope| {
+        let mut senders = Vec::new();
         for sender in 0..SENDERS {
             let (outcome, acknowledged, url) = (&outcome, &acknowledged, &url);
-            scope.spawn(move || {
-                for number in 0.. {
+            senders.push(scope.spawn(move || {
+                for number in 0..SENDER_BATCHES_MAX {
                     let batch = Batch::new(cycle, sender, number);
                     if !batch.send(url) {
                         outcome.lock().unwrap().unknown.push(batch);
@@ -110,13 +113,15 @@ fn send_until_killed(server: &mut Server, cycle: usize, acknowledgements: usize,
                     outcome.lock().unwrap().acknowledged.push(batch);
                     acknowledged.fetch_add(1, Ordering::Relaxed);
                 }
-            });
+            }));
         }
         if sealing {
             let url = &url;
             scope.spawn(move || while try_post(&format!("{url}/api/v1/admin/flush"), &[], b"").is_ok() {});
         }
-        poll("acknowledgements", || (acknowledged.load(Ordering::Relaxed) >= acknowledgements).then_some(()));
+        // A sender that ends before the kill has failed, and tells why when it is joined.
+        let reached = || acknowledged.load(Ordering::Relaxed) >= acknowledgements || senders.iter().any(|sender| sender.is_finished());
+        poll("acknowledgements", || reached().then_some(()));
         server.kill();
     });
     outcome.into_inner().unwrap()

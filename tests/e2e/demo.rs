@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::harness::{Process, needle, poll, stdout_of};
+use crate::harness::{Process, needle, poll, run, stdout_of};
 
 #[test]
 fn the_printed_ids_open_as_journeys_with_a_service_that_only_logs() {
@@ -18,7 +18,7 @@ fn the_printed_ids_open_as_journeys_with_a_service_that_only_logs() {
     let mut services_seen = BTreeSet::new();
     for id in &ids {
         let journey = poll("the log-only service in the journey", || {
-            let output = needle(&["trace", id, "--json", "--url", &url]).output().unwrap();
+            let output = run(&mut needle(&["trace", id, "--json", "--url", &url]));
             let journey: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
             let services = journey["services"].as_array()?.clone();
             services.iter().any(|service| service["inferred"] == true).then_some(journey)
@@ -28,11 +28,11 @@ fn the_printed_ids_open_as_journeys_with_a_service_that_only_logs() {
         let placed = nodes.iter().find(|node| !node["inferred"].is_null()).expect("the service that only logs is a node");
         assert!(placed["depth"].as_u64().unwrap() > 0, "it stands inside the tree: {placed}");
         assert!(!placed["logs"].as_array().unwrap().is_empty(), "{placed}");
-        let drawn = stdout_of(&needle(&["trace", id, "--url", &url]).output().unwrap());
+        let drawn = stdout_of(&run(&mut needle(&["trace", id, "--url", &url])));
         assert!(drawn.contains(placed["service"].as_str().unwrap()), "{drawn}");
     }
     assert!(services_seen.len() >= 4, "{services_seen:?}");
-    let services = stdout_of(&needle(&["services", "--json", "--url", &url]).output().unwrap());
+    let services = stdout_of(&run(&mut needle(&["services", "--json", "--url", &url])));
     assert!(services.lines().count() >= 6, "a shop of at least six services: {services}");
     demo.signal(rustix::process::Signal::TERM);
     assert_eq!(demo.wait(), Some(0), "{}", demo.stderr());
@@ -42,7 +42,7 @@ fn the_printed_ids_open_as_journeys_with_a_service_that_only_logs() {
 fn a_bounded_demo_ends_by_itself() {
     let any_port = "127.0.0.1:0";
     let arguments = ["demo", "--requests", "5", "--exit", "--http", any_port, "--otlp-http", any_port, "--otlp-grpc", any_port];
-    let output = needle(&arguments).output().unwrap();
+    let output = run(&mut needle(&arguments));
     assert!(!ids_in(&stdout_of(&output)).is_empty(), "{output:?}");
 }
 

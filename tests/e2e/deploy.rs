@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::harness::{needle, repository, stdout_of};
+use crate::harness::{needle, repository, run, stdout_of};
 
 const COMMANDS: [&str; 8] = ["serve", "demo", "grep", "tail", "trace", "services", "send", "completions"];
 
@@ -57,7 +57,7 @@ fn the_service_unit_gives_no_more_than_it_needs() {
 }
 
 fn help_of(command: &str) -> String {
-    stdout_of(&needle(&[command, "--help"]).output().unwrap())
+    stdout_of(&run(&mut needle(&[command, "--help"])))
 }
 
 fn flags_in(text: &str) -> BTreeSet<String> {

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use prost::Message;
 
-use crate::harness::{Server, json_lines, repository, stdout_of};
+use crate::harness::{Server, json_lines, repository, run, stdout_of};
 use crate::ingest::nanoseconds;
 use crate::install;
 use crate::otlp::{self, MS, attribute, text_attribute};
@@ -17,7 +17,7 @@ fn duckdb_counts_the_same() {
         server.flush();
     }
     let script = repository().join("tests/sdk/python/read_parquet.py");
-    let output = Command::new(install::python()).arg(script).arg(server.data()).arg("shelf").output().unwrap();
+    let output = run(Command::new(install::python()).arg(script).arg(server.data()).arg("shelf"));
     let told = json_lines(&stdout_of(&output)).remove(0);
     for (signal, query, time) in [("logs", "kind:log", "timestamp"), ("spans", "kind:span", "start")] {
         let records = server.search(query);

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -126,7 +127,7 @@ impl Server {
 
     /// Runs a client command against this server, without a terminal.
     pub(crate) fn cli(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
+        run(&mut self.command(arguments))
     }
 
     /// A client command, to be run by the caller.
@@ -148,6 +149,35 @@ pub(crate) fn needle(arguments: &[&str]) -> Command {
         command.env_remove(name);
     }
     command
+}
+
+/// Runs a command to its end, which must come.
+pub(crate) fn run(command: &mut Command) -> Output {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    finish(&mut child, &format!("the end of {command:?}"))
+}
+
+/// The output of a child whose stdout and stderr are piped, unless they were taken; killed when it does not end.
+pub(crate) fn finish(child: &mut Child, what: &str) -> Output {
+    let stdout = child.stdout.take().map(read_to_end);
+    let stderr = child.stderr.take().map(read_to_end);
+    let deadline = Instant::now() + DEADLINE;
+    let status = poll(what, || {
+        if Instant::now() + Duration::from_secs(1) > deadline {
+            child.kill().unwrap();
+        }
+        child.try_wait().unwrap()
+    });
+    let joined = |reader: Option<JoinHandle<Vec<u8>>>| reader.map_or_else(Vec::new, |reader| reader.join().unwrap());
+    Output { status, stdout: joined(stdout), stderr: joined(stderr) }
+}
+
+fn read_to_end(mut stream: impl std::io::Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        bytes
+    })
 }
 
 /// A running process whose stderr is read all the time.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::harness::{Server, repository, skip};
+use crate::harness::{Server, repository, run, skip};
 use crate::otlp::{self, MS};
 
 #[test]
@@ -38,11 +38,9 @@ fn a_journey_opens_in_a_browser() {
     let request = otlp::unique_uuid();
     let time = otlp::now() - 5000 * MS;
     server.send_lines(&[json!({"ts": time, "service": "till", "level": "error", "msg": "jammed", "request_id": request})]);
-    let output = Command::new("npm")
-        .args(["run", "--silent", "smoke"])
-        .current_dir(folder)
-        .envs([("NEEDLE_URL", &*server.url()), ("NEEDLE_ID", &request), ("CHROMIUM", browser)])
-        .output()
-        .unwrap();
+    let mut npm = Command::new("npm");
+    npm.args(["run", "--silent", "smoke"]).current_dir(folder);
+    npm.envs([("NEEDLE_URL", &*server.url()), ("NEEDLE_ID", &request), ("CHROMIUM", browser)]);
+    let output = run(&mut npm);
     assert!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
 }
