@@ -64,7 +64,7 @@ impl Scale {
         }
         bar.push(if offset >= 4 { '▐' } else { '█' });
         bar.push_str(&"█".repeat(end / 8 - first - 1));
-        if end % 8 > 0 {
+        if !end.is_multiple_of(8) {
             bar.push(EIGHTHS[end % 8 - 1]);
         }
         bar
