@@ -119,6 +119,9 @@ fn print_journey(
             printer.record(&entry.raw, mark)?;
         }
     }
+    if skipped {
+        printer.aside("   …")?;
+    }
     Ok(())
 }
 
