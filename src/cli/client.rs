@@ -29,11 +29,17 @@ pub(crate) struct Client {
 }
 
 /// An answer: its status, its headers, and the body unread.
-pub(crate) type Response = http::Response<ureq::Body>;
+pub(crate) type Response = ureq::http::Response<ureq::Body>;
 
 #[derive(Deserialize)]
 struct ErrorAnswer {
     error: ErrorText,
+}
+
+/// `google.rpc.Status`, as OTLP routes answer.
+#[derive(Deserialize)]
+struct OtlpStatus {
+    message: String,
 }
 
 #[derive(Deserialize)]
@@ -65,7 +71,7 @@ impl Client {
     /// `GET path`, parsed. `None` for 404.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str, parameters: &[(&'static str, String)]) -> anyhow::Result<Option<T>> {
         let response = self.open(path, parameters, &[], None)?;
-        if response.status() == http::StatusCode::NOT_FOUND {
+        if response.status() == ureq::http::StatusCode::NOT_FOUND {
             return match self.refusal(response) {
                 (Some(_), _) => Ok(None),
                 (None, error) => Err(error),
@@ -125,17 +131,17 @@ impl Client {
     pub(crate) fn refusal(&self, mut response: Response) -> (Option<String>, anyhow::Error) {
         let status = response.status();
         let body = response.body_mut().with_config().limit(1 << 20).lossy_utf8(true).read_to_string().unwrap_or_default();
-        match serde_json::from_str::<ErrorAnswer>(&body) {
-            Ok(ErrorAnswer { error: ErrorText { message, caret } }) => {
-                // The caret has the query above it; the message says the same in words.
-                let text = caret.map_or(message.clone(), |caret| format!("{message}\n{caret}"));
-                (Some(text.clone()), anyhow!(text))
-            }
-            Err(_) => {
-                let start: String = body.trim().chars().take(200).collect();
-                (None, anyhow!("{} answered {status}: {start}", self.url))
-            }
+        if let Ok(ErrorAnswer { error: ErrorText { message, caret } }) = serde_json::from_str(&body) {
+            let text = caret.map_or(message.clone(), |caret| format!("{message}\n{caret}"));
+            return (Some(text.clone()), anyhow!(text));
         }
+        if let Ok(OtlpStatus { message }) = serde_json::from_str(&body)
+            && !message.is_empty()
+        {
+            return (Some(message.clone()), anyhow!(message));
+        }
+        let start: String = body.trim().chars().take(200).collect();
+        (None, anyhow!("{} answered {status}: {start}", self.url))
     }
 
     fn bearer(&self) -> Option<String> {

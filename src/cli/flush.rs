@@ -22,7 +22,7 @@ pub(crate) fn run(command: &FlushCommand) -> anyhow::Result<Exit> {
     let client = Client::new(&command.server);
     let path = "/api/v1/admin/flush";
     let response = client.post(path, &[("merge", command.merge.to_string())], &[], b"")?;
-    if response.status() != http::StatusCode::NO_CONTENT {
+    if response.status() != ureq::http::StatusCode::NO_CONTENT {
         client.parse::<IgnoredAny>(path, response)?;
     }
     Ok(Exit::Found)

@@ -72,7 +72,7 @@ impl Completeness {
     pub(crate) fn words(&self) -> String {
         let state = match self.state {
             State::Complete => "complete",
-            State::Arriving => "arriving: records may still be on their way",
+            State::Arriving => "arriving",
             State::Partial => "partial",
         };
         let mut words = vec![state.to_owned()];
@@ -80,6 +80,9 @@ impl Completeness {
             words.push(format!("{} missing parent{}", self.missing_parents, if self.missing_parents == 1 { "" } else { "s" }));
         }
         words.extend(self.reasons.iter().cloned());
+        if self.state == State::Arriving && words.len() == 1 {
+            words.push("records may still be on their way".to_owned());
+        }
         if words.len() == 1 { words.remove(0) } else { format!("{}: {}", words[0], words[1..].join("; ")) }
     }
 }

@@ -204,7 +204,7 @@ fn introduce(http: SocketAddr, folder: &Path, checkouts: &[Checkout]) -> anyhow:
     let succeeded = checkouts.iter().find(|checkout| !checkout.failed);
     let another = checkouts.iter().rev().find(|checkout| !checkout.failed);
     let failed = checkouts.iter().find(|checkout| checkout.failed);
-    let line = |id: &str, what: &str| format!("    needle trace{url} {id}   # {what}");
+    let line = |id: &str, what: &str| format!("    {what:<28}  needle trace{url} {id}");
     lines.extend(succeeded.map(|checkout| line(&checkout.trace_id, "a trace id")));
     lines.extend(another.map(|checkout| line(&checkout.request_id.to_uppercase(), "a request id, in upper case")));
     lines.extend(failed.map(|checkout| line(&checkout.request_id, "a request that failed")));

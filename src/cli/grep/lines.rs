@@ -57,7 +57,7 @@ fn filtered(command: &GrepCommand, filter: &Filter, input: &mut dyn BufRead, out
             return Ok(true);
         }
         if command.ids {
-            let found = if hit { ids_of_line(&line) } else { Default::default() };
+            let found = if hit { ids_of_line(&line) } else { Vec::new() };
             for id in found.into_iter().take(1).filter(|id| ids.insert(NormalId::of(id))) {
                 output.line(&visible(&id))?;
             }

@@ -31,7 +31,7 @@ const LIMIT_DEFAULT: usize = 200;
 
 Exit codes: 0 found, 1 nothing found, 2 error or a partial answer without --allow-partial, 3 timed out.")]
 pub(crate) struct GrepCommand {
-    /// What to look for, in the query language: words, \"phrases\", service:web, level>=warn, duration>500ms, id:X.
+    /// What to look for, in the query language: words, "phrases", service:web, level>=warn, duration>500ms, id:X.
     query: Vec<String>,
     /// Look for a regular expression in bodies and span names; several are alternatives.
     #[arg(short = 'e', long = "regexp", value_name = "REGEX")]

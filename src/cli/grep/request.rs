@@ -58,6 +58,24 @@ pub(crate) fn print(
     Ok(Printed { matches: hits.records.len(), cut_off: hits.cut_off, completeness })
 }
 
+/// Widths that all lines of a journey share.
+#[derive(Clone, Copy)]
+pub(crate) struct Columns {
+    offset: usize,
+    service: usize,
+}
+
+impl Columns {
+    /// As wide as the widest.
+    pub(crate) fn of(entries: &[Entry], start: Timestamp) -> Columns {
+        let seconds = |entry: &Entry| (entry.record.timestamp.as_second() - start.as_second()).unsigned_abs();
+        let digits = entries.iter().map(seconds).max().unwrap_or(0).max(1).ilog10() as usize + 1;
+        let service = entries.iter().map(|entry| terminal::width(&service_name(entry))).max().unwrap_or(0);
+        // A sign, the point and three digits behind it.
+        Columns { offset: digits + 5, service }
+    }
+}
+
 /// All records of a journey in time order.
 pub(crate) fn entries(journey: &Journey) -> anyhow::Result<Vec<Entry>> {
     let mut entries = Vec::new();
@@ -83,7 +101,7 @@ fn print_journey(
 ) -> anyhow::Result<()> {
     printer.aside(&rule(&title(printer, journey, id), terminal::columns()))?;
     let is_hit: Vec<bool> = entries.iter().map(|entry| marked.contains(&entry.record.key())).collect();
-    let wide = entries.iter().map(|entry| terminal::width(&service_name(entry))).max().unwrap_or(0);
+    let wide = Columns::of(entries, journey.start);
     let mut skipped = false;
     for (index, entry) in entries.iter().enumerate() {
         if context != (0, 0) && !is_near(&is_hit, index, context) {
@@ -100,6 +118,9 @@ fn print_journey(
         } else {
             printer.record(&entry.raw, mark)?;
         }
+    }
+    if skipped {
+        printer.aside("   …")?;
     }
     Ok(())
 }
@@ -131,12 +152,13 @@ fn rule(text: &str, columns: usize) -> String {
 }
 
 /// ` > +1.790  payments  ERROR card declined  code=51`.
-pub(crate) fn entry_line(printer: &Printer, entry: &Entry, start: Timestamp, mark: Mark, wide: usize) -> String {
+pub(crate) fn entry_line(printer: &Printer, entry: &Entry, start: Timestamp, mark: Mark, wide: Columns) -> String {
     let paint = printer.paint();
     let offset = entry.record.timestamp.as_nanosecond() - start.as_nanosecond();
-    let offset = format!("{:+9.3}", offset as f64 / 1e9);
+    let offset = format!("{:+.3}", offset as f64 / 1e9);
+    let offset = format!("{offset:>wide$}", wide = wide.offset);
     let name = service_name(entry);
-    let padding = " ".repeat(wide.saturating_sub(terminal::width(&name)));
+    let padding = " ".repeat(wide.service.saturating_sub(terminal::width(&name)));
     let mark = if mark == Mark::Hit { paint.on(anstyle::AnsiColor::Red.on_default().bold(), " > ") } else { "   ".to_owned() };
     let service = paint_service(&entry.record.service, &name, paint);
     format!("{mark}{offset}  {service}{padding}  {}", rest_of_line(&entry.record, paint, false))

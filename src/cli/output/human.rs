@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde_json::Value;
 
 use super::super::terminal::{Paint, visible};
 use super::super::time::human_duration;
@@ -94,8 +95,13 @@ fn text(record: &Record) -> String {
 
 /// Attributes, then ids.
 fn details(record: &Record, with_ids: bool) -> String {
-    let is_id = |value: &str| record.request_ids.iter().any(|id| id == value) || record.trace_id.as_deref() == Some(value);
-    let attributes = record.attributes.iter().map(|(key, value)| (key.as_str(), plain(value))).filter(|(_, value)| !is_id(value));
+    let is_id = |value: &Value| match value {
+        Value::String(text) => record.request_ids.contains(text) || record.trace_id.as_ref() == Some(text),
+        // A header is an array of its values.
+        Value::Array(values) => values.len() == 1 && values[0].as_str().is_some_and(|text| record.request_ids.iter().any(|id| id == text)),
+        _ => false,
+    };
+    let attributes = record.attributes.iter().filter(|(_, value)| !is_id(value)).map(|(key, value)| (key.as_str(), plain(value)));
     let requests = record.request_ids.iter().map(|id| ("request_id", id.clone()));
     let trace = record.trace_id.iter().map(|id| ("trace_id", id.clone()));
     let ids = requests.chain(trace).filter(|_| with_ids);

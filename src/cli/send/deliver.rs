@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use http::StatusCode;
 use indicatif::ProgressBar;
 use serde::Deserialize;
+use ureq::http::StatusCode;
 
 use super::super::client::{Client, Parameters, Response};
 use super::super::exit::TimedOut;
@@ -140,6 +140,14 @@ impl<'a> Delivery<'a> {
         hasher.finalize().to_hex()[..32].to_owned()
     }
 
+    /// Sends the halves of a refused request: what one resource is refused for says nothing about the others.
+    fn apart(&mut self, batch: Batch) -> anyhow::Result<()> {
+        let mut first = batch.pieces;
+        let second = first.split_off(first.len() / 2);
+        self.batch(Batch::of_pieces(batch.target, first))?;
+        self.batch(Batch::of_pieces(batch.target, second))
+    }
+
     fn taken(&mut self, batch: &Batch, mut response: Response) -> anyhow::Result<()> {
         match batch.target {
             Target::Text | Target::JsonLines => {
@@ -195,12 +203,17 @@ impl Sink for Delivery<'_> {
             self.progress.set_message(self.name.clone());
             return Ok(());
         }
+        if status == StatusCode::BAD_REQUEST && batch.pieces.len() > 1 {
+            return self.apart(batch);
+        }
         let (_, error) = self.client.refusal(response);
         // These speak about this batch; all else (no permission, no such route) speaks about every one.
         if matches!(status, StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY) {
-            let lines = batch.body.iter().filter(|byte| **byte == b'\n').count().max(1) as u64;
-            self.rejected += batch.records.max(lines) - 1;
-            self.reject(batch.first_line, &format!("the batch that begins here was refused: {error:#}"));
+            let lines = batch.body.iter().filter(|byte| **byte == b'\n').count() as u64;
+            let records = if batch.pieces.is_empty() { lines } else { batch.records }.max(1);
+            // One of them is counted where it is named.
+            self.rejected += records - 1;
+            self.reject(batch.first_line, &format!("{} from here on refused: {error:#}", plural(records, "record")));
             return Ok(());
         }
         bail!(error)

@@ -34,13 +34,13 @@ fn lines(name: &str, reader: &mut dyn BufRead, sink: &mut dyn Sink) -> anyhow::R
     while read_line(name, reader, &mut line)? {
         number += 1;
         if !batch.is_empty() && batch.len() + line.len() > BATCH_BYTES {
-            sink.batch(Batch { target: Target::JsonLines, body: std::mem::take(&mut batch), first_line, records: 0 })?;
+            sink.batch(Batch::of_lines(Target::JsonLines, std::mem::take(&mut batch), first_line))?;
             first_line = number;
         }
         batch.extend_from_slice(&line);
     }
     if !batch.is_empty() {
-        sink.batch(Batch { target: Target::JsonLines, body: batch, first_line, records: 0 })?;
+        sink.batch(Batch::of_lines(Target::JsonLines, batch, first_line))?;
     }
     Ok(())
 }
@@ -93,7 +93,7 @@ impl Lines<'_> {
     fn send(&mut self) -> anyhow::Result<()> {
         let body = std::mem::take(&mut self.batch);
         if !body.is_empty() {
-            self.sink.batch(Batch { target: Target::JsonLines, body, first_line: self.first_line, records: 0 })?;
+            self.sink.batch(Batch::of_lines(Target::JsonLines, body, self.first_line))?;
         }
         self.first_line = self.number + 1;
         Ok(())

@@ -90,6 +90,41 @@ struct Batch {
     first_line: u64,
     /// Records in it, where only we know.
     records: u64,
+    /// The resources that an OTLP request was joined from: what can be sent again apart from the others.
+    pieces: Vec<Piece>,
+}
+
+/// A resource of an OTLP request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Piece {
+    bytes: Vec<u8>,
+    line: u64,
+    records: u64,
+}
+
+impl Batch {
+    /// Lines, as they are.
+    fn of_lines(target: Target, body: Vec<u8>, first_line: u64) -> Batch {
+        Batch { target, body, first_line, records: 0, pieces: Vec::new() }
+    }
+
+    /// A request of these resources.
+    fn of_pieces(target: Target, pieces: Vec<Piece>) -> Batch {
+        let (before, between, after) = match target {
+            Target::OtlpJson(Signal::Logs) => ("{\"resourceLogs\":[", ",", "]}"),
+            Target::OtlpJson(Signal::Traces) => ("{\"resourceSpans\":[", ",", "]}"),
+            // Repeated fields concatenate.
+            _ => ("", "", ""),
+        };
+        let mut body = Vec::from(before);
+        for (index, piece) in pieces.iter().enumerate() {
+            body.extend_from_slice(if index > 0 { between.as_bytes() } else { b"" });
+            body.extend_from_slice(&piece.bytes);
+        }
+        body.extend_from_slice(after.as_bytes());
+        let first_line = pieces.first().map_or(1, |piece| piece.line);
+        Batch { target, body, first_line, records: pieces.iter().map(|piece| piece.records).sum(), pieces }
+    }
 }
 
 /// Where a batch goes.
@@ -110,6 +145,25 @@ enum Target {
 enum Signal {
     Logs,
     Traces,
+}
+
+/// Resources on their way into a request.
+#[derive(Default)]
+struct Pending {
+    pieces: Vec<Piece>,
+    bytes: usize,
+}
+
+impl Pending {
+    fn push(&mut self, piece: Piece) {
+        self.bytes += piece.bytes.len();
+        self.pieces.push(piece);
+    }
+
+    /// Whether a request should be sent before `more` bytes go into it.
+    fn is_full_for(&self, more: usize) -> bool {
+        !self.pieces.is_empty() && self.bytes + more > BATCH_BYTES
+    }
 }
 
 /// Takes batches and rejections as a reader finds them.

@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::input::{Reader, Unreadable, read_line};
-use super::{BATCH_BYTES, Batch, Signal, Sink, Target};
+use super::{Batch, Pending, Piece, Signal, Sink, Target};
 
 #[derive(Deserialize)]
 struct Request {
@@ -82,15 +82,6 @@ fn document(name: &str, reader: &mut dyn BufRead, first_line: u64, joined: &mut 
     Ok(())
 }
 
-/// Resources on their way into a request.
-#[derive(Default)]
-struct Pending {
-    /// Without the end of the array and of the object.
-    body: Vec<u8>,
-    first_line: u64,
-    records: u64,
-}
-
 struct Joined<'s> {
     sink: &'s mut dyn Sink,
     pending: BTreeMap<Signal, Pending>,
@@ -119,28 +110,16 @@ impl Joined<'_> {
                 return Ok(());
             }
         };
-        if self.pending.get(&signal).is_some_and(|pending| pending.body.len() + resource.get().len() > BATCH_BYTES) {
+        if self.pending.get(&signal).is_some_and(|pending| pending.is_full_for(resource.get().len())) {
             self.send(signal)?;
         }
-        let pending = self.pending.entry(signal).or_default();
-        if pending.body.is_empty() {
-            pending.first_line = line;
-            pending.body.extend_from_slice(match signal {
-                Signal::Logs => b"{\"resourceLogs\":[",
-                Signal::Traces => b"{\"resourceSpans\":[",
-            });
-        } else {
-            pending.body.push(b',');
-        }
-        pending.body.extend_from_slice(resource.get().as_bytes());
-        pending.records += records;
+        self.pending.entry(signal).or_default().push(Piece { bytes: resource.get().into(), line, records });
         Ok(())
     }
 
     fn send(&mut self, signal: Signal) -> anyhow::Result<()> {
-        let Some(Pending { mut body, first_line, records }) = self.pending.remove(&signal) else { return Ok(()) };
-        body.extend_from_slice(b"]}");
-        self.sink.batch(Batch { target: Target::OtlpJson(signal), body, first_line, records })
+        let Some(pending) = self.pending.remove(&signal) else { return Ok(()) };
+        self.sink.batch(Batch::of_pieces(Target::OtlpJson(signal), pending.pieces))
     }
 
     fn send_all(&mut self) -> anyhow::Result<()> {

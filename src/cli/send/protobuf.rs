@@ -4,7 +4,7 @@
 use std::io::{BufRead, Read};
 
 use super::input::Unreadable;
-use super::{BATCH_BYTES, Batch, Signal, Sink, Target};
+use super::{Batch, Pending, Piece, Signal, Sink, Target};
 
 /// A resource that is larger is not read into memory.
 const RESOURCE_BYTES_MAX: u64 = 256 << 20;
@@ -30,7 +30,7 @@ pub(super) fn read(name: &str, reader: &mut dyn BufRead, sink: &mut dyn Sink) ->
     let unreadable = |reason: &dyn std::fmt::Display| anyhow::Error::from(Unreadable::new(name, format!("is no OTLP protobuf: {reason}")));
     let head = reader.fill_buf().map_err(|error| unreadable(&error))?.to_vec();
     let has_lengths = !head_is_bare(&head) && length_before(&head).is_some();
-    let mut batches = Batches { sink, signal: None, body: Vec::new(), records: 0, first: 1, message: 0 };
+    let mut batches = Batches { sink, signal: None, pending: Pending::default(), message: 0 };
     loop {
         if reader.fill_buf().map_err(|error| unreadable(&error))?.is_empty() {
             break;
@@ -47,13 +47,13 @@ pub(super) fn read(name: &str, reader: &mut dyn BufRead, sink: &mut dyn Sink) ->
         while let Some(resource) =
             next_resource(&mut message).map_err(|reason| unreadable(&format!("message {}: {reason}", batches.message)))?
         {
-            batches.add(&resource)?;
+            batches.add(resource)?;
         }
         if has_lengths && message.limit() > 0 {
             return Err(unreadable(&format!("message {} is cut off", batches.message)));
         }
     }
-    batches.send()
+    if batches.pending.pieces.is_empty() { Ok(()) } else { batches.send() }
 }
 
 /// Whether a message begins at once; a length of 0x0a...... would be too large to be one.
@@ -90,36 +90,29 @@ fn next_resource(message: &mut dyn Read) -> Result<Option<Vec<u8>>, String> {
 struct Batches<'s> {
     sink: &'s mut dyn Sink,
     signal: Option<Signal>,
-    body: Vec<u8>,
-    records: u64,
-    first: u64,
+    pending: Pending,
     message: u64,
 }
 
 impl Batches<'_> {
-    fn add(&mut self, resource: &[u8]) -> anyhow::Result<()> {
-        let (records, signal) = inspect(resource);
+    fn add(&mut self, resource: Vec<u8>) -> anyhow::Result<()> {
+        let (records, signal) = inspect(&resource);
         let changes = signal.is_some() && self.signal.is_some() && signal != self.signal;
-        if changes || self.body.len() + resource.len() > BATCH_BYTES {
+        if changes || self.pending.is_full_for(resource.len()) {
             self.send()?;
         }
-        if self.body.is_empty() {
-            self.first = self.message;
-        }
         self.signal = signal.or(self.signal);
-        self.body.extend_from_slice(resource);
-        self.records += records;
+        self.pending.push(Piece { bytes: resource, line: self.message, records });
         Ok(())
     }
 
     fn send(&mut self) -> anyhow::Result<()> {
-        let (body, records) = (std::mem::take(&mut self.body), std::mem::take(&mut self.records));
-        if body.is_empty() || records == 0 {
-            return Ok(());
+        let pending = std::mem::take(&mut self.pending);
+        match self.signal {
+            Some(signal) => self.sink.batch(Batch::of_pieces(Target::OtlpProtobuf(signal), pending.pieces)),
+            // Resources without a single record: there is nothing to send, and no way to tell where to.
+            None => Ok(()),
         }
-        // With records there is a signal: it is told from them.
-        let signal = self.signal.unwrap_or(Signal::Traces);
-        self.sink.batch(Batch { target: Target::OtlpProtobuf(signal), body, first_line: self.first, records })
     }
 }
 

@@ -23,14 +23,14 @@ pub(super) fn read(name: &str, reader: &mut dyn BufRead, sink: &mut dyn Sink) ->
         // Where records have times, one without continues the one before; else indentation tells.
         let begins = if timed { has_time } else { has_time || begins_bare(&line) };
         if begins && batch.len() >= BATCH_BYTES || batch.len() >= RECORD_BYTES_MAX {
-            sink.batch(Batch { target: Target::Text, body: std::mem::take(&mut batch), first_line, records: 0 })?;
+            sink.batch(Batch::of_lines(Target::Text, std::mem::take(&mut batch), first_line))?;
             first_line = number;
         }
         timed |= has_time;
         batch.extend_from_slice(&line);
     }
     if !batch.is_empty() {
-        sink.batch(Batch { target: Target::Text, body: batch, first_line, records: 0 })?;
+        sink.batch(Batch::of_lines(Target::Text, batch, first_line))?;
     }
     Ok(())
 }

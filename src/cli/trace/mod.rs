@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::arguments::{Format, OutputArguments, ServerArguments};
 use super::client::Client;
-use super::grep::request::{entries, entry_line};
+use super::grep::request::{Columns, entries, entry_line};
 use super::output::{Mark, Printer, verdict};
 use super::wire::{Completeness, Journey};
 use super::{Exit, terminal};
@@ -159,11 +159,7 @@ fn print_flat(printer: &mut Printer, journey: &Journey) -> anyhow::Result<()> {
     let words = terminal::visible(&journey.completeness.words()).into_owned();
     printer.aside(&words)?;
     let entries = entries(journey)?;
-    let wide = entries
-        .iter()
-        .map(|entry| terminal::width(&terminal::visible(&entry.record.service)) + usize::from(entry.inferred))
-        .max()
-        .unwrap_or(0);
+    let wide = Columns::of(&entries, journey.start);
     for entry in &entries {
         let line = entry_line(printer, entry, journey.start, Mark::Context, wide);
         printer.aside(&line)?;

@@ -108,8 +108,13 @@ impl<'a> Waterfall<'a> {
             totals.push(self.paint.on(ERROR, &format!("{} {errors}", self.glyphs.error)));
         }
         let mut lines = vec![totals.join("   ")];
-        lines.extend(journey.trace_ids.iter().map(|id| format!("trace {}", shown(id))));
-        lines.extend(journey.request_ids.iter().map(|id| format!("request {}", shown(id))));
+        for (kind, ids) in [("trace", &journey.trace_ids), ("request", &journey.request_ids)] {
+            match ids.as_slice() {
+                [] => {}
+                [id] => lines.push(format!("{kind} {}", shown(id))),
+                ids => lines.push(format!("{} {kind}s {}", ids.len(), ids.iter().map(|id| shown(id)).collect::<Vec<_>>().join(" "))),
+            }
+        }
         lines
     }
 
