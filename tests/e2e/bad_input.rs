@@ -147,7 +147,7 @@ fn bad_queries_are_refused_with_the_place() {
         ("/open[/", 0),
         ("level>=loud", 7),
         ("duration>fast", 9),
-        ("a AND", 5),
+        ("a AND", 2),
         ("(a OR b", 0),
         ("a )", 2),
     ];

@@ -28,7 +28,7 @@ impl TextPatterns {
             |(?:x-b3-|dd[._]|otel[._])?span[-_.]?id{between}(?P<span>[0-9a-f]{{16}}|[0-9]{{15,20}})\b
             |(?P<traceparent>[0-9a-f]{{2}}-[0-9a-f]{{32}}-[0-9a-f]{{16}}-[0-9a-f]{{2}})\b
             |x-amzn-trace-id{between}(?P<amzn>[0-9a-z=;-]+))
-            |\[(?P<bracket>{UUID})\]
+            |(?:^|[\s\]])\[(?P<bracket>{UUID})\]
             |\[[\w.-]*,\s?(?P<sleuth_trace>[0-9a-f]{{32}}|[0-9a-f]{{16}}),\s?(?P<sleuth_span>[0-9a-f]{{16}})(?:,\s?(?:true|false))?\]"#
         );
         let any = RegexBuilder::new(&pattern).case_insensitive(true).ignore_whitespace(true).unicode(false).build();
@@ -37,8 +37,14 @@ impl TextPatterns {
 
     /// Takes every id that `text` names.
     pub(super) fn find(&self, text: &str, found: &mut FoundIds) {
+        let mut bracketed = None;
         for captures in self.any.captures_iter(text) {
+            bracketed = bracketed.or(captures.name("bracket").map(|id| id.as_str()));
             take(&captures, found);
+        }
+        // A bare UUID in brackets may be anything's id. Where the line names its request otherwise, it is not the request's.
+        if let Some(id) = bracketed.filter(|_| found.requests.is_empty()) {
+            found.request(Place::Text, UNLISTED, id);
         }
     }
 }
@@ -52,7 +58,7 @@ fn take(captures: &Captures<'_>, found: &mut FoundIds) {
         if assigned || value.bytes().any(|b| b.is_ascii_digit()) {
             found.request(Place::Text, 0, value);
         }
-    } else if let Some(value) = group("req").or_else(|| group("bracket")) {
+    } else if let Some(value) = group("req") {
         found.request(Place::Text, UNLISTED, value);
     } else if let Some(id) = group("trace").or_else(|| group("sleuth_trace")).and_then(parse_trace) {
         found.trace(Place::Text, id);
