@@ -95,23 +95,24 @@ impl<F: Feed> Tail<F> {
         Some(())
     }
 
-    /// Reads a batch, or jumps to the present when it is too far ahead.
+    /// Reads a batch, or jumps to the present when it is too far ahead. What is jumped over or cannot be read is a gap.
     async fn read_on(&mut self) -> Option<()> {
         let (from, behind_records_max) = (self.cursor, self.behind_records_max);
         let read = move |feed: &F, predicate: &Predicate| {
             let next = feed.next_record_id();
             if next.0.saturating_sub(from.0) > behind_records_max {
-                return Ok((None, next));
+                return Ok((Vec::new(), next, true));
             }
-            feed.accepted_from(from, predicate, TAIL_BATCH_RECORDS).map(|after| (Some(after.records), after.next))
+            let after = feed.accepted_from(from, predicate, TAIL_BATCH_RECORDS)?;
+            Ok((after.records, after.next, !after.coverage.failures.is_empty()))
         };
-        let (records, next) = self.blocking(read).await?;
-        match records {
-            None => self.ready.push_back(TailEvent::Gap { skipped: next.0 - from.0, cursor: next }),
-            Some(records) => self.ready.extend(records.into_iter().map(|record| {
-                let cursor = RecordId(record.common().record_id.0.saturating_add(1));
-                TailEvent::Record { record: Box::new(record), cursor }
-            })),
+        let (records, next, incomplete) = self.blocking(read).await?;
+        self.ready.extend(records.into_iter().map(|record| {
+            let cursor = RecordId(record.common().record_id.0.saturating_add(1));
+            TailEvent::Record { record: Box::new(record), cursor }
+        }));
+        if incomplete {
+            self.ready.push_back(TailEvent::Gap { skipped: next.0 - from.0, cursor: next });
         }
         self.cursor = next.max(from);
         Some(())

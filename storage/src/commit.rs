@@ -57,6 +57,12 @@ impl Queue {
         Some(std::mem::take(&mut inner.waiting))
     }
 
+    /// Drops what waits, so that its senders hear of it.
+    pub(crate) fn discard(&self) {
+        self.inner.lock().waiting.clear();
+    }
+
+    /// Takes no more.
     pub(crate) fn close(&self) {
         self.inner.lock().closed = true;
         self.filled.notify_all();

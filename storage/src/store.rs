@@ -1,5 +1,6 @@
 //! The store: the door through which records come in and are read.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -102,7 +103,7 @@ impl Store {
             _lock: lock,
         });
         shared.measure(&shared.state.read());
-        let committer = spawn("needle-commit", &shared, commit::run)?;
+        let committer = spawn("needle-commit", &shared, Shared::run_committer)?;
         let keeper = spawn("needle-keeper", &shared, Shared::run_keeper)?;
         Ok(Arc::new(Store { shared, threads: Mutex::new(vec![committer, keeper]) }))
     }
@@ -137,9 +138,9 @@ impl Store {
         let bytes = batch.bytes;
         if self.shared.queue.push(Pending { frame, batch, claim, done }).is_err() {
             self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(AppendError::ShuttingDown);
+            return Err(self.shared.closed());
         }
-        let stored = answer.await.map_err(|_| AppendError::ShuttingDown)??;
+        let stored = answer.await.map_err(|_| self.shared.closed())??;
         Ok(Accepted { stored, deduplicated: 0 })
     }
 
@@ -238,18 +239,35 @@ impl Drop for Store {
 }
 
 impl Shared {
+    /// Commits until the queue is closed. What a fault in it left on disk is unknown, so nothing is accepted after one.
+    fn run_committer(shared: &Shared) {
+        if catch_unwind(AssertUnwindSafe(|| commit::run(shared))).is_err() {
+            let reason = shared.poisoned.get_or_init(|| "the commit thread failed".to_owned());
+            tracing::error!(%reason, "no more records are accepted until a restart");
+            shared.queue.close();
+            shared.queue.discard();
+        }
+    }
+
+    /// Does background work until the store closes. A fault in it costs that one attempt.
     fn run_keeper(shared: &Shared) {
-        while !shared.closing.load(Ordering::Relaxed) {
+        while catch_unwind(AssertUnwindSafe(|| shared.keep_house())).is_err() {
+            *shared.last_seal_failure.lock() = Some("background work failed and was started again".to_owned());
+        }
+    }
+
+    fn keep_house(&self) {
+        while !self.closing.load(Ordering::Relaxed) {
             {
-                let (woken, condition) = &shared.wake_keeper;
+                let (woken, condition) = &self.wake_keeper;
                 let mut woken = woken.lock();
                 if !*woken {
                     condition.wait_for(&mut woken, KEEPER_INTERVAL);
                 }
                 *woken = false;
             }
-            shared.window.forget(shared.keep.seen_since());
-            if let Err(error) = shared.tick_seal() {
+            self.window.forget(self.keep.seen_since());
+            if let Err(error) = self.tick_seal() {
                 tracing::warn!(%error, "live records stay in memory and in the log; sealing is tried again");
             }
         }
@@ -295,6 +313,11 @@ impl Shared {
             tracing::warn!(%error, "a file of the log that is no longer needed stays until the next seal");
         }
         Ok(true)
+    }
+
+    /// Why the queue is closed.
+    fn closed(&self) -> AppendError {
+        self.poisoned.get().map_or(AppendError::ShuttingDown, |reason| AppendError::Poisoned(reason.clone()))
     }
 
     /// Brings gauges and bounds in line with the state.
