@@ -55,7 +55,7 @@ fn a_missing_parent_has_a_place_with_its_children_under_it() {
     let journey = shop.stitched();
     check(&journey, &["1", "  ?missing-0000000000000009 [on the missing one]", "    2", "    3"]);
     assert_eq!(journey.missing_parents, 1);
-    assert_eq!(journey.completeness.reasons, ["the parents of 2 spans were not received"]);
+    assert_eq!(journey.completeness.reasons, ["1 span that others name as their parent was not received"]);
     let missing = &journey.nodes[1];
     assert_eq!((missing.duration_ns, missing.self_time_ns), (50_000_000, 0));
     let plain = shop.journey_with(&trace(1).to_string(), false, false).expect("found");
