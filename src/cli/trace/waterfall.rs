@@ -32,13 +32,18 @@ struct Glyphs {
     branch: &'static str,
     last: &'static str,
     pass: &'static str,
+    /// Before the number of levels that are left out.
+    far: &'static str,
     error: &'static str,
     critical: &'static str,
     inferred: &'static str,
 }
 
-const UNICODE: Glyphs = Glyphs { branch: "├ ", last: "└ ", pass: "│ ", error: "✗", critical: "◆", inferred: "·" };
-const ASCII: Glyphs = Glyphs { branch: "|-", last: "`-", pass: "| ", error: "x", critical: "*", inferred: "." };
+/// Levels of the tree that are drawn; above them stands how many more there are.
+const LEVELS_MAX: usize = 24;
+
+const UNICODE: Glyphs = Glyphs { branch: "├ ", last: "└ ", pass: "│ ", far: "⋯", error: "✗", critical: "◆", inferred: "·" };
+const ASCII: Glyphs = Glyphs { branch: "|-", last: "`-", pass: "| ", far: "...", error: "x", critical: "*", inferred: "." };
 
 /// A journey, about to be drawn.
 pub(crate) struct Waterfall<'a> {
@@ -133,7 +138,9 @@ impl<'a> Waterfall<'a> {
         let mut rows = Vec::with_capacity(nodes.len());
         for (index, node) in nodes.iter().enumerate() {
             passes.truncate(node.depth);
-            let before: String = passes.iter().skip(1).map(|pass| if *pass { self.glyphs.pass } else { "  " }).collect();
+            let hidden = node.depth.saturating_sub(LEVELS_MAX);
+            let mut before = if hidden > 0 { format!("{}{hidden} ", self.glyphs.far) } else { String::new() };
+            before.extend(passes.iter().skip(1 + hidden).map(|pass| if *pass { self.glyphs.pass } else { "  " }));
             let (branch, continued) = match (node.depth, follows[index]) {
                 (0, _) => ("", ""),
                 (_, true) => (self.glyphs.branch, self.glyphs.pass),

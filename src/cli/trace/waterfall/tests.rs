@@ -67,6 +67,22 @@ fn a_journey_in_80_columns() {
 }
 
 #[test]
+fn a_deep_tree_stays_narrow_and_says_how_deep_it_is() {
+    let node = |depth: usize| {
+        format!(
+            r#"{{"node_id": "{depth}", "depth": {depth}, "service": "shop", "name": "call", "start": "2026-11-20T13:03:11.204Z", "span": {{"kind": "span"}}}}"#
+        )
+    };
+    let nodes: Vec<String> = (0..500).map(node).collect();
+    let json = format!(r#"{{"id": "deep", "start": "2026-11-20T13:03:11.204Z", "end": "2026-11-20T13:03:12Z", "nodes": [{}]}}"#, nodes.join(","));
+    let journey: Journey = serde_json::from_str(&json).unwrap();
+    let lines = Waterfall::new(&journey, LOOK, Paint::default(), &TimeZone::UTC).lines().unwrap();
+    let widest = lines.iter().map(|line| width(line)).max().unwrap();
+    assert!(widest < 160, "{widest} columns");
+    assert!(lines.iter().any(|line| line.starts_with("⋯475 ") && line.contains("shop call")), "{}", lines.join("\n"));
+}
+
+#[test]
 fn a_journey_in_ascii_with_its_critical_path_and_error_logs_only() {
     let picture = drawn(Look { ascii: true, critical: true, logs: Logs::Errors, corrected: true, columns: 100 });
     assert!(picture.is_ascii(), "{picture}");
