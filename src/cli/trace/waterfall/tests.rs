@@ -74,7 +74,8 @@ fn a_deep_tree_stays_narrow_and_says_how_deep_it_is() {
         )
     };
     let nodes: Vec<String> = (0..500).map(node).collect();
-    let json = format!(r#"{{"id": "deep", "start": "2026-11-20T13:03:11.204Z", "end": "2026-11-20T13:03:12Z", "nodes": [{}]}}"#, nodes.join(","));
+    let json =
+        format!(r#"{{"id": "deep", "start": "2026-11-20T13:03:11.204Z", "end": "2026-11-20T13:03:12Z", "nodes": [{}]}}"#, nodes.join(","));
     let journey: Journey = serde_json::from_str(&json).unwrap();
     let lines = Waterfall::new(&journey, LOOK, Paint::default(), &TimeZone::UTC).lines().unwrap();
     let widest = lines.iter().map(|line| width(line)).max().unwrap();
