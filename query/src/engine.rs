@@ -122,9 +122,12 @@ impl QueryEngine {
     }
 
     /// Seals live records now; with `merge`, also merges until nothing is left to do.
-    pub async fn flush(&self, _merge: bool) -> Result<(), QueryError> {
-        // Shards are not merged yet, so there is nothing left to do after the seal.
-        self.store.flush().await.map_err(QueryError::Storage)
+    pub async fn flush(&self, merge: bool) -> Result<(), QueryError> {
+        self.store.flush().await.map_err(QueryError::Storage)?;
+        if merge {
+            self.store.merge().await.map_err(QueryError::Storage)?;
+        }
+        Ok(())
     }
 
     /// Why the store does not accept records just now; empty when it does.

@@ -22,6 +22,11 @@ impl ShardCache {
         ShardCache { objects, open: Mutex::new(LruCache::new(open_max)) }
     }
 
+    /// Closes a shard.
+    pub(crate) fn close(&self, path: &str) {
+        self.open.lock().pop(path);
+    }
+
     /// The open shard.
     pub(crate) fn get(&self, meta: &ShardMeta) -> Result<Arc<ShardReader>, ShardError> {
         if let Some(reader) = self.open.lock().get(&meta.path) {

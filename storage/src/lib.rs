@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod accept;
+mod background;
 mod cache;
 mod catalog;
 mod clock;

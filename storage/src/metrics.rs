@@ -17,6 +17,9 @@ pub(crate) struct Metrics {
     pub(crate) wal_lost_frames: Counter,
     pub(crate) seals: Counter,
     pub(crate) seal_failures: Counter,
+    pub(crate) merges: Counter,
+    pub(crate) merged_records: Counter,
+    pub(crate) merge_failures: Counter,
     pub(crate) live_records: Gauge,
     pub(crate) live_bytes: Gauge,
     pub(crate) shards: Gauge,
@@ -39,6 +42,9 @@ impl Metrics {
         storage.register("wal_lost_frames", "Frames of the write-ahead log that could not be read at start", m.wal_lost_frames.clone());
         storage.register("seals", "Seals of live records into shards", m.seals.clone());
         storage.register("seal_failures", "Seals that failed and will be tried again", m.seal_failures.clone());
+        storage.register("merges", "Merges of small shards into larger ones", m.merges.clone());
+        storage.register("merged_records", "Records written again by merges", m.merged_records.clone());
+        storage.register("merge_failures", "Merges that failed; the shards stay as they were", m.merge_failures.clone());
         storage.register("live_records", "Records not yet in a shard", m.live_records.clone());
         storage.register_with_unit("live", "Memory of records not yet in a shard", Unit::Bytes, m.live_bytes.clone());
         storage.register("shards", "Shards", m.shards.clone());

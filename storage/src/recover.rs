@@ -12,7 +12,7 @@ use crate::accept::Decode;
 use crate::catalog::{Catalog, CatalogError, Position, SeenRequest, ShardMeta, SqliteCatalog};
 use crate::clock::Clock;
 use crate::disk::{Disk, FolderLock, LockError};
-use crate::keep::{Keep, SealError};
+use crate::keep::{Keep, SealError, is_merged};
 use crate::live::LiveBatch;
 use crate::metrics::Metrics;
 use crate::objects::{DiskObjects, TEMPORARY_SUFFIX};
@@ -104,6 +104,8 @@ pub(crate) fn recover(
 
     let position = keep.catalog.position()?;
     let shards = keep.catalog.shards()?;
+    let replaced = keep.catalog.replaced()?;
+    keep.collect(&replaced.iter().map(String::as_str).collect::<Vec<_>>())?;
     remove_leftovers(&keep, &shards, position)?;
     let window = Arc::new(Window::default());
     keep.catalog.seen()?.into_iter().for_each(|request| window.remember(request));
@@ -146,7 +148,7 @@ fn lock(data: &Path, own: &Path) -> Result<FolderLock, OpenError> {
 }
 
 /// Removes what a crash left: files that were being written, and shards that were never published, whose
-/// records are still in the log. Any other unknown shard stays, and is named.
+/// records are still in the log or in the shards they were merged from. Any other unknown shard stays, and is named.
 fn remove_leftovers(keep: &Keep, known: &[ShardMeta], position: Position) -> Result<(), OpenError> {
     let known: HashSet<&str> = known.iter().map(|shard| shard.path.as_str()).collect();
     let listed: Vec<_> = block_on(keep.objects.list(None).collect());
@@ -157,7 +159,8 @@ fn remove_leftovers(keep: &Keep, known: &[ShardMeta], position: Position) -> Res
         if in_own_folder || known.contains(location.as_ref()) {
             continue;
         }
-        let unpublished = name.strip_suffix(".parquet").and_then(first_frame).is_some_and(|first| first > position.sealed);
+        let id = name.strip_suffix(".parquet");
+        let unpublished = id.and_then(first_frame).is_some_and(|first| first > position.sealed) || id.is_some_and(is_merged);
         if unpublished || name.ends_with(TEMPORARY_SUFFIX) {
             block_on(keep.objects.delete(&location)).map_err(|error| OpenError::Shards(error.to_string()))?;
         } else if name.ends_with(".parquet") {

@@ -73,6 +73,15 @@ impl State {
         self.frozen = None;
     }
 
+    /// Puts a shard in the place of those it was merged from.
+    pub(crate) fn replace(&mut self, merged: ShardMeta, replaced: &[Arc<ShardMeta>]) {
+        let mut shards: Vec<Arc<ShardMeta>> = self.shards.as_ref().clone();
+        shards.retain(|old| !replaced.iter().any(|gone| gone.path == old.path));
+        shards.push(Arc::new(merged));
+        shards.sort_by_key(|shard| shard.time_max);
+        self.shards = Arc::new(shards);
+    }
+
     /// Every live batch, in order of acceptance.
     pub(crate) fn live(&self) -> impl Iterator<Item = &Arc<LiveBatch>> {
         self.frozen.iter().flat_map(|frozen| &frozen.batches).chain(&self.current)

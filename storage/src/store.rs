@@ -1,21 +1,20 @@
 //! The store: the door through which records come in and are read.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, RwLock};
 use prometheus_client::registry::Registry;
 use tokio::sync::{oneshot, watch};
 
 use crate::accept::{Accepted, AppendError, Decode, Incoming};
+use crate::background::Merging;
 use crate::cache::ShardCache;
 use crate::clock::{Clock, SystemClock};
-use crate::commit::{self, Pending, Queue};
+use crate::commit::{Pending, Queue};
 use crate::disk::{Disk, FolderLock, LocalDisk};
-use crate::keep::{Keep, SealError};
+use crate::keep::{Effort, Keep, SealError};
 use crate::live::LiveBatch;
 use crate::metrics::Metrics;
 use crate::model::{RecordId, Tenant};
@@ -25,9 +24,6 @@ use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::wal::{Frame, Sequence, Wal};
 use crate::window::{self, Seen, Window};
-
-/// How often background work is looked at when nothing wakes it.
-const KEEPER_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Everything that was accepted.
 pub struct Store {
@@ -49,12 +45,15 @@ pub(crate) struct Shared {
     pub(crate) poisoned: OnceLock<String>,
     pub(crate) accepted: watch::Sender<RecordId>,
     pub(crate) metrics: Metrics,
-    cache: Arc<ShardCache>,
+    pub(crate) cache: Arc<ShardCache>,
     /// Held while a seal runs: one at a time.
-    sealing: Mutex<()>,
-    last_seal_failure: Mutex<Option<String>>,
-    closing: AtomicBool,
-    wake_keeper: (Mutex<bool>, Condvar),
+    pub(crate) sealing: Mutex<()>,
+    /// Held while a merge runs: one at a time.
+    pub(crate) merging: Mutex<Merging>,
+    pub(crate) last_seal_failure: Mutex<Option<String>>,
+    pub(crate) closing: AtomicBool,
+    pub(crate) closed: (Mutex<bool>, Condvar),
+    pub(crate) wake_keeper: (Mutex<bool>, Condvar),
     _lock: FolderLock,
 }
 
@@ -97,15 +96,18 @@ impl Store {
             cache,
             keep,
             sealing: Mutex::new(()),
+            merging: Mutex::new(Merging::default()),
             last_seal_failure: Mutex::new(None),
             closing: AtomicBool::new(false),
+            closed: (Mutex::new(false), Condvar::new()),
             wake_keeper: (Mutex::new(false), Condvar::new()),
             _lock: lock,
         });
         shared.measure(&shared.state.read());
         let committer = spawn("needle-commit", &shared, Shared::run_committer)?;
         let keeper = spawn("needle-keeper", &shared, Shared::run_keeper)?;
-        Ok(Arc::new(Store { shared, threads: Mutex::new(vec![committer, keeper]) }))
+        let merger = spawn("needle-merge", &shared, Shared::run_merger)?;
+        Ok(Arc::new(Store { shared, threads: Mutex::new(vec![committer, keeper, merger]) }))
     }
 
     /// Accepts a request: when this returns `Ok` its records are on disk, once, and found by every query
@@ -138,9 +140,9 @@ impl Store {
         let bytes = batch.bytes;
         if self.shared.queue.push(Pending { frame, batch, claim, done }).is_err() {
             self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(self.shared.closed());
+            return Err(self.shared.refusal());
         }
-        let stored = answer.await.map_err(|_| self.shared.closed())??;
+        let stored = answer.await.map_err(|_| self.shared.refusal())??;
         Ok(Accepted { stored, deduplicated: 0 })
     }
 
@@ -181,6 +183,21 @@ impl Store {
         sealed.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 
+    /// Merges shards until nothing is left to do, and waits for it.
+    pub async fn merge(&self) -> Result<(), String> {
+        let shared = self.shared.clone();
+        let merged = tokio::task::spawn_blocking(move || {
+            while shared.merge_once(Effort::Everything)? {}
+            Ok::<(), SealError>(())
+        });
+        merged.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    }
+
+    /// Merges the next shards that the policy finds, and removes files that nobody reads any more. Whether it merged.
+    pub fn tick_merge(&self) -> Result<bool, String> {
+        self.shared.merge_once(Effort::Steady).map_err(|error| error.to_string())
+    }
+
     /// Seals live records if there are enough of them or they are old enough. Whether it did.
     pub fn tick_seal(&self) -> Result<bool, String> {
         self.shared.tick_seal().map_err(|error| error.to_string())
@@ -213,9 +230,7 @@ impl Store {
     }
 
     fn stop(&self) {
-        self.shared.closing.store(true, Ordering::Relaxed);
-        self.shared.queue.close();
-        self.shared.wake_keeper();
+        self.shared.close();
         for thread in self.threads.lock().drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the store had panicked; what was acknowledged is in its log");
@@ -229,9 +244,7 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        self.shared.closing.store(true, Ordering::Relaxed);
-        self.shared.queue.close();
-        self.shared.wake_keeper();
+        self.shared.close();
         for thread in self.threads.lock().drain(..) {
             let _ = thread.join();
         }
@@ -239,38 +252,13 @@ impl Drop for Store {
 }
 
 impl Shared {
-    /// Commits until the queue is closed. What a fault in it left on disk is unknown, so nothing is accepted after one.
-    fn run_committer(shared: &Shared) {
-        if catch_unwind(AssertUnwindSafe(|| commit::run(shared))).is_err() {
-            let reason = shared.poisoned.get_or_init(|| "the commit thread failed".to_owned());
-            tracing::error!(%reason, "no more records are accepted until a restart");
-            shared.queue.close();
-            shared.queue.discard();
-        }
-    }
-
-    /// Does background work until the store closes. A fault in it costs that one attempt.
-    fn run_keeper(shared: &Shared) {
-        while catch_unwind(AssertUnwindSafe(|| shared.keep_house())).is_err() {
-            *shared.last_seal_failure.lock() = Some("background work failed and was started again".to_owned());
-        }
-    }
-
-    fn keep_house(&self) {
-        while !self.closing.load(Ordering::Relaxed) {
-            {
-                let (woken, condition) = &self.wake_keeper;
-                let mut woken = woken.lock();
-                if !*woken {
-                    condition.wait_for(&mut woken, KEEPER_INTERVAL);
-                }
-                *woken = false;
-            }
-            self.window.forget(self.keep.seen_since());
-            if let Err(error) = self.tick_seal() {
-                tracing::warn!(%error, "live records stay in memory and in the log; sealing is tried again");
-            }
-        }
+    /// Takes no more requests and ends the threads.
+    fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+        self.queue.close();
+        self.wake_keeper();
+        *self.closed.0.lock() = true;
+        self.closed.1.notify_all();
     }
 
     fn wake_keeper(&self) {
@@ -278,45 +266,8 @@ impl Shared {
         self.wake_keeper.1.notify_all();
     }
 
-    fn tick_seal(&self) -> Result<bool, SealError> {
-        let due = {
-            let state = self.state.read();
-            let age = state.oldest.map(|since| self.keep.clock.monotonic().saturating_sub(since));
-            let old = age.is_some_and(|age| age >= Duration::from_millis(self.settings.seal_interval_ms));
-            old || state.frozen.is_some() || state.live_bytes() >= self.settings.live_bytes_seal
-        };
-        if due { self.seal_once() } else { Ok(false) }
-    }
-
-    fn seal_all(&self) -> Result<(), SealError> {
-        // What was frozen by a seal that failed comes first, then what came since.
-        while self.seal_once()? {}
-        Ok(())
-    }
-
-    /// Seals what is live now. Whether there was anything.
-    fn seal_once(&self) -> Result<bool, SealError> {
-        let _one_at_a_time = self.sealing.lock();
-        let Some(frozen) = self.state.write().freeze() else { return Ok(false) };
-        let sealed = self.keep.seal(&frozen);
-        *self.last_seal_failure.lock() = sealed.as_ref().err().map(ToString::to_string);
-        let shards = sealed.inspect_err(|_| {
-            self.metrics.seal_failures.inc();
-        })?;
-        self.metrics.seals.inc();
-        {
-            let mut state = self.state.write();
-            state.thaw(shards);
-            self.measure(&state);
-        }
-        if let Err(error) = self.wal.lock().forget(frozen.position.sealed) {
-            tracing::warn!(%error, "a file of the log that is no longer needed stays until the next seal");
-        }
-        Ok(true)
-    }
-
     /// Why the queue is closed.
-    fn closed(&self) -> AppendError {
+    fn refusal(&self) -> AppendError {
         self.poisoned.get().map_or(AppendError::ShuttingDown, |reason| AppendError::Poisoned(reason.clone()))
     }
 

@@ -75,6 +75,13 @@ pub(crate) trait Catalog: Send + Sync + Debug {
     /// Adds shards and moves the position: both or neither. When this returns it is durable. Publishing the
     /// same shard again changes nothing.
     fn publish(&self, publication: &Publication) -> Result<(), CatalogError>;
+    /// Puts a shard in the place of others: all or nothing, durable when it returns. The others are then
+    /// `replaced`: no longer listed, their files still there.
+    fn replace(&self, merged: &ShardMeta, replaced: &[&ShardMeta]) -> Result<(), CatalogError>;
+    /// Paths of replaced shards whose files may still be there.
+    fn replaced(&self) -> Result<Vec<String>, CatalogError>;
+    /// The files of these replaced shards are gone.
+    fn forget_replaced(&self, paths: &[&str]) -> Result<(), CatalogError>;
 }
 
 /// Why the catalog did not answer.

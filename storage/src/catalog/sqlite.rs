@@ -21,6 +21,7 @@ create table shards (
 ) strict, without rowid;
 create table position (one integer primary key check (one = 1), sealed integer not null, next_record integer not null) strict;
 insert into position values (1, 0, 1);
+create table replaced (path text primary key) strict, without rowid;
 create table seen (digest blob primary key, arrival integer not null, records integer not null) strict, without rowid;
 ";
 
@@ -98,6 +99,32 @@ impl Catalog for SqliteCatalog {
                     "insert or ignore into seen values (?1, ?2, ?3)",
                     params![request.digest, request.arrival.saturating_i64(), request.records],
                 )?;
+            }
+            transaction.commit()
+        })
+    }
+
+    fn replace(&self, merged: &ShardMeta, replaced: &[&ShardMeta]) -> Result<(), CatalogError> {
+        self.with(|connection| {
+            let transaction = connection.transaction()?;
+            insert_shard(&transaction, merged)?;
+            for shard in replaced {
+                transaction.execute("delete from shards where path = ?1", params![shard.path])?;
+                transaction.execute("insert or ignore into replaced values (?1)", params![shard.path])?;
+            }
+            transaction.commit()
+        })
+    }
+
+    fn replaced(&self) -> Result<Vec<String>, CatalogError> {
+        self.with(|connection| connection.prepare("select path from replaced")?.query_map([], |row| row.get(0))?.collect())
+    }
+
+    fn forget_replaced(&self, paths: &[&str]) -> Result<(), CatalogError> {
+        self.with(|connection| {
+            let transaction = connection.transaction()?;
+            for path in paths {
+                transaction.execute("delete from replaced where path = ?1", params![path])?;
             }
             transaction.commit()
         })

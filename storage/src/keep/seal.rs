@@ -15,11 +15,13 @@ use crate::model::{Signal, Tenant, UnixNanos};
 use crate::shard::{self, ShardError};
 use crate::state::Frozen;
 
-/// Why live records could not be sealed. They stay readable and in the log, and it is tried again.
+/// Why records could not be sealed or merged. They stay readable where they are, and it is tried again.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SealError {
     #[error("building shard {path}: {error}")]
     Build { path: String, error: ShardError },
+    #[error("reading shard {path}: {error}")]
+    Read { path: String, error: ShardError },
     #[error("writing shard: {0}")]
     Put(#[from] object_store::Error),
     #[error(transparent)]
@@ -61,7 +63,7 @@ impl Keep {
         UnixNanos(self.clock.now().0.saturating_sub(self.repetition_window_ms.saturating_mul(1_000_000)))
     }
 
-    fn write_shard(&self, id: &str, tenant: Tenant, signal: Signal, batches: &[&RecordBatch]) -> Result<ShardMeta, SealError> {
+    pub(super) fn write_shard(&self, id: &str, tenant: Tenant, signal: Signal, batches: &[&RecordBatch]) -> Result<ShardMeta, SealError> {
         let name = || format!("{tenant}/{signal}/{id}", tenant = tenant.as_str());
         let built = shard::build(id, &tenant, signal, batches).map_err(|error| SealError::Build { path: name(), error })?;
         let path = format!("{}/{signal}/{}/{id}.parquet", tenant.as_str(), day(built.time_min));

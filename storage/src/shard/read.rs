@@ -87,6 +87,18 @@ impl ShardReader {
         Ok(rows)
     }
 
+    /// Memory that all columns take, about: their length before compression.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.parquet.metadata().row_groups().iter().map(|group| u64::try_from(group.total_byte_size()).unwrap_or(0)).sum()
+    }
+
+    /// All rows with all columns, in row order.
+    pub(crate) fn batches(&self) -> Result<Vec<RecordBatch>, ShardError> {
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.parquet.clone()).with_batch_size(BATCH_ROWS);
+        Ok(builder.build()?.collect::<Result<_, _>>()?)
+    }
+
     /// Hands out the wanted rows in row order, batch by batch, with the columns named (all if none are),
     /// until `visit` returns false. With [`Rows::All`] the second argument of `visit` is the number of the
     /// batch's first row; else it is the place of the batch's first row among the rows asked for.

@@ -174,12 +174,13 @@ fn check(rows: Vec<Row>, predicates: &[Predicate], split: usize) {
     let open = || Store::open(&settings, Arc::new(decode.clone()), &mut Registry::default()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let store = open();
-    for body in ["l0", "s0", "l1", "s1"] {
+    let append = |store: &Store, body: &'static str| {
         let body = Bytes::from_static(body.as_bytes());
         let format = if body[0] == b's' { BodyFormat::OtlpTracesJson } else { BodyFormat::OtlpLogsJson };
         let request = RawRequest { tenant: Tenant::default(), format, arrival: UnixNanos(1), service: None, body: body.clone() };
         runtime.block_on(store.append(Incoming { request, decoded: decode_part(&body), idempotency_key: None })).unwrap();
-    }
+    };
+    ["l0", "s0"].into_iter().for_each(|body| append(&store, body));
     let answers = |store: &Store| -> Vec<Vec<Record>> {
         let snapshot = store.snapshot(&Tenant::default());
         let ask = |predicate: &Predicate| {
@@ -197,18 +198,23 @@ fn check(rows: Vec<Row>, predicates: &[Predicate], split: usize) {
         };
         predicates.iter().map(ask).collect()
     };
+    runtime.block_on(store.flush()).unwrap();
+    ["l1", "s1"].into_iter().for_each(|body| append(&store, body));
     let live = answers(&store);
     runtime.block_on(store.flush()).unwrap();
     let sealed = answers(&store);
     assert_eq!(live, sealed, "live and sealed differ");
+    runtime.block_on(store.merge()).unwrap();
+    let merged = answers(&store);
+    assert_eq!(sealed, merged, "a merge changes answers");
     drop(store);
-    assert_eq!(sealed, answers(&open()), "a restart changes answers");
+    assert_eq!(merged, answers(&open()), "a restart changes answers");
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]
-    fn a_predicate_means_the_same_live_and_sealed(
+    fn a_predicate_means_the_same_live_sealed_and_merged(
         rows in prop::collection::vec(any_row(), 1..60),
         predicates in prop::collection::vec(any_predicate(), 20),
         split in 0..60_usize,

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::accept::{BodyFormat, Decoded, RawRequest};
+use crate::catalog::ShardMeta;
 use crate::disk::{DiskFile, Entry};
 use crate::model::{LogRow, LogsBuilder, NormalId, Record, RowIds, Severity, Signal, UnixNanos};
 use crate::predicate::{IdKind, IdTest, Predicate, TextTest};
@@ -274,6 +275,89 @@ async fn live_memory_is_bounded_and_frees_by_sealing() {
     assert_eq!(stored + pushed_back, 400);
     assert_eq!(everything(&store).len(), stored);
     assert!(store.shared.live_bytes.load(Ordering::Relaxed) <= small.live_bytes_max);
+}
+
+fn shard_files(folder: &Path) -> usize {
+    let mut folders = vec![folder.join("default")];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+            } else {
+                files += 1;
+            }
+        }
+    }
+    files
+}
+
+#[tokio::test]
+async fn small_shards_become_one_and_their_files_go_when_nobody_reads_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for n in 0..10 {
+        store.append(incoming(&format!("{n} r line {n}"))).await.unwrap();
+        store.flush().await.unwrap();
+    }
+    let expected = everything(&store);
+    let reading = store.snapshot(&Tenant::default());
+    store.merge().await.unwrap();
+    assert_eq!(store.shared.state.read().shards.len(), 1);
+    assert_eq!(everything(&store), expected);
+    let all = Search { predicate: Predicate::All, start: None, end: None, ascending: false, after: None, limit: 100 };
+    assert_eq!(bodies(&reading.search(&all, &|| false).unwrap().records), expected, "a snapshot keeps its shards");
+    drop(reading);
+    store.merge().await.unwrap();
+    assert_eq!(shard_files(folder.path()), 1);
+    assert_eq!(everything(&store), expected);
+}
+
+#[tokio::test]
+async fn a_merge_that_a_crash_cut_short_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for n in 0..3 {
+        store.append(incoming(&format!("{n} r line {n}"))).await.unwrap();
+        store.flush().await.unwrap();
+    }
+    let expected = everything(&store);
+    let shards = store.shared.state.read().shards.clone();
+    drop(store);
+    let path = |shard: &ShardMeta| folder.path().join(&shard.path);
+    // Before the catalog knew of it: the merged file is there, and so are those it was made of.
+    let cut_short = path(&shards[0]).with_file_name(format!("{}-m6.parquet", shards[0].id));
+    std::fs::copy(path(&shards[0]), &cut_short).unwrap();
+    std::fs::write(cut_short.with_extension("parquet.tmp"), "half of it").unwrap();
+    let store = open(folder.path());
+    assert!(!cut_short.exists());
+    assert_eq!((shard_files(folder.path()), everything(&store)), (3, expected.clone()));
+    // After the catalog knew of it: the files it was made of are still there.
+    let reading = store.snapshot(&Tenant::default());
+    store.merge().await.unwrap();
+    drop(store);
+    assert_eq!(shard_files(folder.path()), 4);
+    drop(reading);
+    let store = open(folder.path());
+    assert_eq!((shard_files(folder.path()), everything(&store)), (1, expected));
+}
+
+#[tokio::test]
+async fn a_shard_that_cannot_be_read_is_left_out_of_merges() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for n in 0..4 {
+        store.append(incoming(&format!("{n} r line {n}"))).await.unwrap();
+        store.flush().await.unwrap();
+    }
+    let damaged = folder.path().join(&store.shared.state.read().shards[1].path);
+    std::fs::write(&damaged, vec![7; std::fs::metadata(&damaged).unwrap().len() as usize]).unwrap();
+    store.merge().await.unwrap();
+    assert!(damaged.exists(), "its bytes are kept");
+    let all = Search { predicate: Predicate::All, start: None, end: None, ascending: false, after: None, limit: 100 };
+    let found = store.snapshot(&Tenant::default()).search(&all, &|| false).unwrap();
+    assert_eq!(bodies(&found.records), ["line 3", "line 2", "line 0"]);
+    assert_eq!(found.coverage.failures.len(), 1);
 }
 
 /// A disk whose writes or syncs fail on demand.
