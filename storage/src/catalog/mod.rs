@@ -5,6 +5,7 @@ mod sqlite;
 use std::fmt::Debug;
 
 use crate::model::{RecordId, Signal, Tenant, UnixNanos};
+use crate::shard::Tail;
 use crate::wal::{Digest, Sequence};
 
 pub(crate) use sqlite::SqliteCatalog;
@@ -34,6 +35,8 @@ pub(crate) struct ShardMeta {
     pub(crate) bytes: u64,
     /// Version of its form.
     pub(crate) format: u32,
+    /// Where its tail begins, and the tail's checksum.
+    pub(crate) tail: Tail,
 }
 
 /// A request that was accepted lately: another one of the same digest is a repetition.

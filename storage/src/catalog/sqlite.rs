@@ -7,6 +7,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::{Catalog, CatalogError, Position, Publication, SeenRequest, ShardMeta};
 use crate::model::{RecordId, Signal, Tenant, UnixNanos};
+use crate::shard::Tail;
 use crate::wal::Sequence;
 
 const FORMAT: u32 = 1;
@@ -17,6 +18,7 @@ create table shards (
     time_min integer not null, time_max integer not null,
     record_min integer not null, record_max integer not null,
     rows integer not null, bytes integer not null, format integer not null,
+    tail_offset integer not null, tail_crc32 integer not null,
     primary key (tenant, signal, id)
 ) strict, without rowid;
 create table position (one integer primary key check (one = 1), sealed integer not null, next_record integer not null) strict;
@@ -60,7 +62,8 @@ impl Catalog for SqliteCatalog {
     fn shards(&self) -> Result<Vec<ShardMeta>, CatalogError> {
         self.with(|connection| {
             let mut statement = connection.prepare(
-                "select id, tenant, signal, path, time_min, time_max, record_min, record_max, rows, bytes, format from shards order by time_max",
+                "select id, tenant, signal, path, time_min, time_max, record_min, record_max, rows, bytes, format,
+                 tail_offset, tail_crc32 from shards order by time_max",
             )?;
             statement.query_map([], shard)?.collect()
         })
@@ -133,7 +136,7 @@ impl Catalog for SqliteCatalog {
 
 fn insert_shard(connection: &Connection, shard: &ShardMeta) -> rusqlite::Result<usize> {
     connection.execute(
-        "insert or replace into shards values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "insert or replace into shards values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         params![
             shard.id,
             shard.tenant.as_str(),
@@ -146,6 +149,8 @@ fn insert_shard(connection: &Connection, shard: &ShardMeta) -> rusqlite::Result<
             shard.rows as i64,
             shard.bytes as i64,
             shard.format,
+            shard.tail.offset as i64,
+            shard.tail.crc32,
         ],
     )
 }
@@ -170,6 +175,7 @@ fn shard(row: &Row<'_>) -> rusqlite::Result<ShardMeta> {
         rows: unsigned(row, 8)?,
         bytes: unsigned(row, 9)?,
         format: row.get(10)?,
+        tail: Tail { offset: unsigned(row, 11)?, crc32: row.get(12)? },
     })
 }
 
@@ -202,6 +208,7 @@ mod tests {
             rows: 9,
             bytes: 1000,
             format: 1,
+            tail: Tail { offset: 900, crc32: u32::MAX },
         }
     }
 

@@ -82,6 +82,7 @@ mod tests {
             rows,
             bytes: rows * 60,
             format: 1,
+            tail: crate::shard::Tail::default(),
         }
     }
 

@@ -81,6 +81,7 @@ impl Keep {
             rows: built.rows,
             bytes,
             format: shard::FORMAT,
+            tail: built.tail,
         })
     }
 }

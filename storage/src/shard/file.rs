@@ -17,17 +17,35 @@ use tantivy::HasLen;
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
 use tantivy::directory::{Directory, DirectoryLock, FileHandle, Lock, OwnedBytes, WatchCallback, WatchHandle, WritePtr};
 
-/// An object of known length.
+use super::blocks::Blocks;
+use super::write::Tail;
+
+/// A shard's object. What is read from it was verified.
 #[derive(Clone, Debug)]
 pub(crate) struct ShardFile {
     objects: Arc<dyn ObjectStore>,
     path: Path,
     bytes: u64,
+    tail_offset: u64,
+    /// Page indexes and footer: read once, with one request.
+    tail: Bytes,
+    /// Checksums of what comes before the tail; none until the footer is parsed.
+    blocks: Option<Arc<Blocks>>,
 }
 
 impl ShardFile {
-    pub(crate) fn new(objects: Arc<dyn ObjectStore>, path: Path, bytes: u64) -> ShardFile {
-        ShardFile { objects, path, bytes }
+    /// Reads the tail and verifies it.
+    pub(super) fn open(objects: Arc<dyn ObjectStore>, path: Path, bytes: u64, tail: Tail) -> io::Result<ShardFile> {
+        let read = block_on(objects.get_range(&path, tail.offset.min(bytes)..bytes)).map_err(io::Error::other)?;
+        if crc32fast::hash(&read) != tail.crc32 {
+            return Err(damaged(&path, tail.offset));
+        }
+        Ok(ShardFile { objects, path, bytes, tail_offset: tail.offset, tail: read, blocks: None })
+    }
+
+    /// From here on what comes before the tail can be read.
+    pub(super) fn cover(&mut self, blocks: Blocks) {
+        self.blocks = Some(Arc::new(blocks));
     }
 
     /// Reads a range. Blocks: reading happens on threads that may.
@@ -38,8 +56,30 @@ impl ShardFile {
                 format!("{} ends at byte {}, not {}", self.path, self.bytes, range.end),
             ));
         }
-        block_on(self.objects.get_range(&self.path, range)).map_err(io::Error::other)
+        if range.start >= self.tail_offset {
+            return Ok(self.tail.slice((range.start - self.tail_offset) as usize..(range.end - self.tail_offset) as usize));
+        }
+        if range.end > self.tail_offset {
+            let head = self.read_blocks(range.start..self.tail_offset)?;
+            return Ok([&head, &self.tail[..(range.end - self.tail_offset) as usize]].concat().into());
+        }
+        self.read_blocks(range)
     }
+
+    fn read_blocks(&self, range: Range<u64>) -> io::Result<Bytes> {
+        let blocks = self.blocks.as_ref().filter(|blocks| blocks.bytes == self.tail_offset);
+        let blocks = blocks.ok_or_else(|| io::Error::other(format!("{}: its checksums are not known", self.path)))?;
+        let whole = blocks.widen(range.start, range.end);
+        let read = block_on(self.objects.get_range(&self.path, whole.clone())).map_err(io::Error::other)?;
+        match blocks.damaged(whole.start, &read) {
+            Some(offset) => Err(damaged(&self.path, offset)),
+            None => Ok(read.slice((range.start - whole.start) as usize..(range.end - whole.start) as usize)),
+        }
+    }
+}
+
+fn damaged(path: &Path, offset: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{path} is damaged at byte {offset}: its checksum does not match"))
 }
 
 impl Length for ShardFile {

@@ -3,6 +3,7 @@
 //! Row groups first, then the files of one tantivy segment, then Parquet's footer, whose key-value
 //! metadata says where the index is. In the index, doc id equals row number.
 
+mod blocks;
 mod cover;
 mod file;
 mod index;
@@ -13,7 +14,7 @@ mod write;
 
 pub(crate) use index::Candidates;
 pub(crate) use read::{Rows, ShardReader};
-pub(crate) use write::build;
+pub(crate) use write::{Tail, build};
 
 /// The version of a shard's form.
 pub(crate) const FORMAT: u32 = 1;
@@ -22,6 +23,9 @@ pub(crate) const FORMAT: u32 = 1;
 const SHARD_KEY: &str = "needle.shard";
 /// Key of the metadata entry that says where the index is and what it covers.
 const INDEX_KEY: &str = "needle.index";
+
+/// Key of the metadata entry that holds the checksums of blocks.
+const BLOCKS_KEY: &str = "needle.blocks";
 
 /// Why a shard could not be built or read.
 #[derive(Debug, thiserror::Error)]
@@ -39,3 +43,6 @@ pub(crate) enum ShardError {
     #[error("{0}")]
     Form(String),
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use parquet::file::metadata::PageIndexPolicy;
 use super::file::{IndexDirectory, ShardFile};
 use super::index::{Candidates, ShardIndex};
 use super::write::{IndexDescription, ShardDescription};
-use super::{FORMAT, INDEX_KEY, SHARD_KEY, ShardError};
+use super::{BLOCKS_KEY, FORMAT, INDEX_KEY, SHARD_KEY, ShardError};
 use crate::catalog::ShardMeta;
 use crate::live::carries;
 use crate::model::{IdTerm, RecordsView, column};
@@ -42,9 +42,10 @@ pub(crate) enum Rows<'a> {
 impl ShardReader {
     /// Opens a shard.
     pub(crate) fn open(objects: Arc<dyn ObjectStore>, meta: ShardMeta) -> Result<ShardReader, ShardError> {
-        let file = ShardFile::new(objects, Path::from(meta.path.as_str()), meta.bytes);
+        let mut file = ShardFile::open(objects, Path::from(meta.path.as_str()), meta.bytes, meta.tail)?;
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         let parquet = ArrowReaderMetadata::load(&file, options)?;
+        file.cover(footer_entry(&parquet, BLOCKS_KEY)?);
         let description: ShardDescription = footer_entry(&parquet, SHARD_KEY)?;
         if description.format > FORMAT {
             return Err(ShardError::Form(format!(
@@ -63,17 +64,31 @@ impl ShardReader {
         self.index.as_ref().err().map(String::as_str)
     }
 
-    /// Rows that may match a predicate.
-    pub(crate) fn narrow(&self, predicate: &Predicate) -> Result<Candidates, ShardError> {
-        self.index.as_ref().map_or(Ok(Candidates::All), |index| index.narrow(predicate))
+    /// Rows that may match a predicate. An index that cannot be read narrows nothing.
+    pub(crate) fn narrow(&self, predicate: &Predicate) -> Candidates {
+        let Ok(index) = &self.index else { return Candidates::All };
+        index.narrow(predicate).unwrap_or_else(|error| {
+            self.warn_of_index(&error);
+            Candidates::All
+        })
     }
 
-    /// Rows that carry one of the ids.
+    /// Rows that carry one of the ids: by the index, or by a scan where that cannot be read.
     pub(crate) fn rows_with(&self, terms: &[IdTerm]) -> Result<Vec<u32>, ShardError> {
-        match &self.index {
-            Ok(index) => index.rows_with(terms),
-            Err(_) => self.scan_for(terms),
+        match self.index_rows(terms) {
+            Some(Ok(rows)) => return Ok(rows),
+            Some(Err(error)) => self.warn_of_index(&error),
+            None => {}
         }
+        self.scan_for(terms)
+    }
+
+    pub(super) fn index_rows(&self, terms: &[IdTerm]) -> Option<Result<Vec<u32>, ShardError>> {
+        self.index.as_ref().ok().map(|index| index.rows_with(terms))
+    }
+
+    fn warn_of_index(&self, error: &ShardError) {
+        tracing::warn!(shard = %self.meta.path, %error, "the index cannot be read; columns are scanned");
     }
 
     fn scan_for(&self, terms: &[IdTerm]) -> Result<Vec<u32>, ShardError> {
@@ -143,6 +158,15 @@ fn runs(rows: &[u32]) -> Vec<std::ops::Range<usize>> {
         }
     }
     runs
+}
+
+#[cfg(test)]
+impl ShardReader {
+    /// Where the files of the index lie.
+    pub(super) fn index_ranges(&self) -> Vec<std::ops::Range<usize>> {
+        let index: IndexDescription = footer_entry(&self.parquet, INDEX_KEY).expect("the shard has an index");
+        index.files.iter().map(|file| file.offset as usize..(file.offset + file.bytes) as usize).collect()
+    }
 }
 
 fn footer_entry<T: serde::de::DeserializeOwned>(parquet: &ArrowReaderMetadata, key: &str) -> Result<T, ShardError> {

@@ -10,9 +10,10 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
 
+use super::blocks::Blocks;
 use super::cover::Cover;
 use super::file::IndexFile;
-use super::{FORMAT, INDEX_KEY, SHARD_KEY, ShardError, index, order};
+use super::{BLOCKS_KEY, FORMAT, INDEX_KEY, SHARD_KEY, ShardError, index, order};
 use crate::model::{RecordId, RecordsView, Signal, Tenant, UnixNanos, column};
 
 /// Rows of a row group (a lookup touches one or two) and of a page (what a lookup decompresses): coarser
@@ -30,6 +31,14 @@ pub(crate) struct BuiltShard {
     pub(crate) time_max: UnixNanos,
     pub(crate) record_min: RecordId,
     pub(crate) record_max: RecordId,
+    pub(crate) tail: Tail,
+}
+
+/// The end of a shard, from its page indexes on: where it begins, and its CRC-32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tail {
+    pub(crate) offset: u64,
+    pub(crate) crc32: u32,
 }
 
 /// What the footer says of the shard, so that the catalog can be made anew from the shards.
@@ -70,10 +79,16 @@ pub(crate) fn build(id: &str, tenant: &Tenant, signal: Signal, batches: &[&Recor
         files.push(IndexFile { name, offset: writer.bytes_written() as u64, bytes: bytes.len() as u64 });
         writer.write_all(&bytes)?;
     }
+    writer.sync()?;
+    let blocks = Blocks::of(writer.inner());
+    writer.append_key_value_metadata(entry(BLOCKS_KEY, &blocks));
     writer.append_key_value_metadata(entry(SHARD_KEY, &description));
     writer.append_key_value_metadata(entry(INDEX_KEY, &IndexDescription { files, cover }));
+    let bytes: Bytes = writer.into_inner()?.into();
+    let tail = Tail { offset: blocks.bytes, crc32: crc32fast::hash(&bytes[blocks.bytes as usize..]) };
     Ok(BuiltShard {
-        bytes: writer.into_inner()?.into(),
+        bytes,
+        tail,
         rows: description.rows,
         time_min: UnixNanos(description.time_min),
         time_max: UnixNanos(description.time_max),

@@ -35,7 +35,7 @@ pub(super) fn shard(
 ) -> Result<(), ScanError> {
     let mut stopped = false;
     guarded(cache, meta, &mut |reader| {
-        let candidates = reader.narrow(predicate)?;
+        let candidates = reader.narrow(predicate);
         let rows = match &candidates {
             Candidates::All => Rows::All,
             Candidates::Rows(rows) => Rows::Some(rows),
