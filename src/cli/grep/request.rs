@@ -148,7 +148,7 @@ fn title(printer: &Printer, journey: &Journey, id: &str) -> String {
 /// `── text ─────`, as wide as the terminal.
 fn rule(text: &str, columns: usize) -> String {
     let taken = terminal::width(text) + 4;
-    format!("── {} {}", shown(text), "─".repeat(columns.saturating_sub(taken).max(2)))
+    format!("── {} {}", shown(text), "─".repeat(columns.saturating_sub(taken)))
 }
 
 /// ` > +1.790  payments  ERROR card declined  code=51`.
