@@ -36,7 +36,7 @@ pub enum OpenError {
         pid: String,
     },
     /// The system refuses something.
-    #[error("cannot {action} {path}: {error}")]
+    #[error("cannot {action} {path}: {error}{}", way_out(.error))]
     Unusable {
         /// What was tried.
         action: &'static str,
@@ -57,6 +57,19 @@ pub enum OpenError {
     /// The shards cannot be listed or written.
     #[error("{0}")]
     Shards(String),
+}
+
+/// How to mend what the system refuses.
+fn way_out(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => "; let this user write there, or give another folder with --data",
+        std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
+            "; give a folder with --data, or a path where one can be made"
+        }
+        std::io::ErrorKind::ReadOnlyFilesystem => "; mount it for writing, or give another folder with --data",
+        std::io::ErrorKind::StorageFull => "; free some space, or give a folder on another disk with --data",
+        _ => "",
+    }
 }
 
 impl From<CatalogError> for OpenError {
