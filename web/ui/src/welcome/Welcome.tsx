@@ -36,10 +36,11 @@ export default function Welcome({ onArrived }: { onArrived: () => void }) {
 }
 
 function Ports() {
+  const here = location.port || (location.protocol === "https:" ? "443" : "80");
   const ports = [
-    ["OTLP/gRPC", "4317", "traces and logs"],
-    ["OTLP/HTTP", "4318", "protobuf or JSON"],
-    ["This page and the API", location.port || (location.protocol === "https:" ? "443" : "80"), "JSON lines, plain text"],
+    ["OTLP/gRPC", "4317", "unless needle was told otherwise"],
+    ["OTLP/HTTP", here, "and 4318, unless told otherwise"],
+    ["Log lines, this page, the API", here, "JSON lines, plain text"],
   ];
   return (
     <dl className="mt-6 grid gap-px overflow-hidden rounded-lg border border-line bg-line sm:grid-cols-3">

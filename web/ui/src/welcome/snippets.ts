@@ -8,8 +8,9 @@ export interface Snippet {
 
 export function snippets(hostname: string, origin: string): Snippet[] {
   const host = hostname.includes(":") && !hostname.startsWith("[") ? `[${hostname}]` : hostname;
+  // OTLP over HTTP is taken where this page comes from, too; of the gRPC port only the default is known here.
   const grpc = `http://${host}:4317`;
-  const http = `http://${host}:4318`;
+  const http = origin;
   return [
     {
       name: "curl",
@@ -19,7 +20,7 @@ export function snippets(hostname: string, origin: string): Snippet[] {
     {
       name: "OTel environment",
       about: "Any application with an OpenTelemetry SDK or agent.",
-      text: `export OTEL_SERVICE_NAME=checkout\nexport OTEL_EXPORTER_OTLP_ENDPOINT=${http}\nexport OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf\nexport OTEL_TRACES_EXPORTER=otlp OTEL_LOGS_EXPORTER=otlp\n\n# or gRPC, on the other port:\n# export OTEL_EXPORTER_OTLP_ENDPOINT=${grpc}\n# export OTEL_EXPORTER_OTLP_PROTOCOL=grpc`,
+      text: `export OTEL_SERVICE_NAME=checkout\nexport OTEL_EXPORTER_OTLP_ENDPOINT=${http}\nexport OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf\nexport OTEL_TRACES_EXPORTER=otlp OTEL_LOGS_EXPORTER=otlp\n\n# or gRPC (4317, unless needle was told another port):\n# export OTEL_EXPORTER_OTLP_ENDPOINT=${grpc}\n# export OTEL_EXPORTER_OTLP_PROTOCOL=grpc`,
     },
     {
       name: "Python",
