@@ -1,18 +1,20 @@
 //! Opening a data folder: lock, catalog, shards, log. It can be interrupted anywhere and done again.
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
 use futures::executor::block_on;
+use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use crate::accept::Decode;
-use crate::catalog::{Catalog, CatalogError, Position, SeenRequest, ShardMeta, SqliteCatalog};
+use crate::catalog::{Catalog, CatalogError, SeenRequest, ShardMeta, SqliteCatalog};
 use crate::clock::Clock;
 use crate::disk::{Disk, FolderLock, LockError};
-use crate::keep::{Keep, SealError, is_merged};
+use crate::keep::{Keep, SealError, ShardName};
 use crate::live::LiveBatch;
 use crate::metrics::Metrics;
 use crate::objects::{DiskObjects, TEMPORARY_SUFFIX};
@@ -119,7 +121,6 @@ pub(crate) fn recover(
     let shards = keep.catalog.shards()?;
     let replaced = keep.catalog.replaced()?;
     keep.collect(&replaced.iter().map(String::as_str).collect::<Vec<_>>())?;
-    remove_leftovers(&keep, &shards, position)?;
     let window = Arc::new(Window::default());
     keep.catalog.seen()?.into_iter().for_each(|request| window.remember(request));
 
@@ -135,6 +136,8 @@ pub(crate) fn recover(
             next_record: position.next_record,
             ..State::default()
         },
+        first: None,
+        undecodable: false,
         failure: None,
     };
     let recovered =
@@ -143,7 +146,11 @@ pub(crate) fn recover(
         return Err(failure);
     }
     let (wal, report) = recovered?;
+    // A frame that was lost or not decoded may be in a shard that looks like a leftover: then none is removed.
+    let whole = !replay.undecodable && report.lost_frames == 0;
+    let replayed = replay.first.filter(|_| whole).map(|first| first..=report.last);
     let state = replay.state;
+    remove_leftovers(&keep, &state.shards, replayed)?;
     metrics.wal_torn_tails.inc_by(u64::from(report.torn_tail));
     metrics.wal_lost_frames.inc_by(report.lost_frames);
     if report.lost_frames > 0 {
@@ -152,7 +159,7 @@ pub(crate) fn recover(
     Ok(Recovered { lock, state, wal: Box::new(wal), last_sequence: report.last, window, keep })
 }
 
-fn lock(data: &Path, own: &Path) -> Result<FolderLock, OpenError> {
+fn lock(data: &std::path::Path, own: &std::path::Path) -> Result<FolderLock, OpenError> {
     let path = own.join("lock");
     FolderLock::take(&path).map_err(|error| match error {
         LockError::Held(pid) => OpenError::Locked { folder: data.to_owned(), pid },
@@ -160,33 +167,41 @@ fn lock(data: &Path, own: &Path) -> Result<FolderLock, OpenError> {
     })
 }
 
-/// Removes what a crash left: files that were being written, and shards that were never published, whose
-/// records are still in the log or in the shards they were merged from. Any other unknown shard stays, and is named.
-fn remove_leftovers(keep: &Keep, known: &[ShardMeta], position: Position) -> Result<(), OpenError> {
-    let known: HashSet<&str> = known.iter().map(|shard| shard.path.as_str()).collect();
+/// Removes what a crash left: files that were being written, and shards that were never published. Only what
+/// is certainly there twice is removed; any other unknown shard stays, and is named. So a lost or an old
+/// catalog costs nothing but searchability.
+fn remove_leftovers(keep: &Keep, known: &[Arc<ShardMeta>], replayed: Option<RangeInclusive<Sequence>>) -> Result<(), OpenError> {
     let listed: Vec<_> = block_on(keep.objects.list(None).collect());
-    for object in listed {
-        let location = object.map_err(|error| OpenError::Shards(error.to_string()))?.location;
-        let name = location.filename().unwrap_or_default();
-        let in_own_folder = location.parts().next().is_some_and(|part| part.as_ref() == OWN_FOLDER);
-        if in_own_folder || known.contains(location.as_ref()) {
-            continue;
-        }
-        let id = name.strip_suffix(".parquet");
-        let unpublished = id.and_then(first_frame).is_some_and(|first| first > position.sealed) || id.is_some_and(is_merged);
-        if unpublished || name.ends_with(TEMPORARY_SUFFIX) {
-            block_on(keep.objects.delete(&location)).map_err(|error| OpenError::Shards(error.to_string()))?;
-        } else if name.ends_with(".parquet") {
+    let failed = |error: object_store::Error| OpenError::Shards(error.to_string());
+    let listed: Vec<Path> =
+        listed.into_iter().map(|object| object.map(|object| object.location)).collect::<Result<_, _>>().map_err(failed)?;
+    let present: HashSet<&str> = listed.iter().map(Path::as_ref).collect();
+    let known: HashMap<&str, &ShardMeta> = known.iter().map(|shard| (shard.path.as_str(), shard.as_ref())).collect();
+    for location in listed.iter().filter(|location| !known.contains_key(location.as_ref())) {
+        let file = location.filename().unwrap_or_default();
+        let unfinished = file.strip_suffix(TEMPORARY_SUFFIX);
+        let Some(name) = unfinished.unwrap_or(file).strip_suffix(".parquet").and_then(ShardName::parse) else { continue };
+        let twice = match name.merged_rows {
+            None => replayed.as_ref().is_some_and(|frames| frames.contains(&name.first) && frames.contains(&name.last)),
+            Some(rows) => {
+                let sources = known.values().filter(|shard| present.contains(shard.path.as_str()) && is_source(shard, &name, location));
+                sources.map(|shard| shard.rows).sum::<u64>() >= rows
+            }
+        };
+        if unfinished.is_some() || twice {
+            block_on(keep.objects.delete(location)).map_err(failed)?;
+        } else {
             tracing::warn!(shard = %location, "not in the catalog, left alone and not searched");
         }
     }
     Ok(())
 }
 
-/// The first frame of the shard of that name.
-fn first_frame(id: &str) -> Option<Sequence> {
-    let (first, _) = id.split_once('-')?;
-    u64::from_str_radix(first, 16).ok().map(Sequence)
+/// Whether a shard may be one of those that the merge of that name at `location` was made of.
+fn is_source(shard: &ShardMeta, merge: &ShardName, location: &Path) -> bool {
+    let same_place = location.as_ref().starts_with(&format!("{}/{}/", shard.tenant.as_str(), shard.signal));
+    let within = ShardName::parse(&shard.id).is_some_and(|name| name.first >= merge.first && name.last <= merge.last);
+    same_place && within
 }
 
 /// Applies frames of the log as they were applied when they were committed.
@@ -198,11 +213,16 @@ struct Replay<'a> {
     set_aside: PathBuf,
     disk: &'a Arc<dyn Disk>,
     state: State,
+    /// The first frame that was applied.
+    first: Option<Sequence>,
+    /// Whether one could not be.
+    undecodable: bool,
     failure: Option<OpenError>,
 }
 
 impl Replay<'_> {
     fn frame(&mut self, frame: Frame) -> Result<(), WalError> {
+        self.first.get_or_insert(frame.sequence);
         let seen = frame.digest.map(|digest| SeenRequest { digest, arrival: frame.arrival(), records: frame.record_count });
         seen.into_iter().for_each(|request| self.window.remember(request));
         let decoded = frame.request().map_err(|error| error.to_string()).and_then(|request| {
@@ -234,7 +254,8 @@ impl Replay<'_> {
 
     /// A frame that its checksum vouches for and the decoder refuses was accepted by another version of
     /// the decoder. Its bytes are kept.
-    fn keep_undecodable(&self, frame: &Frame, reason: &str) -> Result<(), WalError> {
+    fn keep_undecodable(&mut self, frame: &Frame, reason: &str) -> Result<(), WalError> {
+        self.undecodable = true;
         let path = self.set_aside.join(format!("{:020}.frame", frame.sequence.0));
         tracing::error!(%reason, path = %path.display(), "a request of the log cannot be decoded any more; set aside");
         let mut bytes = Vec::new();

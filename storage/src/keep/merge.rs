@@ -8,6 +8,7 @@ use futures::executor::block_on;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 
+use super::name::ShardName;
 use super::seal::{Keep, SealError};
 use crate::catalog::ShardMeta;
 use crate::shard::{ShardError, ShardReader};
@@ -15,15 +16,6 @@ use crate::shard::{ShardError, ShardReader};
 /// Columns of one merge, encoded but not compressed. They take a few times as much while they are decoded,
 /// joined and sorted.
 const MERGED_MEMORY_BYTES_MAX: u64 = 96 << 20;
-
-/// Marks a shard made by a merge. Found at start without being in the catalog it is a merge that a crash cut
-/// short, and its records are in the shards it was made of.
-const MERGED_MARK: &str = "-m";
-
-/// Whether the shard of that name was made by a merge.
-pub(crate) fn is_merged(id: &str) -> bool {
-    id.contains(MERGED_MARK)
-}
 
 impl Keep {
     /// Writes one shard of all records of `shards`, and publishes it in their place. `None`: together they are
@@ -70,14 +62,10 @@ impl Keep {
     }
 }
 
-/// Named after the frames of the log that its records came in, and how many shards went into it.
+/// Named after the frames of the log that its records came in, and how many rows went into it.
 fn merged_id(shards: &[&ShardMeta]) -> String {
-    let ends = |shard: &&ShardMeta| {
-        let mut parts = shard.id.splitn(3, '-').map(str::to_owned);
-        (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
-    };
-    let first = shards.iter().map(|shard| ends(shard).0).min().unwrap_or_default();
-    let last = shards.iter().map(|shard| ends(shard).1).max().unwrap_or_default();
-    let rows: u64 = shards.iter().map(|shard| shard.rows).sum();
-    format!("{first}-{last}{MERGED_MARK}{rows}")
+    let names = || shards.iter().filter_map(|shard| ShardName::parse(&shard.id));
+    let first = names().map(|name| name.first).min().unwrap_or_default();
+    let last = names().map(|name| name.last).max().unwrap_or_default();
+    ShardName { first, last, merged_rows: Some(shards.iter().map(|shard| shard.rows).sum()) }.id()
 }

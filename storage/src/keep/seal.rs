@@ -9,6 +9,7 @@ use futures::executor::block_on;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
+use super::name::ShardName;
 use crate::catalog::{Catalog, CatalogError, Publication, ShardMeta};
 use crate::clock::Clock;
 use crate::model::{Signal, Tenant, UnixNanos};
@@ -88,7 +89,7 @@ impl Keep {
 
 /// A shard is named after the frames of the log it was made of.
 fn shard_id(frozen: &Frozen) -> String {
-    format!("{:016x}-{:016x}", frozen.first.0, frozen.position.sealed.0)
+    ShardName { first: frozen.first, last: frozen.position.sealed, merged_rows: None }.id()
 }
 
 fn day(time: UnixNanos) -> String {

@@ -326,7 +326,8 @@ async fn a_merge_that_a_crash_cut_short_leaves_nothing_behind() {
     drop(store);
     let path = |shard: &ShardMeta| folder.path().join(&shard.path);
     // Before the catalog knew of it: the merged file is there, and so are those it was made of.
-    let cut_short = path(&shards[0]).with_file_name(format!("{}-m6.parquet", shards[0].id));
+    let (first, last) = (shards[0].id.split_once('-').unwrap().0, shards[2].id.split_once('-').unwrap().1);
+    let cut_short = path(&shards[0]).with_file_name(format!("{first}-{last}-m3.parquet"));
     std::fs::copy(path(&shards[0]), &cut_short).unwrap();
     std::fs::write(cut_short.with_extension("parquet.tmp"), "half of it").unwrap();
     let store = open(folder.path());
@@ -340,6 +341,47 @@ async fn a_merge_that_a_crash_cut_short_leaves_nothing_behind() {
     drop(reading);
     let store = open(folder.path());
     assert_eq!((shard_files(folder.path()), everything(&store)), (1, expected));
+}
+
+#[tokio::test]
+async fn nothing_is_removed_that_is_not_certainly_there_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for n in 0..6 {
+        // Larger than a file of the log, so that the log forgets what is sealed.
+        let text: String = (0..3_000_u64).map(|row| format!("{n} r {:x}\n", row.wrapping_mul(0x9e37_79b9_7f4a_7c15 + n))).collect();
+        store.append(incoming(&text)).await.unwrap();
+        store.flush().await.unwrap();
+    }
+    let shards = store.shared.state.read().shards.clone();
+    store.shutdown().await;
+    drop(store);
+    let foreign = ["report-march.parquet", "2024-report.parquet", "notes.tmp"].map(|name| folder.path().join("default/logs").join(name));
+    foreign.iter().for_each(|path| std::fs::write(path, "a user's").unwrap());
+    for file in ["catalog.db", "catalog.db-wal", "catalog.db-shm"] {
+        let _ = std::fs::remove_file(folder.path().join("_needle").join(file));
+    }
+    let store = open(folder.path());
+    assert!(foreign.iter().all(|path| path.exists()));
+    let found = everything(&store).len();
+    assert!(shards.iter().all(|shard| folder.path().join(&shard.path).exists()), "shards that a lost catalog does not know are left alone");
+    assert!(found > 0 && found < 18_000, "{found}: what the log still holds is found");
+}
+
+#[tokio::test]
+async fn a_seal_that_a_crash_cut_short_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.append(incoming("1 r first")).await.unwrap();
+    store.flush().await.unwrap();
+    store.append(incoming("2 r second")).await.unwrap();
+    let sealed = folder.path().join(&store.shared.state.read().shards[0].path);
+    drop(store);
+    let unpublished = sealed.with_file_name("0000000000000002-0000000000000002.parquet");
+    std::fs::copy(&sealed, &unpublished).unwrap();
+    let store = open(folder.path());
+    assert!(!unpublished.exists() && sealed.exists());
+    assert_eq!(everything(&store), ["second", "first"]);
 }
 
 #[tokio::test]
