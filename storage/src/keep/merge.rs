@@ -43,7 +43,7 @@ impl Keep {
             return Err(SealError::Read { path: shards[0].path.clone(), error });
         }
         let merged =
-            self.write_shard(&merged_id(shards), shards[0].tenant.clone(), shards[0].signal, &batches.iter().collect::<Vec<_>>())?;
+            self.write_shard(&merged_id(shards), shards[0].tenant.clone(), shards[0].signal, &batches)?;
         self.catalog.replace(&merged, shards)?;
         Ok(Some(merged))
     }

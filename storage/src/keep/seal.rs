@@ -42,9 +42,9 @@ impl Keep {
     /// Writes the shards of these batches and publishes them: when this returns they are durable, and the
     /// log's frames up to the frozen position are no longer needed.
     pub(crate) fn seal(&self, frozen: &Frozen) -> Result<Vec<ShardMeta>, SealError> {
-        let mut groups: BTreeMap<(Tenant, Signal), Vec<&RecordBatch>> = BTreeMap::new();
+        let mut groups: BTreeMap<(Tenant, Signal), Vec<RecordBatch>> = BTreeMap::new();
         for batch in &frozen.batches {
-            groups.entry((batch.tenant.clone(), batch.signal)).or_default().push(&batch.records);
+            groups.entry((batch.tenant.clone(), batch.signal)).or_default().push(batch.records.clone());
         }
         let mut shards = Vec::with_capacity(groups.len());
         for ((tenant, signal), batches) in groups {
@@ -64,7 +64,7 @@ impl Keep {
         UnixNanos(self.clock.now().0.saturating_sub(self.repetition_window_ms.saturating_mul(1_000_000)))
     }
 
-    pub(super) fn write_shard(&self, id: &str, tenant: Tenant, signal: Signal, batches: &[&RecordBatch]) -> Result<ShardMeta, SealError> {
+    pub(super) fn write_shard(&self, id: &str, tenant: Tenant, signal: Signal, batches: &[RecordBatch]) -> Result<ShardMeta, SealError> {
         let name = || format!("{tenant}/{signal}/{id}", tenant = tenant.as_str());
         let built = shard::build(id, &tenant, signal, batches).map_err(|error| SealError::Build { path: name(), error })?;
         let path = format!("{}/{signal}/{}/{id}.parquet", tenant.as_str(), day(built.time_min));
