@@ -14,6 +14,7 @@ use super::blocks::Blocks;
 use super::cover::Cover;
 use super::file::IndexFile;
 use super::{BLOCKS_KEY, FORMAT, INDEX_KEY, SHARD_KEY, ShardError, index, order};
+use crate::catalog::Origins;
 use crate::model::{RecordId, RecordsView, Signal, Tenant, UnixNanos, column};
 
 /// Rows of a row group (a lookup touches one or two) and of a page (what a lookup decompresses): coarser
@@ -53,6 +54,9 @@ pub(super) struct ShardDescription {
     pub(super) time_max: u64,
     pub(super) record_min: u64,
     pub(super) record_max: u64,
+    /// Absent in shards that were written before seals were numbered.
+    #[serde(default)]
+    pub(super) origins: Origins,
 }
 
 /// Where the index is and what it covers.
@@ -63,14 +67,20 @@ pub(super) struct IndexDescription {
 }
 
 /// Builds the shard `id` of these records.
-pub(crate) fn build(id: &str, tenant: &Tenant, signal: Signal, batches: &[&RecordBatch]) -> Result<BuiltShard, ShardError> {
+pub(crate) fn build(
+    id: &str,
+    tenant: &Tenant,
+    signal: Signal,
+    origins: &Origins,
+    batches: &[&RecordBatch],
+) -> Result<BuiltShard, ShardError> {
     let records = concat_batches(&signal.schema(), batches.iter().copied())?;
     let records = order::by_journey(signal, &records)?;
     let view = RecordsView::new(signal, &records);
     let cover = Cover::choose(&view);
     let index_files = index::build(&view, &cover)?;
 
-    let description = describe(id, tenant, signal, &view);
+    let description = describe(id, tenant, signal, origins, &view);
     let mut writer = ArrowWriter::try_new(Vec::new(), signal.schema(), Some(properties(signal)))?;
     writer.write(&records)?;
     writer.flush()?;
@@ -97,7 +107,7 @@ pub(crate) fn build(id: &str, tenant: &Tenant, signal: Signal, batches: &[&Recor
     })
 }
 
-fn describe(id: &str, tenant: &Tenant, signal: Signal, view: &RecordsView<'_>) -> ShardDescription {
+fn describe(id: &str, tenant: &Tenant, signal: Signal, origins: &Origins, view: &RecordsView<'_>) -> ShardDescription {
     let times = || (0..view.len()).map(|row| view.time(row).0);
     let record_ids = || (0..view.len()).map(|row| view.record_id(row).0);
     ShardDescription {
@@ -110,6 +120,7 @@ fn describe(id: &str, tenant: &Tenant, signal: Signal, view: &RecordsView<'_>) -
         time_max: times().max().unwrap_or(0),
         record_min: record_ids().min().unwrap_or(0),
         record_max: record_ids().max().unwrap_or(0),
+        origins: origins.clone(),
     }
 }
 
