@@ -92,7 +92,7 @@ impl Shared {
             state.thaw(shards);
             self.measure(&state);
         }
-        if let Err(error) = self.wal.lock().forget(frozen.position.sealed) {
+        if let Err(error) = self.wal.lock().forget(frozen.last) {
             tracing::warn!(%error, "a file of the log that is no longer needed stays until the next seal");
         }
         Ok(true)

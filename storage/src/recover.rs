@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use futures::StreamExt as _;
 use futures::executor::block_on;
@@ -115,9 +116,10 @@ pub(crate) fn recover(
     let lock = lock(&settings.data, &own)?;
     let catalog: Arc<dyn Catalog> = Arc::new(SqliteCatalog::open(&own.join("catalog.db"))?);
     let objects: Arc<dyn ObjectStore> = Arc::new(DiskObjects::new(disk.clone(), settings.data.clone()));
-    let keep = Keep { objects, catalog, clock, repetition_window_ms: settings.repetition_window_ms };
+    let position = catalog.position()?;
+    let next_origin = AtomicU32::new(position.next_origin);
+    let keep = Keep { objects, catalog, clock, repetition_window_ms: settings.repetition_window_ms, next_origin };
 
-    let position = keep.catalog.position()?;
     let shards = keep.catalog.shards()?;
     let replaced = keep.catalog.replaced()?;
     keep.collect(&replaced.iter().map(String::as_str).collect::<Vec<_>>())?;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::catalog::{Position, SeenRequest, ShardMeta};
+use crate::catalog::{SeenRequest, ShardMeta};
 use crate::live::{self, LiveBatch};
 use crate::model::RecordId;
 use crate::wal::Sequence;
@@ -33,8 +33,11 @@ pub(crate) struct State {
 pub(crate) struct Frozen {
     pub(crate) batches: Vec<Arc<LiveBatch>>,
     pub(crate) seen: Vec<SeenRequest>,
+    /// First and last frame of the log they came in.
     pub(crate) first: Sequence,
-    pub(crate) position: Position,
+    pub(crate) last: Sequence,
+    /// The number of the first record that came after them.
+    pub(crate) next_record: RecordId,
 }
 
 impl State {
@@ -50,14 +53,15 @@ impl State {
     /// Takes the current batches for sealing, unless others still wait.
     pub(crate) fn freeze(&mut self) -> Option<Arc<Frozen>> {
         if self.frozen.is_none()
-            && let Some((first, sealed)) = self.applied.take()
+            && let Some((first, last)) = self.applied.take()
         {
             self.oldest = None;
             self.frozen = Some(Arc::new(Frozen {
                 batches: std::mem::take(&mut self.current),
                 seen: std::mem::take(&mut self.seen),
                 first,
-                position: Position { sealed, next_record: self.next_record },
+                last,
+                next_record: self.next_record,
             }));
         }
         self.frozen.clone()

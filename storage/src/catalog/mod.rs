@@ -1,5 +1,6 @@
 //! Which shards exist, and up to which frame of the log everything is in them.
 
+mod origins;
 mod sqlite;
 
 use std::fmt::Debug;
@@ -8,6 +9,7 @@ use crate::model::{RecordId, Signal, Tenant, UnixNanos};
 use crate::shard::Tail;
 use crate::wal::{Digest, Sequence};
 
+pub(crate) use origins::Origins;
 pub(crate) use sqlite::SqliteCatalog;
 
 /// A row of the catalog: one shard.
@@ -35,6 +37,8 @@ pub(crate) struct ShardMeta {
     pub(crate) bytes: u64,
     /// Version of its form.
     pub(crate) format: u32,
+    /// The seals it is made of.
+    pub(crate) origins: Origins,
     /// Where its tail begins, and the tail's checksum.
     pub(crate) tail: Tail,
 }
@@ -54,6 +58,8 @@ pub(crate) struct Position {
     pub(crate) sealed: Sequence,
     /// The number the next record gets, if the log holds no later frame.
     pub(crate) next_record: RecordId,
+    /// The number the next seal of a tenant's signal gets. It only grows, so that none is given twice.
+    pub(crate) next_origin: u32,
 }
 
 /// What a seal publishes, in one transaction.

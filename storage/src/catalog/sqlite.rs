@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 use rusqlite::{Connection, Row, params};
 
-use super::{Catalog, CatalogError, Position, Publication, SeenRequest, ShardMeta};
+use super::{Catalog, CatalogError, Origins, Position, Publication, SeenRequest, ShardMeta};
 use crate::model::{RecordId, Signal, Tenant, UnixNanos};
 use crate::shard::Tail;
 use crate::wal::Sequence;
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 const TABLES: &str = "
 create table shards (
@@ -18,13 +18,33 @@ create table shards (
     time_min integer not null, time_max integer not null,
     record_min integer not null, record_max integer not null,
     rows integer not null, bytes integer not null, format integer not null,
-    tail_offset integer not null, tail_crc32 integer not null,
+    tail_offset integer not null, tail_crc32 integer not null, origins text not null,
     primary key (tenant, signal, id)
 ) strict, without rowid;
-create table position (one integer primary key check (one = 1), sealed integer not null, next_record integer not null) strict;
-insert into position values (1, 0, 1);
+create table position (
+    one integer primary key check (one = 1), sealed integer not null, next_record integer not null, next_origin integer not null
+) strict;
+insert into position values (1, 0, 1, 1);
 create table replaced (path text primary key) strict, without rowid;
 create table seen (digest blob primary key, arrival integer not null, records integer not null) strict, without rowid;
+create table tombstones (
+    number integer primary key autoincrement, tenant text not null, term blob not null,
+    before_record integer not null, deleted_at integer not null
+) strict;
+";
+
+/// From format 1: each shard there is counts as a seal of its own.
+const NUMBER_SEALS: &str = "
+alter table shards add column origins text not null default '';
+update shards set origins = numbered.number from
+    (select path, cast(row_number() over (order by record_min, path) as text) as number from shards) as numbered
+    where numbered.path = shards.path;
+alter table position add column next_origin integer not null default 1;
+update position set next_origin = (select count(*) + 1 from shards);
+create table tombstones (
+    number integer primary key autoincrement, tenant text not null, term blob not null,
+    before_record integer not null, deleted_at integer not null
+) strict;
 ";
 
 /// A catalog in one file.
@@ -46,7 +66,8 @@ impl SqliteCatalog {
             return Err(CatalogError::Damaged { path: path.to_owned(), found });
         }
         match connection.query_row("pragma user_version", [], |row| row.get::<_, u32>(0)).map_err(failed)? {
-            0 => connection.execute_batch(&format!("begin; {TABLES} pragma user_version = {FORMAT}; commit;")).map_err(failed)?,
+            0 => in_one_transaction(&connection, TABLES).map_err(failed)?,
+            1 => in_one_transaction(&connection, NUMBER_SEALS).map_err(failed)?,
             FORMAT => {}
             found => return Err(CatalogError::Newer { path: path.to_owned(), found, known: FORMAT }),
         }
@@ -63,7 +84,7 @@ impl Catalog for SqliteCatalog {
         self.with(|connection| {
             let mut statement = connection.prepare(
                 "select id, tenant, signal, path, time_min, time_max, record_min, record_max, rows, bytes, format,
-                 tail_offset, tail_crc32 from shards order by time_max",
+                 tail_offset, tail_crc32, origins from shards order by time_max",
             )?;
             statement.query_map([], shard)?.collect()
         })
@@ -71,8 +92,8 @@ impl Catalog for SqliteCatalog {
 
     fn position(&self) -> Result<Position, CatalogError> {
         self.with(|connection| {
-            connection.query_row("select sealed, next_record from position", [], |row| {
-                Ok(Position { sealed: Sequence(unsigned(row, 0)?), next_record: RecordId(unsigned(row, 1)?) })
+            connection.query_row("select sealed, next_record, next_origin from position", [], |row| {
+                Ok(Position { sealed: Sequence(unsigned(row, 0)?), next_record: RecordId(unsigned(row, 1)?), next_origin: row.get(2)? })
             })
         })
     }
@@ -93,8 +114,8 @@ impl Catalog for SqliteCatalog {
                 insert_shard(&transaction, shard)?;
             }
             transaction.execute(
-                "update position set sealed = ?1, next_record = ?2",
-                params![publication.position.sealed.0 as i64, publication.position.next_record.0 as i64],
+                "update position set sealed = ?1, next_record = ?2, next_origin = max(next_origin, ?3)",
+                params![publication.position.sealed.0 as i64, publication.position.next_record.0 as i64, publication.position.next_origin],
             )?;
             transaction.execute("delete from seen where arrival < ?1", params![publication.seen_since.saturating_i64()])?;
             for request in &publication.seen {
@@ -134,9 +155,14 @@ impl Catalog for SqliteCatalog {
     }
 }
 
+/// Makes or changes tables: all of it or nothing.
+fn in_one_transaction(connection: &Connection, statements: &str) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!("begin immediate; {statements} pragma user_version = {FORMAT}; commit;"))
+}
+
 fn insert_shard(connection: &Connection, shard: &ShardMeta) -> rusqlite::Result<usize> {
     connection.execute(
-        "insert or replace into shards values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        "insert or replace into shards values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         params![
             shard.id,
             shard.tenant.as_str(),
@@ -151,6 +177,7 @@ fn insert_shard(connection: &Connection, shard: &ShardMeta) -> rusqlite::Result<
             shard.format,
             shard.tail.offset as i64,
             shard.tail.crc32,
+            shard.origins.to_string(),
         ],
     )
 }
@@ -176,6 +203,7 @@ fn shard(row: &Row<'_>) -> rusqlite::Result<ShardMeta> {
         bytes: unsigned(row, 9)?,
         format: row.get(10)?,
         tail: Tail { offset: unsigned(row, 11)?, crc32: row.get(12)? },
+        origins: row.get::<_, String>(13)?.parse::<Origins>().map_err(|error| unusable(13, error))?,
     })
 }
 
@@ -209,6 +237,7 @@ mod tests {
             bytes: 1000,
             format: 1,
             tail: Tail { offset: 900, crc32: u32::MAX },
+            origins: Origins::one(5),
         }
     }
 
@@ -219,12 +248,12 @@ mod tests {
         let seen = SeenRequest { digest: [7; 16], arrival: UnixNanos(100), records: 3 };
         let publication = Publication {
             shards: vec![shard("a"), shard("b")],
-            position: Position { sealed: Sequence(4), next_record: RecordId(10) },
+            position: Position { sealed: Sequence(4), next_record: RecordId(10), next_origin: 3 },
             seen: vec![seen],
             seen_since: UnixNanos(50),
         };
         let catalog = SqliteCatalog::open(&path).unwrap();
-        assert_eq!(catalog.position().unwrap(), Position { sealed: Sequence(0), next_record: RecordId(1) });
+        assert_eq!(catalog.position().unwrap(), Position { sealed: Sequence(0), next_record: RecordId(1), next_origin: 1 });
         catalog.publish(&publication).unwrap();
         catalog.publish(&publication).unwrap();
         drop(catalog);
@@ -236,6 +265,53 @@ mod tests {
         assert_eq!(catalog.seen().unwrap(), [seen], "what is published is kept even when it is old");
         catalog.publish(&Publication { seen: Vec::new(), seen_since: UnixNanos(101), ..publication }).unwrap();
         assert_eq!(catalog.seen().unwrap(), []);
+    }
+
+    /// As the first version made it, with what two seals and a merge left in it.
+    const FORMAT_1: &str = "
+        create table shards (
+            id text not null, tenant text not null, signal text not null, path text not null,
+            time_min integer not null, time_max integer not null,
+            record_min integer not null, record_max integer not null,
+            rows integer not null, bytes integer not null, format integer not null,
+            tail_offset integer not null, tail_crc32 integer not null,
+            primary key (tenant, signal, id)
+        ) strict, without rowid;
+        create table position (one integer primary key check (one = 1), sealed integer not null, next_record integer not null) strict;
+        insert into position values (1, 9, 41);
+        create table replaced (path text primary key) strict, without rowid;
+        create table seen (digest blob primary key, arrival integer not null, records integer not null) strict, without rowid;
+        insert into shards values
+            ('b', 'default', 'spans', 'default/spans/2026-01-01/b.parquet', 5, 9223372036854775807, 20, 40, 9, 1000, 1, 900, 4294967295),
+            ('a', 'default', 'spans', 'default/spans/2026-01-01/a.parquet', 5, 9223372036854775807, 1, 19, 9, 1000, 1, 900, 4294967295);
+        insert into replaced values ('default/spans/2026-01-01/c.parquet');
+        pragma user_version = 1;";
+
+    #[test]
+    fn a_catalog_of_the_first_format_is_brought_to_this_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.db");
+        Connection::open(&path).unwrap().execute_batch(FORMAT_1).unwrap();
+        for time in ["the first", "the second"] {
+            let catalog = SqliteCatalog::open(&path).unwrap();
+            let origins: Vec<(String, String)> =
+                catalog.shards().unwrap().into_iter().map(|shard| (shard.id, shard.origins.to_string())).collect();
+            assert_eq!(origins.len(), 2, "opened {time} time");
+            assert!(origins.contains(&("a".to_owned(), "1".to_owned())) && origins.contains(&("b".to_owned(), "2".to_owned())));
+            assert_eq!(catalog.position().unwrap(), Position { sealed: Sequence(9), next_record: RecordId(41), next_origin: 3 });
+            assert_eq!(catalog.replaced().unwrap(), ["default/spans/2026-01-01/c.parquet"]);
+        }
+    }
+
+    #[test]
+    fn numbers_of_seals_are_never_given_twice() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = SqliteCatalog::open(&folder.path().join("catalog.db")).unwrap();
+        for next_origin in [7, 3] {
+            let position = Position { next_origin, ..catalog.position().unwrap() };
+            catalog.publish(&Publication { position, ..Publication::default() }).unwrap();
+            assert_eq!(catalog.position().unwrap().next_origin, 7);
+        }
     }
 
     #[test]

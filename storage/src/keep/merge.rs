@@ -9,8 +9,8 @@ use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 
 use super::name::ShardName;
-use super::seal::{Keep, SealError};
-use crate::catalog::ShardMeta;
+use super::seal::{Keep, SealError, ShardPlace};
+use crate::catalog::{Origins, ShardMeta};
 use crate::shard::{ShardError, ShardReader};
 
 /// Columns of one merge, encoded but not compressed. They take a few times as much while they are decoded,
@@ -42,8 +42,13 @@ impl Keep {
             let error = ShardError::Form(format!("the shards hold {rows} rows, the catalog says otherwise"));
             return Err(SealError::Read { path: shards[0].path.clone(), error });
         }
-        let merged =
-            self.write_shard(&merged_id(shards), shards[0].tenant.clone(), shards[0].signal, &batches)?;
+        let place = ShardPlace {
+            id: merged_id(shards),
+            tenant: shards[0].tenant.clone(),
+            signal: shards[0].signal,
+            origins: Origins::union(shards.iter().map(|shard| &shard.origins)),
+        };
+        let merged = self.write_shard(place, &batches)?;
         self.catalog.replace(&merged, shards)?;
         Ok(Some(merged))
     }

@@ -67,6 +67,7 @@ fn tier(shard: &ShardMeta) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::Origins;
     use crate::model::{RecordId, Signal, Tenant, UnixNanos};
 
     fn shard(rows: u64) -> ShardMeta {
@@ -82,6 +83,7 @@ mod tests {
             rows,
             bytes: rows * 60,
             format: 1,
+            origins: Origins::default(),
             tail: crate::shard::Tail::default(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use arrow::array::RecordBatch;
 use chrono::DateTime;
@@ -10,7 +11,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::name::ShardName;
-use crate::catalog::{Catalog, CatalogError, Publication, ShardMeta};
+use crate::catalog::{Catalog, CatalogError, Origins, Position, Publication, ShardMeta};
 use crate::clock::Clock;
 use crate::model::{Signal, Tenant, UnixNanos};
 use crate::shard::{self, ShardError};
@@ -36,6 +37,17 @@ pub(crate) struct Keep {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) repetition_window_ms: u64,
+    /// The number the next seal of a tenant's signal gets. Those of seals that failed are not used again.
+    pub(crate) next_origin: AtomicU32,
+}
+
+/// What a shard is called and whose it is.
+#[derive(Clone, Debug)]
+pub(super) struct ShardPlace {
+    pub(super) id: String,
+    pub(super) tenant: Tenant,
+    pub(super) signal: Signal,
+    pub(super) origins: Origins,
 }
 
 impl Keep {
@@ -48,11 +60,16 @@ impl Keep {
         }
         let mut shards = Vec::with_capacity(groups.len());
         for ((tenant, signal), batches) in groups {
-            shards.push(self.write_shard(&shard_id(frozen), tenant, signal, &batches)?);
+            let origins = Origins::one(self.next_origin.fetch_add(1, Ordering::Relaxed));
+            shards.push(self.write_shard(ShardPlace { id: shard_id(frozen), tenant, signal, origins }, &batches)?);
         }
         self.catalog.publish(&Publication {
             shards: shards.clone(),
-            position: frozen.position,
+            position: Position {
+                sealed: frozen.last,
+                next_record: frozen.next_record,
+                next_origin: self.next_origin.load(Ordering::Relaxed),
+            },
             seen: frozen.seen.clone(),
             seen_since: self.seen_since(),
         })?;
@@ -64,14 +81,15 @@ impl Keep {
         UnixNanos(self.clock.now().0.saturating_sub(self.repetition_window_ms.saturating_mul(1_000_000)))
     }
 
-    pub(super) fn write_shard(&self, id: &str, tenant: Tenant, signal: Signal, batches: &[RecordBatch]) -> Result<ShardMeta, SealError> {
+    pub(super) fn write_shard(&self, place: ShardPlace, batches: &[RecordBatch]) -> Result<ShardMeta, SealError> {
+        let ShardPlace { id, tenant, signal, origins } = place;
         let name = || format!("{tenant}/{signal}/{id}", tenant = tenant.as_str());
-        let built = shard::build(id, &tenant, signal, batches).map_err(|error| SealError::Build { path: name(), error })?;
+        let built = shard::build(&id, &tenant, signal, &origins, batches).map_err(|error| SealError::Build { path: name(), error })?;
         let path = format!("{}/{signal}/{}/{id}.parquet", tenant.as_str(), day(built.time_min));
         let bytes = built.bytes.len() as u64;
         block_on(self.objects.put(&Path::from(path.as_str()), built.bytes.into()))?;
         Ok(ShardMeta {
-            id: id.to_owned(),
+            id,
             tenant,
             signal,
             path,
@@ -82,6 +100,7 @@ impl Keep {
             rows: built.rows,
             bytes,
             format: shard::FORMAT,
+            origins,
             tail: built.tail,
         })
     }
@@ -89,7 +108,7 @@ impl Keep {
 
 /// A shard is named after the frames of the log it was made of.
 fn shard_id(frozen: &Frozen) -> String {
-    ShardName { first: frozen.first, last: frozen.position.sealed, merged_rows: None }.id()
+    ShardName { first: frozen.first, last: frozen.last, merged_rows: None }.id()
 }
 
 fn day(time: UnixNanos) -> String {

@@ -193,11 +193,7 @@ fn with_dictionaries(parquet: ArrowReaderMetadata) -> Result<ArrowReaderMetadata
     };
     let fields = parquet.schema().fields().iter().map(|field| {
         let text = attribute_key(field.name()).is_some() && *field.data_type() == DataType::Utf8;
-        if text && has_dictionary(field.name()) {
-            Arc::new(Field::new(field.name(), dictionary_type(), true))
-        } else {
-            field.clone()
-        }
+        if text && has_dictionary(field.name()) { Arc::new(Field::new(field.name(), dictionary_type(), true)) } else { field.clone() }
     });
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional).with_schema(schema);

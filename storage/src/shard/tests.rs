@@ -10,7 +10,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::*;
-use crate::catalog::ShardMeta;
+use crate::catalog::{Origins, ShardMeta};
 use crate::model::{LogRow, LogsBuilder, NormalId, RowIds, Severity, Signal, Tenant, UnixNanos, ValueKind};
 
 fn built() -> (ShardMeta, Vec<u8>) {
@@ -28,7 +28,7 @@ fn built() -> (ShardMeta, Vec<u8>) {
             ..LogRow::default()
         });
     }
-    let built = build("id", &Tenant::default(), Signal::Logs, &[builder.finish()]).unwrap();
+    let built = build("id", &Tenant::default(), Signal::Logs, &Origins::one(7), &[builder.finish()]).unwrap();
     let meta = ShardMeta {
         id: "id".to_owned(),
         tenant: Tenant::default(),
@@ -41,6 +41,7 @@ fn built() -> (ShardMeta, Vec<u8>) {
         rows: built.rows,
         bytes: built.bytes.len() as u64,
         format: FORMAT,
+        origins: Origins::one(7),
         tail: built.tail,
     };
     (meta, built.bytes.to_vec())

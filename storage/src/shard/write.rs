@@ -16,6 +16,7 @@ use super::file::{IDS_FILE, IndexFile};
 use super::ids::IdsDescription;
 use super::index::{BuiltIndex, IndexBuilder};
 use super::{BLOCKS_KEY, FORMAT, INDEX_KEY, SHARD_KEY, ShardError, order};
+use crate::catalog::Origins;
 use crate::model::{IdKey, RecordId, RecordsView, Signal, Tenant, UnixNanos, column};
 
 /// Rows of a row group (a lookup touches one or two) and of a page (what a lookup decompresses): coarser
@@ -61,6 +62,9 @@ pub(super) struct ShardDescription {
     pub(super) time_max: u64,
     pub(super) record_min: u64,
     pub(super) record_max: u64,
+    /// Absent in shards that were written before seals were numbered.
+    #[serde(default)]
+    pub(super) origins: Origins,
 }
 
 /// Where the index is and what it covers.
@@ -72,7 +76,13 @@ pub(super) struct IndexDescription {
 }
 
 /// Builds the shard `id` of these records.
-pub(crate) fn build(id: &str, tenant: &Tenant, signal: Signal, batches: &[RecordBatch]) -> Result<BuiltShard, ShardError> {
+pub(crate) fn build(
+    id: &str,
+    tenant: &Tenant,
+    signal: Signal,
+    origins: &Origins,
+    batches: &[RecordBatch],
+) -> Result<BuiltShard, ShardError> {
     let views: Vec<RecordsView<'_>> = batches.iter().map(|batch| RecordsView::new(signal, batch)).collect();
     let order = order::by_journey(&views);
     let layout = Layout::choose(signal, &views);
@@ -84,7 +94,7 @@ pub(crate) fn build(id: &str, tenant: &Tenant, signal: Signal, batches: &[Record
         writer.write(&chunk)?;
     }
     writer.flush()?;
-    let description = describe(id, tenant, signal, &views);
+    let description = describe(id, tenant, signal, origins, &views);
     let BuiltIndex { files, ids: (ids, ids_description), cover, keys } = index.finish()?;
     let files = files.into_iter().chain([(IDS_FILE.into(), ids)]);
     let mut placed = Vec::new();
@@ -111,7 +121,7 @@ pub(crate) fn build(id: &str, tenant: &Tenant, signal: Signal, batches: &[Record
     })
 }
 
-fn describe(id: &str, tenant: &Tenant, signal: Signal, views: &[RecordsView<'_>]) -> ShardDescription {
+fn describe(id: &str, tenant: &Tenant, signal: Signal, origins: &Origins, views: &[RecordsView<'_>]) -> ShardDescription {
     let rows = || views.iter().flat_map(|view| (0..view.len()).map(move |row| (view, row)));
     let (mut time_min, mut time_max, mut record_min, mut record_max) = (u64::MAX, 0, u64::MAX, 0);
     for (view, row) in rows() {
@@ -129,6 +139,7 @@ fn describe(id: &str, tenant: &Tenant, signal: Signal, views: &[RecordsView<'_>]
         time_max,
         record_min,
         record_max,
+        origins: origins.clone(),
     }
 }
 

@@ -161,4 +161,3 @@ fn read_whole(directory: &RamDirectory, name: &Path) -> Result<Vec<u8>, ShardErr
     let bytes = directory.open_read(name).map_err(tantivy::TantivyError::from)?.read_bytes()?;
     Ok(bytes.as_slice().to_vec())
 }
-
