@@ -10,6 +10,7 @@ mod ids;
 mod output;
 mod send;
 mod services;
+mod shard;
 mod tail;
 pub(crate) mod terminal;
 mod time;
@@ -44,6 +45,7 @@ enum Command {
     Services(services::ServicesCommand),
     Send(send::SendCommand),
     Flush(flush::FlushCommand),
+    Shard(shard::ShardCommand),
     Completions(generate::CompletionsCommand),
     Man(generate::ManCommand),
 }
@@ -59,6 +61,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Services(command) => services::run(&command),
         Command::Send(command) => send::run(&command),
         Command::Flush(command) => flush::run(&command),
+        Command::Shard(command) => shard::run(&command),
         Command::Completions(command) => generate::completions(&command),
         Command::Man(command) => generate::man(&command),
     };

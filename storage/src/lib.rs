@@ -28,5 +28,6 @@ pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, DiskFile, Entry, LocalDisk};
 pub use recover::OpenError;
 pub use settings::StoreSettings;
+pub use shard::{ColumnReport, ShardReport};
 pub use snapshot::{AcceptedAfter, Coverage, Found, ReadError, Search, Snapshot};
 pub use store::Store;

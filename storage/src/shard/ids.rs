@@ -32,7 +32,7 @@ const PADDING: [u8; 8] = [0; 8];
 /// How the entries are laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct IdsDescription {
-    entries: u32,
+    pub(super) entries: u32,
     bucket_bits: u32,
     page_bits: u32,
     page_rows: u32,

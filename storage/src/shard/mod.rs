@@ -9,6 +9,7 @@ mod cover;
 mod file;
 mod ids;
 mod index;
+mod inspect;
 mod order;
 mod postings;
 mod ranges;
@@ -17,6 +18,7 @@ mod truncate;
 mod write;
 
 pub(crate) use index::Candidates;
+pub use inspect::{ColumnReport, ShardReport};
 pub(crate) use ranges::RowRanges;
 pub(crate) use read::{Page, ShardReader, Wanted};
 pub(crate) use write::{Tail, build};

@@ -121,6 +121,14 @@ impl ShardReader {
         }
     }
 
+    /// Terms in the index by field, and how many of them are frequent.
+    pub(super) fn terms(&self) -> Result<Vec<(String, u64, u64)>, ShardError> {
+        match &self.index {
+            Index::Open(index) => index.terms(),
+            Index::Damaged(_) | Index::Older => Ok(Vec::new()),
+        }
+    }
+
     fn warn_of_index(&self, error: &ShardError) {
         tracing::warn!(shard = %self.meta.path, %error, "the index cannot be read; columns are scanned");
     }
@@ -263,7 +271,7 @@ impl ShardReader {
     }
 }
 
-fn footer_entry<T: serde::de::DeserializeOwned>(parquet: &ArrowReaderMetadata, key: &str) -> Result<T, ShardError> {
+pub(super) fn footer_entry<T: serde::de::DeserializeOwned>(parquet: &ArrowReaderMetadata, key: &str) -> Result<T, ShardError> {
     let entries = parquet.metadata().file_metadata().key_value_metadata();
     let entry = entries.and_then(|entries| entries.iter().find(|entry| entry.key == key)).and_then(|entry| entry.value.as_deref());
     let json = entry.ok_or_else(|| ShardError::Form(format!("the footer has no entry {key}: not a shard of needle's")))?;

@@ -114,6 +114,21 @@ impl ShardIndex {
         Ok(rows)
     }
 
+    /// Each field: its name, how many terms it has, and how many of them are frequent.
+    pub(super) fn terms(&self) -> Result<Vec<(String, u64, u64)>, ShardError> {
+        let counted = [("word", self.fields.word), ("field", self.fields.field)].into_iter().map(|(name, field)| {
+            let inverted = self.segment.inverted_index(field)?;
+            let mut stream = inverted.terms().stream()?;
+            let (mut all, mut frequent) = (0, 0);
+            while stream.advance() {
+                all += 1;
+                frequent += u64::from(stream.value().doc_freq == 0);
+            }
+            Ok((name.to_owned(), all, frequent))
+        });
+        counted.collect()
+    }
+
     /// Rows that may match the predicate.
     pub(super) fn narrow(&self, predicate: &Predicate) -> Result<Candidates, ShardError> {
         match predicate {
