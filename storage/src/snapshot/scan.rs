@@ -7,7 +7,7 @@ use crate::catalog::ShardMeta;
 use crate::live::LiveBatch;
 use crate::model::{RecordsView, UnixNanos};
 use crate::predicate::{Columns, Predicate, matching_rows};
-use crate::shard::{Candidates, Page, RowRanges, ShardError, ShardReader, Wanted};
+use crate::shard::{Page, RowRanges, ShardError, ShardReader, Wanted};
 
 /// Why a shard gave no rows.
 pub(super) enum ScanError {
@@ -59,10 +59,7 @@ impl Scan<'_> {
     pub(super) fn shard(&self, cache: &ShardCache, meta: &ShardMeta, sink: &mut dyn Sink) -> Result<(), ScanError> {
         let mut stopped = false;
         guarded(cache, meta, &mut |reader| {
-            let candidates = match reader.narrow(self.predicate) {
-                Candidates::All => reader.all(),
-                Candidates::Rows(rows) => rows,
-            };
+            let candidates = reader.among_all(reader.narrow(self.predicate));
             let mut pages: Vec<&Page> = reader.pages().iter().collect();
             match self.sweep {
                 Sweep::Newest => pages.sort_by_key(|page| std::cmp::Reverse(page.time_max)),
