@@ -75,8 +75,7 @@ impl Header {
         bytes[4..8].copy_from_slice(&[VERSION, self.generation, self.coding.gap_bits as u8, 0]);
         bytes[8..16].copy_from_slice(&self.run.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.entries.to_le_bytes());
-        let numbers =
-            [self.blocks, self.last_block_bytes, self.piece_blocks, self.coding.groups, self.origin_ranges, self.tables_crc32, 0];
+        let numbers = [self.blocks, self.last_block_bytes, self.piece_blocks, self.coding.groups, self.origin_ranges, self.tables_crc32, 0];
         for (place, number) in bytes[24..].chunks_exact_mut(4).zip(numbers) {
             place.copy_from_slice(&number.to_le_bytes());
         }

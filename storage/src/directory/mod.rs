@@ -276,11 +276,7 @@ impl IdDirectory {
     /// Merges the next runs there are to merge. Whether there were any: then there may be more. `place` names the shard
     /// of an origin, by any one number for all origins of the shard; an origin of no shard is forgotten, so an origin
     /// is added when its shard is known, not before. `stop` gives the merge up; nothing is lost by it.
-    pub(crate) fn tick_merge(
-        &self,
-        place: impl Fn(Origin) -> Option<Origin>,
-        stop: impl Fn() -> bool,
-    ) -> Result<bool, DirectoryError> {
+    pub(crate) fn tick_merge(&self, place: impl Fn(Origin) -> Option<Origin>, stop: impl Fn() -> bool) -> Result<bool, DirectoryError> {
         let _one_at_a_time = self.merging.lock();
         self.collect();
         let Some(Chosen { parts, generation }) = merge::choose(&self.runs(), &place) else { return Ok(false) };
@@ -350,7 +346,8 @@ impl IdDirectory {
     fn collect(&self) {
         self.leaving.lock().retain(|run| {
             let is_held = Arc::strong_count(run) > 1;
-            is_held || run.delete().inspect_err(|error| tracing::warn!(%error, "a replaced part of the id directory stays for now")).is_err()
+            is_held
+                || run.delete().inspect_err(|error| tracing::warn!(%error, "a replaced part of the id directory stays for now")).is_err()
         });
     }
 }

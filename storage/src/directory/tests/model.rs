@@ -97,8 +97,7 @@ impl Model {
         for key in keys(0, KEYS) {
             let hits = self.directory.find(&[key]);
             assert_eq!(hits.unreadable, Vec::<String>::new());
-            let holding: BTreeSet<Origin> =
-                self.keys.iter().filter(|(_, keys)| keys.contains(&key)).map(|(origin, _)| *origin).collect();
+            let holding: BTreeSet<Origin> = self.keys.iter().filter(|(_, keys)| keys.contains(&key)).map(|(origin, _)| *origin).collect();
             assert!(holding.iter().all(|origin| hits.origins.contains(origin)), "{holding:?} hold it, {:?} found", hits.origins);
             let shards: BTreeSet<Origin> = holding.iter().map(|origin| self.shards[origin]).collect();
             let found: BTreeSet<Origin> = hits.origins.iter().filter_map(|origin| self.shards.get(origin).copied()).collect();
