@@ -1,6 +1,6 @@
 //! The first bytes of a run: what is in it, and where.
 
-use super::block::{BLOCK_BYTES, Coding, KEY_BYTES};
+use super::block::{BLOCK_BYTES, Coding, KEY_BITS, KEY_BYTES};
 use super::origins::Origins;
 
 const MAGIC: &[u8; 4] = b"NDLI";
@@ -105,7 +105,8 @@ impl Header {
             origin_ranges: u32_at(40),
             tables_crc32: u32_at(44),
         };
-        let sound = bytes[4] == VERSION && crc32fast::hash(&bytes[..52]) == u32_at(52) && header.piece_blocks > 0;
+        let possible = header.piece_blocks > 0 && header.coding.gap_bits <= KEY_BITS && header.last_block_bytes as usize <= BLOCK_BYTES;
+        let sound = possible && bytes[4] == VERSION && crc32fast::hash(&bytes[..52]) == u32_at(52);
         if sound { Ok(header) } else { Err(HeaderError::Damaged) }
     }
 }

@@ -55,12 +55,12 @@ fn choose_by_weight(runs: &[Weight]) -> Option<(Vec<usize>, u8)> {
     if let Some(half_gone) = runs.iter().position(|run| 2 * run.live < run.origins) {
         return Some((vec![half_gone], runs[half_gone].generation));
     }
-    let mut least_merged: Vec<usize> = (0..runs.len()).collect();
-    least_merged.sort_by_key(|&run| runs[run].generation);
-    let seventh = runs[*least_merged.iter().rev().nth(RUNS_MAX - 1)?].generation;
     if runs.len() <= RUNS_MAX {
         return None;
     }
+    let mut least_merged: Vec<usize> = (0..runs.len()).collect();
+    least_merged.sort_by_key(|&run| runs[run].generation);
+    let seventh = runs[least_merged[runs.len() - RUNS_MAX]].generation;
     // More than a merge takes come from a time without merges; the rest has its turn.
     let parts: Vec<usize> = least_merged.into_iter().filter(|&run| runs[run].generation <= seventh).take(PARTS_MAX).collect();
     let highest = runs[*parts.last()?].generation;
