@@ -194,6 +194,20 @@ fn what_a_lookup_holds_stays_until_it_lets_go() {
 }
 
 #[test]
+fn parts_that_a_crash_left_beside_their_merged_run_are_removed_at_the_next_start() {
+    let objects = Arc::new(Watched::new());
+    let directory = open(&objects, 1);
+    (0..8).for_each(|n| directory.add(&[(Origin(n), keys(u64::from(n), 1_000))]).unwrap());
+    let parts = objects.copy();
+    merge_all(&directory, apart);
+    let merged = objects.copy();
+    parts.iter().for_each(|(path, bytes)| objects.set(path, bytes));
+    let again = open(&objects, 1);
+    assert_eq!(again.size(), directory.size());
+    assert_eq!(objects.copy(), merged);
+}
+
+#[test]
 fn origins_that_are_gone_leave_the_directory() {
     let objects = Arc::new(Watched::new());
     let directory = open(&objects, PIECE_BLOCKS);
