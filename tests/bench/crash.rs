@@ -28,7 +28,7 @@ pub(crate) fn measure(workload: &Workload, floor: &Floor, core: Option<usize>, t
 fn questions(workload: &Workload, floor: &Floor) -> Vec<Question> {
     let mut random = Random::of(workload.seed, 0xdead);
     let everything = Question::count("*", Expected::Count(floor.records));
-    let services = floor.services.iter().map(|(service, records)| {
+    let services = floor.services.iter().map(|(service, (records, _))| {
         let name = SERVICES[*service].name;
         Question::count(format!("service:{name}"), Expected::Count(*records))
     });

@@ -21,7 +21,8 @@ pub(crate) struct Floor {
     /// All requests as one stream of zstd, by level.
     pub(crate) zstd: BTreeMap<i32, Compressed>,
     pub(crate) journeys: Vec<Expected>,
-    pub(crate) services: BTreeMap<usize, usize>,
+    /// Of each service: its records, and those of them that are sought.
+    pub(crate) services: BTreeMap<usize, (usize, usize)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,7 +68,9 @@ impl Floor {
             self.journeys[journey].records += 1;
             self.journeys[journey].traced += usize::from(origin.traced);
             self.journeys[journey].requested += usize::from(origin.requested);
-            *self.services.entry(origin.service).or_default() += 1;
+            let (records, sought) = self.services.entry(origin.service).or_default();
+            *records += 1;
+            *sought += usize::from(origin.sought);
         }
     }
 

@@ -97,10 +97,10 @@ impl Program {
         (all - allocated_bytes(&data.join("_needle/wal")), all)
     }
 
-    /// The sum of the samples of a metric whose name begins so; none when there is no such metric.
-    pub(crate) fn metric(&self, prefix: &str) -> Option<f64> {
+    /// The sum of all samples with these words in their line; none when there are no such samples.
+    pub(crate) fn metric(&self, words: &str) -> Option<f64> {
         let text = ureq::get(format!("{}/metrics", self.api())).call().unwrap().body_mut().read_to_string().unwrap();
-        let samples = text.lines().filter(|line| line.starts_with(prefix));
+        let samples = text.lines().filter(|line| !line.starts_with('#') && line.contains(words));
         samples.map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).reduce(|sum, sample| Some(sum? + sample?))?
     }
 }

@@ -13,6 +13,9 @@ const LOOKUPS: usize = 100;
 /// One row is as much as a merge may make, so that nothing is merged.
 const UNMERGED: &str = "[storage]\nmerged_rows_max = 1\n";
 
+/// The metric that counts them, where the program has one.
+const DIRECTORY_READS: &str = "directory_reads";
+
 /// Rows of the table for each of these numbers of shards, in rising order; the complaints about wrong answers.
 pub(crate) fn measure(seed: u64, steps: &[usize], core: Option<usize>) -> Vec<String> {
     let (mut program, merged) = start(core);
@@ -20,6 +23,7 @@ pub(crate) fn measure(seed: u64, steps: &[usize], core: Option<usize>) -> Vec<St
     let mut complaints = Vec::new();
     print_head(merged);
     for wanted in steps {
+        say(&format!("making {wanted} shards"));
         sending.until(*wanted, &program);
         let shards = program.metric("needle_storage_shards ").unwrap_or(f64::NAN);
         // Started a moment ago, nothing of the data is in its memory; the pages of the system may still be.
@@ -123,9 +127,9 @@ struct Row<'row> {
 
 impl Row<'_> {
     fn print(&self, lookup: &str, questions: &[Question]) -> Option<String> {
-        let before = self.program.metric("needle_storage_directory_reads");
+        let before = self.program.metric(DIRECTORY_READS);
         let Cost { cpu, p50, p99, asked, wrong } = ask(self.program, questions);
-        let after = self.program.metric("needle_storage_directory_reads");
+        let after = self.program.metric(DIRECTORY_READS);
         let reads = before.zip(after).map_or("not counted".to_owned(), |(before, after)| format!("{:.1}", (after - before) / asked as f64));
         let (cpu, p50, p99) = (milliseconds(cpu), milliseconds(p50), milliseconds(p99));
         println!("| {} | {} | {}, {lookup} | {cpu} | {p50} / {p99} | {reads} |", self.shards, self.started, self.when);

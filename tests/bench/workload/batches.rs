@@ -27,6 +27,8 @@ pub(crate) struct Origin {
     pub(crate) traced: bool,
     /// Carries the request id.
     pub(crate) requested: bool,
+    /// A log that says the common word; a span that took long and answered with a server's error.
+    pub(crate) sought: bool,
 }
 
 /// An export request.

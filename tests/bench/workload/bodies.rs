@@ -67,6 +67,11 @@ pub(crate) fn is_rare(record: u64) -> bool {
     rare_until(record + 1) != rare_until(record)
 }
 
+/// Whether a text says the common word.
+pub(crate) fn is_common(body: &str) -> bool {
+    body.split(|character: char| !character.is_alphanumeric()).any(|word| word == COMMON_WORD)
+}
+
 pub(crate) fn rare(random: &mut Random) -> String {
     format!("brownout on feeder {} survived by rack {} after {}ms", random.below(40), random.below(12), random.between(20, 900))
 }
@@ -108,7 +113,7 @@ fn value(name: &str, subject: &Subject, random: &mut Random) -> String {
         "order" => subject.order.to_string(),
         "few" => random.between(1, 9).to_string(),
         "count" => random.below(500).to_string(),
-        "bytes" => random.below(200_000).to_string(),
+        "bytes" => random.below(20_000).to_string(),
         "ms" => format!("{}.{}", random.exponential(40.0) as u64, random.below(10)),
         "host" => format!("{}-{}.shop.internal", random.pick(&HOSTS), random.below(12)),
         "item" => format!("SKU-{:05}", random.below(20_000)),

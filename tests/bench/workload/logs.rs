@@ -28,6 +28,7 @@ pub(crate) fn records(seed: u64) -> impl Iterator<Item = Emitted<LogRecord>> + S
     journeys.enumerate().map(move |(number, mut emitted)| {
         if bodies::is_rare(number as u64) {
             emitted.record.body = Some(text_value(bodies::rare(&mut rare)));
+            emitted.origin.sought = false;
         }
         emitted
     })
@@ -70,8 +71,9 @@ impl Journey {
             if self.random.happens(NEW_SPAN) {
                 visit.span = self.random.bytes();
             }
-            let origin = Origin { journey: self.number, service: visit.pod.service, traced: visit.pod.service().traced, requested: true };
-            let record = self.record(&visit, time);
+            let (record, sought) = self.record(&visit, time);
+            let origin =
+                Origin { journey: self.number, service: visit.pod.service, traced: visit.pod.service().traced, requested: true, sought };
             lines.push(Timed { time, thing: Emitted { pod: visit.pod, origin, record } });
             time += 1 + self.random.exponential(RECORD_GAP_NS) as u64;
         }
@@ -85,12 +87,14 @@ impl Journey {
         Visit { pod, call: Call::of(service, self.order, random), span: random.bytes(), lines_left: random.between(2, 8) }
     }
 
-    fn record(&mut self, visit: &Visit, time: u64) -> LogRecord {
+    /// A line, and whether it says the common word.
+    fn record(&mut self, visit: &Visit, time: u64) -> (LogRecord, bool) {
         let severity = Severity::any(&mut self.random);
         let subject = Subject { path: &visit.call.path, method: visit.call.method, user: self.user, order: self.order };
         let (sentence, body) = bodies::say(severity, &subject, &mut self.random);
+        let sought = bodies::is_common(&body);
         let traced = visit.pod.service().traced;
-        LogRecord {
+        let record = LogRecord {
             time_unix_nano: time,
             // Between the line and the agent that read it: a fifth of a millisecond, at times much more.
             observed_time_unix_nano: time + 50_000 + self.random.exponential(200_000.0) as u64,
@@ -101,7 +105,8 @@ impl Journey {
             trace_id: if traced { self.ids.trace.to_vec() } else { Vec::new() },
             span_id: if traced { visit.span.to_vec() } else { Vec::new() },
             ..LogRecord::default()
-        }
+        };
+        (record, sought)
     }
 
     fn attributes(&mut self, visit: &Visit, severity: Severity, sentence: u64) -> Vec<KeyValue> {
@@ -118,7 +123,7 @@ impl Journey {
             text("url.path", &visit.call.path),
             integer("http.response.status_code", status),
             text("user.id", format!("u-{}", self.user)),
-            double("took_ms", (random.exponential(40_000.0) as u64) as f64 / 1e3),
+            double("took_ms", (random.exponential(400.0) as u64) as f64 / 10.0),
             boolean("tls", self.client_uses_tls),
             boolean("cached", random.happens(0.8)),
             integer("retry", random.below(100) / 90),

@@ -1,6 +1,7 @@
 //! Spans: traces of 8 to 40, from the front through services to their databases.
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::span::{Event, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
@@ -19,6 +20,9 @@ const TRACE_GAP_NS: f64 = 5_000_000.0;
 const ROOT_MEAN_NS: f64 = 1_500_000_000.0;
 const ROOT_MIN_NS: u64 = 20_000_000;
 const SPAN_MIN_NS: u64 = 20_000;
+const STATUS: &str = "http.response.status_code";
+/// A span of more is slow.
+const LONG_NS: u64 = 500_000_000;
 const FAILS: f64 = 0.03;
 /// Children of a span look for another parent below this.
 const DEPTH_MAX: u32 = 9;
@@ -152,9 +156,10 @@ impl Trace {
     fn spans(mut self) -> Vec<Timed<Emitted<Span>>> {
         let nodes = std::mem::take(&mut self.nodes);
         let span_of = |node: &Node| {
-            let origin = Origin { journey: self.number, service: node.pod.service, traced: true, requested: node.work == Work::Serve };
             let parent = node.parent.map(|parent| nodes[parent].id);
             let record = self.span(node, parent);
+            let (requested, sought) = (node.work == Work::Serve, node.duration_ns > LONG_NS && answered_with_error(&record));
+            let origin = Origin { journey: self.number, service: node.pod.service, traced: true, requested, sought };
             Timed { time: record.end_time_unix_nano, thing: Emitted { pod: node.pod, origin, record } }
         };
         nodes.iter().map(span_of).collect()
@@ -202,7 +207,7 @@ impl Trace {
             text("http.route", call.route),
             text("url.path", &call.path),
             text("url.scheme", "https"),
-            integer("http.response.status_code", self.status(failed)),
+            integer(STATUS, self.status(failed)),
             text("user.id", format!("u-{}", self.user)),
             text("client.address", format!("10.{}.{}.{}", self.user % 4, self.thing % 256, self.user % 251)),
             text("network.protocol.version", "1.1"),
@@ -215,13 +220,13 @@ impl Trace {
         vec![
             text("http.request.method", call.method),
             text("url.full", format!("https://{host}{}", call.path)),
-            integer("http.response.status_code", self.status(failed)),
+            integer(STATUS, self.status(failed)),
             text("server.address", host),
             integer("server.port", 8443),
             text("network.protocol.version", "1.1"),
             integer("http.request.resend_count", self.random.below(100) / 95),
             double("connect_ms", (self.random.exponential(900.0) as u64) as f64 / 1e3),
-            boolean("connection.reused", self.random.happens(0.9)),
+            boolean("reused", self.random.happens(0.9)),
         ]
     }
 
@@ -267,7 +272,7 @@ impl Trace {
             text("code.function.name", format!("core.{step}")),
             text("code.file.path", format!("core/{step}.rs")),
             integer("code.line.number", 20 + 7 * step.len() as u64),
-            integer("items.count", self.random.below(50)),
+            integer("items", self.random.below(50)),
             double("cpu.ms", (self.random.exponential(3_000.0) as u64) as f64 / 1e3),
             boolean("cache.hit", self.random.happens(0.8)),
             text("variant", *self.random.pick(&["control", "a", "b"])),
@@ -311,6 +316,11 @@ impl Trace {
         }
         Vec::new()
     }
+}
+
+fn answered_with_error(span: &Span) -> bool {
+    let status = span.attributes.iter().find(|attribute| attribute.key == STATUS).and_then(|status| status.value.as_ref());
+    matches!(status.and_then(|status| status.value.as_ref()), Some(Value::IntValue(500..)))
 }
 
 /// As an exporter writes it: a resource for each pod.
