@@ -24,10 +24,10 @@ test: tools ui ## everything, with real SDKs, DuckDB and a browser; installs wha
 	$(CARGO) test --workspace
 
 bench: ## what a record and an answer cost, beside goals and a floor; RECORDS=2000000 SPANS=2400000 SEED=1 for the whole
-	$(CARGO) bench --bench figures -- --records $(RECORDS) --spans $(SPANS) --seed $(SEED)
+	@$(CARGO) bench --bench figures -- --records $(RECORDS) --spans $(SPANS) --seed $(SEED)
 
 bench-shards: ## what an id costs over 10, 1,000 and 10,000 shards
-	$(CARGO) bench --bench figures -- --seed $(SEED) --shards $(SHARDS)
+	@$(CARGO) bench --bench figures -- --seed $(SEED) --shards $(SHARDS)
 
 tools: ## what the tests need of the system: Python with venv, Node.js, Chromium
 	sh tests/tools.sh

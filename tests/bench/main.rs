@@ -62,7 +62,7 @@ fn figures(arguments: &Arguments, core: Option<usize>) -> Vec<String> {
         let workload = Workload { signal, seed: arguments.seed, records };
         let (floor, table) = figures::measure(&workload, core);
         let bytes = floor.sent_bytes as f64 / floor.records as f64;
-        println!("## {name}\n\n{} records of {} journeys, {bytes:.0} bytes of OTLP each.\n\n{table}", floor.records, floor.journeys.len());
+        println!("### {name}\n\n{} records of {} journeys, {bytes:.0} bytes of OTLP each.\n\n{table}", floor.records, floor.journeys.len());
         wrong.extend_from_slice(table.wrong());
     }
     wrong
