@@ -137,6 +137,9 @@ fn serve(folder: &Path, core: Option<usize>) -> Result<(Child, BTreeMap<String, 
     let (addresses, said) = listen(&mut stderr);
     let taken = start.elapsed();
     if said.lines().last() != Some("ready") {
+        // It has ended, or closed stderr, and is of no use.
+        let _ = child.kill();
+        child.wait().map_err(|error| error.to_string())?;
         return Err(said);
     }
     // What it says later goes where ours goes, and never fills the pipe.
