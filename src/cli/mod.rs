@@ -1,6 +1,7 @@
 //! The command line: what was typed, then what it means.
 
 mod arguments;
+mod check;
 mod client;
 mod exit;
 mod flush;
@@ -46,6 +47,7 @@ enum Command {
     Send(send::SendCommand),
     Flush(flush::FlushCommand),
     Shard(shard::ShardCommand),
+    Check(check::CheckCommand),
     Completions(generate::CompletionsCommand),
     Man(generate::ManCommand),
 }
@@ -62,6 +64,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Send(command) => send::run(&command),
         Command::Flush(command) => flush::run(&command),
         Command::Shard(command) => shard::run(&command),
+        Command::Check(command) => check::run(&command),
         Command::Completions(command) => generate::completions(&command),
         Command::Man(command) => generate::man(&command),
     };

@@ -181,16 +181,31 @@ pub(crate) enum LockError {
 }
 
 impl FolderLock {
+    /// Locks the file at `path` for whoever only reads, without changing it. None: no process ever had it.
+    pub(crate) fn take_for_reading(path: &Path) -> Result<Option<FolderLock>, LockError> {
+        let mut file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(LockError::Io)?,
+        };
+        lock(&mut file)?;
+        Ok(Some(FolderLock { _file: file }))
+    }
+
     /// Locks the file at `path` and writes this process's id into it.
     pub(crate) fn take(path: &Path) -> Result<FolderLock, LockError> {
         let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
         let mut file = open().map_err(LockError::Io)?;
-        if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let mut holder = String::new();
-            file.read_to_string(&mut holder).map_err(LockError::Io)?;
-            return Err(LockError::Held(holder.trim().to_owned()));
-        }
+        lock(&mut file)?;
         file.set_len(0).and_then(|()| file.write_all(std::process::id().to_string().as_bytes())).map_err(LockError::Io)?;
         Ok(FolderLock { _file: file })
     }
+}
+
+fn lock(file: &mut File) -> Result<(), LockError> {
+    if rustix::fs::flock(&*file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let mut holder = String::new();
+        file.read_to_string(&mut holder).map_err(LockError::Io)?;
+        return Err(LockError::Held(holder.trim().to_owned()));
+    }
+    Ok(())
 }

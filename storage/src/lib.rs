@@ -4,6 +4,7 @@ mod accept;
 mod background;
 mod cache;
 mod catalog;
+mod check;
 mod clock;
 mod commit;
 #[cfg_attr(not(test), expect(dead_code, reason = "joined to the store in the next commit"))]
@@ -26,6 +27,7 @@ mod wal;
 mod window;
 
 pub use accept::{Accepted, AppendError, BodyFormat, Decode, Decoded, Incoming, RawRequest};
+pub use check::{CheckReport, Finding, FindingKind, check};
 pub use clock::{Clock, SystemClock};
 pub use disk::{Disk, DiskFile, Entry, LocalDisk};
 pub use recover::OpenError;

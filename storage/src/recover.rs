@@ -25,7 +25,11 @@ use crate::wal::{Frame, SegmentedWal, Sequence, Wal, WalError};
 use crate::window::Window;
 
 /// Where a data folder keeps what is not a shard. No tenant's name begins with `_`.
-const OWN_FOLDER: &str = "_needle";
+pub(crate) const OWN_FOLDER: &str = "_needle";
+/// In it: the catalog, the log, the id directory.
+pub(crate) const CATALOG_FILE: &str = "catalog.db";
+pub(crate) const LOG_FOLDER: &str = "wal";
+pub(crate) const IDS_FOLDER: &str = "_needle/ids";
 
 /// Why a data folder could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +42,9 @@ pub enum OpenError {
         /// Who has it.
         pid: String,
     },
+    /// There is nothing of needle's in it.
+    #[error("{0} is no data folder: give the folder that `needle serve` keeps its data in with --data")]
+    NoFolder(PathBuf),
     /// The system refuses something.
     #[error("cannot {action} {path}: {error}{}", way_out(.error))]
     Unusable {
@@ -114,7 +121,7 @@ pub(crate) fn recover(
     let own = settings.data.join(OWN_FOLDER);
     disk.create_folder(&own).map_err(|error| OpenError::Unusable { action: "create data folder", path: settings.data.clone(), error })?;
     let lock = lock(&settings.data, &own)?;
-    let catalog: Arc<dyn Catalog> = Arc::new(SqliteCatalog::open(&own.join("catalog.db"))?);
+    let catalog: Arc<dyn Catalog> = Arc::new(SqliteCatalog::open(&own.join(CATALOG_FILE))?);
     let objects: Arc<dyn ObjectStore> = Arc::new(DiskObjects::new(disk.clone(), settings.data.clone()));
     let position = catalog.position()?;
     let next_origin = AtomicU32::new(position.next_origin);
@@ -142,8 +149,9 @@ pub(crate) fn recover(
         undecodable: false,
         failure: None,
     };
-    let recovered =
-        SegmentedWal::recover(disk.clone(), own.join("wal"), settings.wal_segment_bytes, position.sealed, &mut |frame| replay.frame(frame));
+    let recovered = SegmentedWal::recover(disk.clone(), own.join(LOG_FOLDER), settings.wal_segment_bytes, position.sealed, &mut |frame| {
+        replay.frame(frame)
+    });
     if let Some(failure) = replay.failure {
         return Err(failure);
     }

@@ -292,4 +292,4 @@ fn spawn(name: &str, shared: &Arc<Shared>, run: fn(&Shared)) -> Result<JoinHandl
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,5 +1,6 @@
 //! Which shards exist, and up to which frame of the log everything is in them.
 
+mod copy;
 mod origins;
 mod sqlite;
 
@@ -9,6 +10,7 @@ use crate::model::{RecordId, Signal, Tenant, UnixNanos};
 use crate::shard::Tail;
 use crate::wal::{Digest, Sequence};
 
+pub(crate) use copy::CatalogCopy;
 pub(crate) use origins::Origins;
 pub(crate) use sqlite::SqliteCatalog;
 

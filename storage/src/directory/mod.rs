@@ -55,6 +55,7 @@
 
 mod bits;
 mod block;
+mod check;
 mod folder;
 mod header;
 mod merge;
@@ -73,6 +74,7 @@ use object_store::path::Path;
 use parking_lot::{Mutex, RwLock};
 
 use block::{Entry, KEY_BITS};
+pub(crate) use check::SoundRuns;
 use folder::{Folder, Listed};
 use merge::Chosen;
 use origins::Origins;

@@ -95,7 +95,7 @@ impl Run {
     }
 
     /// The blocks in which the keys are, if they are in any; each block once.
-    fn blocks_with(&self, keys: &[u64]) -> Vec<Range<u32>> {
+    pub(super) fn blocks_with(&self, keys: &[u64]) -> Vec<Range<u32>> {
         let mut ranges: Vec<Range<u32>> = Vec::new();
         for key in keys {
             // The entries of a key may begin in the block before the first that begins with it.
@@ -111,7 +111,7 @@ impl Run {
     }
 
     /// Reads neighbouring blocks and verifies them: one read, or two where a piece ends among them.
-    fn read(&self, blocks: Range<u32>, reads: &mut usize) -> Result<Vec<Block>, DirectoryError> {
+    pub(super) fn read(&self, blocks: Range<u32>, reads: &mut usize) -> Result<Vec<Block>, DirectoryError> {
         let mut read = Vec::with_capacity(blocks.len());
         let mut start = blocks.start;
         while start < blocks.end {
@@ -144,7 +144,7 @@ impl Run {
         Ok(walk)
     }
 
-    fn damaged(&self, found: impl Into<String>) -> DirectoryError {
+    pub(super) fn damaged(&self, found: impl Into<String>) -> DirectoryError {
         damaged(&self.folder.run(self.header.run), found)
     }
 }

@@ -145,7 +145,7 @@ fn report(path: &Path, bytes: Bytes) -> Result<ShardReport, ShardError> {
 }
 
 /// Opens the shard in memory, as queries do from the data folder.
-fn open(description: &ShardDescription, blocks: &Blocks, tail_crc32: u32, bytes: Bytes) -> Result<ShardReader, ShardError> {
+pub(super) fn open(description: &ShardDescription, blocks: &Blocks, tail_crc32: u32, bytes: Bytes) -> Result<ShardReader, ShardError> {
     let meta = meta_of(description, "shard.parquet", bytes.len() as u64, Tail { offset: blocks.bytes, crc32: tail_crc32 })?;
     let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     block_on(objects.put(&object_store::path::Path::from(meta.path.as_str()), bytes.into()))?;

@@ -37,11 +37,11 @@ fn settings(folder: &Path) -> StoreSettings {
     StoreSettings { data: folder.to_owned(), wal_segment_bytes: 64 << 10, ..StoreSettings::default() }
 }
 
-fn open(folder: &Path) -> Arc<Store> {
+pub(crate) fn open(folder: &Path) -> Arc<Store> {
     Store::open(&settings(folder), Arc::new(decode), &mut Registry::default()).unwrap()
 }
 
-fn incoming(text: &str) -> Incoming {
+pub(crate) fn incoming(text: &str) -> Incoming {
     let request = RawRequest {
         tenant: Tenant::default(),
         format: BodyFormat::TextLogs,
@@ -68,7 +68,7 @@ fn search(store: &Store, predicate: Predicate, limit: usize) -> Vec<String> {
     bodies(&found.records)
 }
 
-fn everything(store: &Store) -> Vec<String> {
+pub(crate) fn everything(store: &Store) -> Vec<String> {
     search(store, Predicate::All, usize::MAX)
 }
 

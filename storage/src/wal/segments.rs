@@ -3,6 +3,7 @@
 //! are in shards.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -61,14 +62,7 @@ impl SegmentedWal {
         visit: &mut dyn FnMut(Frame) -> Result<(), WalError>,
     ) -> Result<(SegmentedWal, RecoveryReport), WalError> {
         disk.create_folder(&folder).map_err(refused("create", &folder))?;
-        let mut names: Vec<PathBuf> = disk
-            .list(&folder)
-            .map_err(refused("list", &folder))?
-            .into_iter()
-            .map(|entry| folder.join(entry.name))
-            .filter(|path| path.extension().is_some_and(|extension| extension == EXTENSION))
-            .collect();
-        names.sort();
+        let names = segment_paths(disk.as_ref(), &folder).map_err(refused("list", &folder))?;
         let mut wal = SegmentedWal { disk, folder, segment_bytes, closed: VecDeque::new(), active: None };
         let mut report = RecoveryReport { last: after, ..RecoveryReport::default() };
         for path in names {
@@ -89,31 +83,22 @@ impl SegmentedWal {
     ) -> Result<Active, WalError> {
         let file = self.disk.open(&path).map_err(refused("open", &path))?;
         let bytes = Bytes::from(read_all(file.as_ref()).map_err(refused("read", &path))?);
-        let mut offset = HEADER.len().min(bytes.len());
-        loop {
-            match Frame::parse(&bytes.slice(offset..)) {
-                Parsed::Frame(frame, length) => {
-                    offset += length;
-                    if frame.sequence > after {
-                        report.lost_frames += frame.sequence.0.saturating_sub(report.last.0 + 1);
-                        report.last = report.last.max(frame.sequence);
-                        visit(*frame)?;
-                    }
-                }
-                Parsed::Blank if bytes[offset..].iter().all(|byte| *byte == 0) => break,
-                Parsed::Blank | Parsed::Damaged => match next_frame(&bytes, offset, report.last) {
-                    Some(next) => {
-                        report.set_aside.push(self.set_aside(&path, offset, &bytes[offset..next])?);
-                        offset = next;
-                    }
-                    None => {
-                        report.torn_tail = true;
-                        cut(file.as_ref(), offset as u64, bytes.len() as u64).map_err(refused("cut the torn tail of", &path))?;
-                        break;
-                    }
-                },
+        let offset = for_each_piece(&bytes, report.last, &mut |piece| match piece {
+            Piece::Frame(frame) if frame.sequence <= after => Ok(()),
+            Piece::Frame(frame) => {
+                report.lost_frames += frame.sequence.0.saturating_sub(report.last.0 + 1);
+                report.last = report.last.max(frame.sequence);
+                visit(*frame)
             }
-        }
+            Piece::Damaged(range) => {
+                report.set_aside.push(self.set_aside(&path, range.start, &bytes[range])?);
+                Ok(())
+            }
+            Piece::Torn(range) => {
+                report.torn_tail = true;
+                cut(file.as_ref(), range.start as u64, range.end as u64).map_err(refused("cut the torn tail of", &path))
+            }
+        })?;
         Ok(Active { path, file, offset: offset.max(HEADER.len()) as u64, bytes: bytes.len() as u64, last: report.last })
     }
 
@@ -191,6 +176,75 @@ impl Wal for SegmentedWal {
         }
         Ok(())
     }
+}
+
+/// What a file of the log consists of, one piece after the other.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// A whole frame.
+    Frame(Box<Frame>),
+    /// These bytes are no frame, and frames follow.
+    Damaged(Range<usize>),
+    /// These bytes are no frame, and none follows: a write that was not finished, or damage to the last frame.
+    Torn(Range<usize>),
+}
+
+/// Takes a file of the log apart. Frames up to `last` stand before it; where the next frame belongs.
+pub(crate) fn for_each_piece<E>(bytes: &Bytes, mut last: Sequence, visit: &mut dyn FnMut(Piece) -> Result<(), E>) -> Result<usize, E> {
+    let mut offset = HEADER.len().min(bytes.len());
+    loop {
+        match Frame::parse(&bytes.slice(offset..)) {
+            Parsed::Frame(frame, length) => {
+                offset += length;
+                last = last.max(frame.sequence);
+                visit(Piece::Frame(frame))?;
+            }
+            Parsed::Blank if bytes[offset..].iter().all(|byte| *byte == 0) => return Ok(offset),
+            Parsed::Blank | Parsed::Damaged => match next_frame(bytes, offset, last) {
+                Some(next) => {
+                    visit(Piece::Damaged(offset..next))?;
+                    offset = next;
+                }
+                None => {
+                    visit(Piece::Torn(offset..bytes.len()))?;
+                    return Ok(offset);
+                }
+            },
+        }
+    }
+}
+
+/// A file of the log as it lies on disk, for whoever only looks at it.
+#[derive(Debug)]
+pub(crate) struct SegmentFile {
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: Bytes,
+}
+
+impl SegmentFile {
+    /// The files of a log in `folder`, oldest first, one at a time.
+    pub(crate) fn list<'a>(
+        disk: &'a dyn Disk,
+        folder: &Path,
+    ) -> std::io::Result<impl Iterator<Item = (PathBuf, std::io::Result<SegmentFile>)> + 'a> {
+        let read = move |path: &Path| -> std::io::Result<SegmentFile> {
+            let bytes = read_all(disk.open_read(path)?.as_ref())?.into();
+            Ok(SegmentFile { path: path.to_owned(), bytes })
+        };
+        Ok(segment_paths(disk, folder)?.into_iter().map(move |path| (path.clone(), read(&path))))
+    }
+
+    /// Whether it begins as files of the log do.
+    pub(crate) fn has_header(&self) -> bool {
+        self.bytes.starts_with(HEADER)
+    }
+}
+
+fn segment_paths(disk: &dyn Disk, folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let paths = disk.list(folder)?.into_iter().map(|entry| folder.join(entry.name));
+    let mut paths: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|extension| extension == EXTENSION)).collect();
+    paths.sort();
+    Ok(paths)
 }
 
 /// Where after `from` a whole frame later than `last` begins.

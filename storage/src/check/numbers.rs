@@ -1,0 +1,45 @@
+//! Record numbers of a whole folder: each is given once. They are kept as ranges, since a request's records
+//! are numbered in a row.
+
+use std::collections::BTreeMap;
+
+/// Numbers that were seen.
+#[derive(Debug, Default)]
+pub(super) struct RecordNumbers {
+    /// By the first of each range: the last, and whose they are.
+    ranges: BTreeMap<u64, (u64, usize)>,
+    owners: Vec<String>,
+}
+
+impl RecordNumbers {
+    /// Adds ascending numbers. If one was there before: it, and whose it was.
+    pub(super) fn add(&mut self, owner: &str, numbers: &[u64]) -> Option<(u64, &str)> {
+        self.owners.push(owner.to_owned());
+        let own = self.owners.len() - 1;
+        let mut twice = None;
+        for range in numbers.chunk_by(|one, next| one + 1 == *next) {
+            let (first, last) = (range[0], range[range.len() - 1]);
+            let before = self.ranges.range(..=last).next_back().filter(|(_, (end, _))| *end >= first);
+            match before {
+                Some((start, (_, other))) => twice = twice.or(Some((first.max(*start), *other))),
+                None => _ = self.ranges.insert(first, (last, own)),
+            }
+        }
+        twice.map(|(number, other)| (number, self.owners[other].as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_two_have_is_found() {
+        let mut numbers = RecordNumbers::default();
+        assert_eq!(numbers.add("a", &[1, 2, 3, 10, 11]), None);
+        assert_eq!(numbers.add("b", &[4, 5, 9, 12]), None);
+        assert_eq!(numbers.add("c", &[6, 7, 8, 9]), Some((9, "b")));
+        assert_eq!(numbers.add("d", &[2]), Some((2, "a")));
+        assert_eq!(numbers.add("e", &[13, 14]), None);
+    }
+}

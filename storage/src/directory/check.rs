@@ -1,0 +1,102 @@
+//! Looking at the directory without changing it: whether its runs are whole, and whether they lead to every id.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use object_store::ObjectStore;
+use object_store::path::Path;
+
+use super::block::Entry;
+use super::folder::Folder;
+use super::run::Run;
+use super::{DirectoryError, IdKey, Origin};
+
+/// Keys that are looked up together.
+const KEYS_AT_ONCE: usize = 4_096;
+
+/// The runs of a directory that no process has open.
+#[derive(Debug)]
+pub(crate) struct SoundRuns {
+    runs: Vec<Run>,
+    /// Objects that cannot be used, and why.
+    pub(crate) complaints: Vec<(String, String)>,
+}
+
+impl SoundRuns {
+    /// Reads every byte of the directory in a folder.
+    pub(crate) fn read(objects: Arc<dyn ObjectStore>, path: Path) -> Result<SoundRuns, DirectoryError> {
+        let folder = Folder { objects, path };
+        let (listed, unfinished) = folder.list()?;
+        let mut sound = SoundRuns { runs: Vec::new(), complaints: Vec::new() };
+        for (run, listed) in listed {
+            let path = folder.run(run);
+            if listed.bytes.is_none() {
+                sound.complaints.push((path.to_string(), "has pieces but no end: its writing was interrupted".to_owned()));
+                continue;
+            }
+            match Run::open(&folder, run, &listed).and_then(|run| run.verify().map(|()| run)) {
+                Ok(run) => sound.runs.push(run),
+                Err(error) => sound.complaints.push((path.to_string(), error.to_string())),
+            }
+        }
+        sound.complaints.extend(unfinished.into_iter().map(|path| (path.to_string(), "was not written to its end".to_owned())));
+        Ok(sound)
+    }
+
+    /// How many runs are whole.
+    pub(crate) fn len(&self) -> usize {
+        self.runs.len()
+    }
+
+    /// Length of the objects of all whole runs.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.runs.iter().map(Run::bytes).sum()
+    }
+
+    /// The highest origin that any run covers.
+    pub(crate) fn highest_origin(&self) -> Option<u32> {
+        self.runs.iter().flat_map(|run| run.origins.iter()).map(|(Origin(origin), _)| origin).max()
+    }
+
+    /// How many of the keys (ascending) of a shard made of these origins a lookup would not lead to. A shard of
+    /// which an origin is not covered is asked itself.
+    pub(crate) fn missed(&self, origins: &BTreeSet<u32>, keys: &[IdKey]) -> Result<usize, DirectoryError> {
+        let covered = |origin: &u32| self.runs.iter().any(|run| run.origins.covers(Origin(*origin)));
+        if !origins.iter().all(covered) {
+            return Ok(0);
+        }
+        let mut kept: Vec<u64> = keys.iter().map(|key| key.kept()).collect();
+        kept.dedup();
+        let mut missed = 0;
+        for keys in kept.chunks(KEYS_AT_ONCE) {
+            let mut found = BTreeSet::new();
+            for run in &self.runs {
+                run.keys_of(origins, keys, &mut found)?;
+            }
+            missed += keys.len() - found.len();
+        }
+        Ok(missed)
+    }
+}
+
+impl Run {
+    /// Adds those of the keys (ascending) that an entry leads from to one of the origins.
+    fn keys_of(&self, origins: &BTreeSet<u32>, keys: &[u64], found: &mut BTreeSet<u64>) -> Result<(), DirectoryError> {
+        let groups: BTreeSet<u32> =
+            self.origins.iter().filter(|(Origin(origin), _)| origins.contains(origin)).map(|(_, group)| group).collect();
+        if groups.is_empty() {
+            return Ok(());
+        }
+        for blocks in self.blocks_with(keys) {
+            for block in self.read(blocks, &mut 0)? {
+                for entry in block.entries() {
+                    let Entry { key, group } = entry.map_err(|found| self.damaged(found))?;
+                    if groups.contains(&group) && keys.binary_search(&key).is_ok() {
+                        found.insert(key);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
