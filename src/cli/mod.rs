@@ -9,6 +9,7 @@ mod generate;
 mod grep;
 mod ids;
 mod output;
+mod repair;
 mod send;
 mod services;
 mod shard;
@@ -48,6 +49,7 @@ enum Command {
     Flush(flush::FlushCommand),
     Shard(shard::ShardCommand),
     Check(check::CheckCommand),
+    Repair(repair::RepairCommand),
     Completions(generate::CompletionsCommand),
     Man(generate::ManCommand),
 }
@@ -65,6 +67,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Flush(command) => flush::run(&command),
         Command::Shard(command) => shard::run(&command),
         Command::Check(command) => check::run(&command),
+        Command::Repair(command) => repair::run(&command),
         Command::Completions(command) => generate::completions(&command),
         Command::Man(command) => generate::man(&command),
     };

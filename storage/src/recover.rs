@@ -121,8 +121,9 @@ pub(crate) fn recover(
     let own = settings.data.join(OWN_FOLDER);
     disk.create_folder(&own).map_err(|error| OpenError::Unusable { action: "create data folder", path: settings.data.clone(), error })?;
     let lock = lock(&settings.data, &own)?;
-    let catalog: Arc<dyn Catalog> = Arc::new(SqliteCatalog::open(&own.join(CATALOG_FILE))?);
     let objects: Arc<dyn ObjectStore> = Arc::new(DiskObjects::new(disk.clone(), settings.data.clone()));
+    refuse_lost_catalog(disk.as_ref(), objects.as_ref(), &own.join(CATALOG_FILE))?;
+    let catalog: Arc<dyn Catalog> = Arc::new(SqliteCatalog::open(&own.join(CATALOG_FILE))?);
     let position = catalog.position()?;
     let next_origin = AtomicU32::new(position.next_origin);
     let keep = Keep { objects, catalog, clock, repetition_window_ms: settings.repetition_window_ms, next_origin };
@@ -169,7 +170,31 @@ pub(crate) fn recover(
     Ok(Recovered { lock, state, wal: Box::new(wal), last_sequence: report.last, window, keep })
 }
 
-fn lock(data: &std::path::Path, own: &std::path::Path) -> Result<FolderLock, OpenError> {
+/// A catalog that is gone is not made anew where there are shards: numbers of frames and records would be given
+/// again, and shards written in the place of others.
+fn refuse_lost_catalog(disk: &dyn Disk, objects: &dyn ObjectStore, path: &std::path::Path) -> Result<(), OpenError> {
+    if disk.open_read(path).is_ok_and(|file| file.is_empty().is_ok_and(|empty| !empty)) {
+        return Ok(());
+    }
+    let mut listed = objects.list(None);
+    let is_shard = |object: &object_store::ObjectMeta| {
+        let file = object.location.filename().unwrap_or_default();
+        !object.location.as_ref().starts_with(OWN_FOLDER) && file.strip_suffix(".parquet").and_then(ShardName::parse).is_some()
+    };
+    while let Some(object) = block_on(listed.next()) {
+        let object = object.map_err(|error| OpenError::Shards(error.to_string()))?;
+        if is_shard(&object) {
+            return Err(OpenError::Catalog(format!(
+                "catalog {} is missing or empty, and there are shards ({}): restore it from a backup, or run `needle repair`, which makes it anew from them",
+                path.display(),
+                object.location
+            )));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn lock(data: &std::path::Path, own: &std::path::Path) -> Result<FolderLock, OpenError> {
     let path = own.join("lock");
     FolderLock::take(&path).map_err(|error| match error {
         LockError::Held(pid) => OpenError::Locked { folder: data.to_owned(), pid },

@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CatalogError, SqliteCatalog};
+use rusqlite::{Connection, Row, params};
+
+use super::{Catalog as _, CatalogError, Position, Publication, SeenRequest, ShardMeta, SqliteCatalog, sqlite};
 use crate::disk::{Disk, read_all};
 
 /// The ending of the file in which SQLite keeps transactions that are not yet in the catalog's own.
@@ -53,4 +55,74 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.to_owned().into_os_string();
     path.push(suffix);
     path.into()
+}
+
+/// What an old catalog still says.
+#[derive(Debug, Default)]
+pub(crate) struct Salvage {
+    /// Whether it is sound and all of it was read.
+    pub(crate) is_sound: bool,
+    pub(crate) shards: Vec<ShardMeta>,
+    pub(crate) position: Option<Position>,
+    pub(crate) seen: Vec<SeenRequest>,
+    /// Paths of shards that others took the place of.
+    pub(crate) replaced: Vec<String>,
+    pub(crate) tombstones: Vec<TombstoneRow>,
+}
+
+/// A row of the table of deletions, as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TombstoneRow {
+    pub(crate) number: i64,
+    pub(crate) tenant: String,
+    pub(crate) term: Vec<u8>,
+    pub(crate) before_record: i64,
+    pub(crate) deleted_at: i64,
+}
+
+impl CatalogCopy {
+    /// Reads whatever can be read, row by row.
+    pub(crate) fn salvage(&self) -> Salvage {
+        let is_sound = self.open().is_ok_and(|catalog| catalog.shards().is_ok() && catalog.seen().is_ok() && catalog.position().is_ok());
+        let Ok(connection) = Connection::open(&self.copy) else { return Salvage::default() };
+        Salvage {
+            is_sound,
+            shards: rows(&connection, sqlite::SELECT_SHARDS, sqlite::shard),
+            position: rows(&connection, sqlite::SELECT_POSITION, sqlite::position).pop(),
+            seen: rows(&connection, sqlite::SELECT_SEEN, sqlite::seen),
+            replaced: rows(&connection, "select path from replaced", |row| row.get(0)),
+            tombstones: rows(&connection, "select number, tenant, term, before_record, deleted_at from tombstones", |row| {
+                Ok(TombstoneRow {
+                    number: row.get(0)?,
+                    tenant: row.get(1)?,
+                    term: row.get(2)?,
+                    before_record: row.get(3)?,
+                    deleted_at: row.get(4)?,
+                })
+            }),
+        }
+    }
+}
+
+/// The rows that can be read.
+fn rows<T>(connection: &Connection, question: &str, read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> Vec<T> {
+    let Ok(mut statement) = connection.prepare(question) else { return Vec::new() };
+    // After a page that cannot be read SQLite gives nothing more but errors.
+    statement.query_map([], read).map(|rows| rows.map_while(Result::ok).collect()).unwrap_or_default()
+}
+
+/// Makes a catalog of these at `path`, where there is none.
+pub(crate) fn write_catalog(path: &Path, publication: &Publication, tombstones: &[TombstoneRow]) -> Result<(), CatalogError> {
+    let catalog = SqliteCatalog::open(path)?;
+    catalog.publish(publication)?;
+    catalog.with(|connection| {
+        let transaction = connection.transaction()?;
+        for TombstoneRow { number, tenant, term, before_record, deleted_at } in tombstones {
+            transaction
+                .execute("insert into tombstones values (?1, ?2, ?3, ?4, ?5)", params![number, tenant, term, before_record, deleted_at])?;
+        }
+        transaction.commit()?;
+        // Everything into the one file, so that it can be put in its place by its name alone.
+        connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(()))
+    })
 }

@@ -10,7 +10,7 @@ use crate::model::{RecordId, Signal, Tenant, UnixNanos};
 use crate::shard::Tail;
 use crate::wal::{Digest, Sequence};
 
-pub(crate) use copy::CatalogCopy;
+pub(crate) use copy::{CatalogCopy, JOURNAL_SUFFIX, Salvage, TombstoneRow, with_suffix, write_catalog};
 pub(crate) use origins::Origins;
 pub(crate) use sqlite::SqliteCatalog;
 
@@ -99,7 +99,7 @@ pub(crate) trait Catalog: Send + Sync + Debug {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CatalogError {
     /// SQLite said so.
-    #[error("catalog {path}: {error}")]
+    #[error("catalog {path}: {error}{}", way_out(.error))]
     Sqlite {
         /// The file.
         path: std::path::PathBuf,
@@ -107,7 +107,7 @@ pub(crate) enum CatalogError {
         error: rusqlite::Error,
     },
     /// The file is not sound.
-    #[error("catalog {path} is damaged ({found}): move it away and restore it from a backup; the shards themselves are intact")]
+    #[error("catalog {path} is damaged ({found}): restore it from a backup, or run `needle repair`, which makes it anew from the shards")]
     Damaged {
         /// The file.
         path: std::path::PathBuf,
@@ -124,4 +124,14 @@ pub(crate) enum CatalogError {
         /// Ours.
         known: u32,
     },
+}
+
+/// How to mend what SQLite says.
+fn way_out(error: &rusqlite::Error) -> &'static str {
+    use rusqlite::ErrorCode::{CannotOpen, DiskFull, PermissionDenied, ReadOnly};
+    match error.sqlite_error_code() {
+        Some(DiskFull) => "; free some space",
+        Some(CannotOpen | PermissionDenied | ReadOnly) => "; let this user write there",
+        _ => "; restore it from a backup, or run `needle repair`, which makes it anew from the shards",
+    }
 }

@@ -32,6 +32,11 @@ impl Origins {
         self.ranges.iter().cloned().flatten()
     }
 
+    /// Whether all of them are among `others`.
+    pub(crate) fn are_within(&self, others: &Origins) -> bool {
+        self.iter().all(|number| others.contains(number))
+    }
+
     /// Those of all.
     pub(crate) fn union<'a>(all: impl IntoIterator<Item = &'a Origins>) -> Origins {
         let mut ranges: Vec<_> = all.into_iter().flat_map(|origins| origins.ranges.iter().cloned()).collect();

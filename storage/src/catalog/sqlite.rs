@@ -33,6 +33,11 @@ create table tombstones (
 ) strict;
 ";
 
+pub(super) const SELECT_SHARDS: &str = "select id, tenant, signal, path, time_min, time_max, record_min, record_max, rows, bytes, format,
+     tail_offset, tail_crc32, origins from shards order by time_max";
+pub(super) const SELECT_POSITION: &str = "select sealed, next_record, next_origin from position";
+pub(super) const SELECT_SEEN: &str = "select digest, arrival, records from seen order by arrival";
+
 /// From format 1: each shard there is counts as a seal of its own.
 const NUMBER_SEALS: &str = "
 alter table shards add column origins text not null default '';
@@ -74,37 +79,22 @@ impl SqliteCatalog {
         Ok(SqliteCatalog { path: path.to_owned(), connection: Mutex::new(connection) })
     }
 
-    fn with<T>(&self, action: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, CatalogError> {
+    pub(super) fn with<T>(&self, action: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, CatalogError> {
         action(&mut self.connection.lock()).map_err(|error| CatalogError::Sqlite { path: self.path.clone(), error })
     }
 }
 
 impl Catalog for SqliteCatalog {
     fn shards(&self) -> Result<Vec<ShardMeta>, CatalogError> {
-        self.with(|connection| {
-            let mut statement = connection.prepare(
-                "select id, tenant, signal, path, time_min, time_max, record_min, record_max, rows, bytes, format,
-                 tail_offset, tail_crc32, origins from shards order by time_max",
-            )?;
-            statement.query_map([], shard)?.collect()
-        })
+        self.with(|connection| connection.prepare(SELECT_SHARDS)?.query_map([], shard)?.collect())
     }
 
     fn position(&self) -> Result<Position, CatalogError> {
-        self.with(|connection| {
-            connection.query_row("select sealed, next_record, next_origin from position", [], |row| {
-                Ok(Position { sealed: Sequence(unsigned(row, 0)?), next_record: RecordId(unsigned(row, 1)?), next_origin: row.get(2)? })
-            })
-        })
+        self.with(|connection| connection.query_row(SELECT_POSITION, [], position))
     }
 
     fn seen(&self) -> Result<Vec<SeenRequest>, CatalogError> {
-        self.with(|connection| {
-            let mut statement = connection.prepare("select digest, arrival, records from seen order by arrival")?;
-            statement
-                .query_map([], |row| Ok(SeenRequest { digest: row.get(0)?, arrival: UnixNanos(unsigned(row, 1)?), records: row.get(2)? }))?
-                .collect()
-        })
+        self.with(|connection| connection.prepare(SELECT_SEEN)?.query_map([], seen)?.collect())
     }
 
     fn publish(&self, publication: &Publication) -> Result<(), CatalogError> {
@@ -182,7 +172,15 @@ fn insert_shard(connection: &Connection, shard: &ShardMeta) -> rusqlite::Result<
     )
 }
 
-fn shard(row: &Row<'_>) -> rusqlite::Result<ShardMeta> {
+pub(super) fn position(row: &Row<'_>) -> rusqlite::Result<Position> {
+    Ok(Position { sealed: Sequence(unsigned(row, 0)?), next_record: RecordId(unsigned(row, 1)?), next_origin: row.get(2)? })
+}
+
+pub(super) fn seen(row: &Row<'_>) -> rusqlite::Result<SeenRequest> {
+    Ok(SeenRequest { digest: row.get(0)?, arrival: UnixNanos(unsigned(row, 1)?), records: row.get(2)? })
+}
+
+pub(super) fn shard(row: &Row<'_>) -> rusqlite::Result<ShardMeta> {
     let tenant: String = row.get(1)?;
     let signal: String = row.get(2)?;
     // A column saturates in the year 2262; what lies beyond is later than everything else.

@@ -5,7 +5,7 @@ mod log;
 mod numbers;
 mod shards;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use crate::disk::{Disk, FolderLock, LocalDisk, LockError};
 use crate::objects::DiskObjects;
 use crate::recover::{CATALOG_FILE, IDS_FOLDER, OWN_FOLDER, OpenError};
 use numbers::RecordNumbers;
+pub(crate) use shards::read_whole;
 
 /// What was looked at, and what was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -171,7 +172,8 @@ pub(crate) fn list(folder: &Path, objects: &Arc<dyn ObjectStore>) -> Result<Vec<
     Ok(listed)
 }
 
-fn lock_for_reading(folder: &Path) -> Result<Option<FolderLock>, OpenError> {
+/// Keeps other processes away from a folder, without changing it.
+pub(crate) fn lock_for_reading(folder: &Path) -> Result<Option<FolderLock>, OpenError> {
     let path: PathBuf = folder.join(OWN_FOLDER).join("lock");
     FolderLock::take_for_reading(&path).map_err(|error| match error {
         LockError::Held(pid) => OpenError::Locked { folder: folder.to_owned(), pid },

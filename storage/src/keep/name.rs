@@ -26,6 +26,11 @@ impl ShardName {
         (name.id() == id).then_some(name)
     }
 
+    /// Of a shard that was made of shards: the rows that went in.
+    pub(crate) fn rewrite_rows(&self) -> Option<u64> {
+        self.merged_rows
+    }
+
     /// The id of that name.
     pub(crate) fn id(&self) -> String {
         let mark = self.merged_rows.map(|rows| format!("-m{rows}")).unwrap_or_default();

@@ -217,7 +217,6 @@ pub(crate) fn for_each_piece<E>(bytes: &Bytes, mut last: Sequence, visit: &mut d
 /// A file of the log as it lies on disk, for whoever only looks at it.
 #[derive(Debug)]
 pub(crate) struct SegmentFile {
-    pub(crate) path: PathBuf,
     pub(crate) bytes: Bytes,
 }
 
@@ -229,7 +228,7 @@ impl SegmentFile {
     ) -> std::io::Result<impl Iterator<Item = (PathBuf, std::io::Result<SegmentFile>)> + 'a> {
         let read = move |path: &Path| -> std::io::Result<SegmentFile> {
             let bytes = read_all(disk.open_read(path)?.as_ref())?.into();
-            Ok(SegmentFile { path: path.to_owned(), bytes })
+            Ok(SegmentFile { bytes })
         };
         Ok(segment_paths(disk, folder)?.into_iter().map(move |path| (path.clone(), read(&path))))
     }
