@@ -11,9 +11,11 @@ use std::sync::Arc;
 use crate::cache::ShardCache;
 use crate::catalog::ShardMeta;
 use crate::live::LiveBatch;
-use crate::model::{IdTerm, Record, RecordId, RecordsView, UnixNanos, column};
+use crate::model::{IdTerm, Record, RecordId, RecordsView, Tenant, UnixNanos, column};
 use crate::predicate::{Predicate, columns};
-use crate::shard::Rows;
+use crate::shard::{Rows, ShardError, ShardReader};
+use crate::state::State;
+use crate::tombstones::Tombstones;
 
 use nearest::{Hit, Nearest, Source};
 
@@ -81,6 +83,7 @@ pub struct Snapshot {
     shards: Vec<Arc<ShardMeta>>,
     next_record: RecordId,
     cache: Arc<ShardCache>,
+    tombstones: Arc<Tombstones>,
 }
 
 /// Columns that hold little: what [`Snapshot::for_each`] shows of a row.
@@ -103,8 +106,15 @@ const NARROW_COLUMNS: [&str; 12] = [
 const PLACE_COLUMNS: [&str; 4] = [column::RECORD_ID, column::TIMESTAMP, column::START, column::ORIGINAL_TIME];
 
 impl Snapshot {
-    pub(crate) fn new(live: Vec<Arc<LiveBatch>>, shards: Vec<Arc<ShardMeta>>, next_record: RecordId, cache: Arc<ShardCache>) -> Snapshot {
-        Snapshot { live, shards, next_record, cache }
+    /// What is readable of a tenant's records just now.
+    pub(crate) fn new(state: &State, tenant: &Tenant, cache: Arc<ShardCache>) -> Snapshot {
+        Snapshot {
+            live: state.live().filter(|batch| batch.tenant == *tenant).cloned().collect(),
+            shards: state.shards.iter().filter(|shard| shard.tenant == *tenant).cloned().collect(),
+            next_record: state.next_record,
+            cache,
+            tombstones: state.tombstones_of(tenant),
+        }
     }
 
     /// Matching records in order, up to the limit. Shards that cannot improve the answer are not read.
@@ -115,7 +125,9 @@ impl Snapshot {
                 return Err(ReadError::Cancelled);
             }
             if nearest.may_improve(batch.time_min, batch.time_max) {
-                scan::live(batch, &search.predicate, &mut |view, row| nearest.offer(view, row, Source::Live(number), row as u32));
+                scan::live(batch, &self.tombstones, &search.predicate, &mut |view, row| {
+                    nearest.offer(view, row, Source::Live(number), row as u32)
+                });
             }
         }
         let mut coverage = Coverage::default();
@@ -132,9 +144,10 @@ impl Snapshot {
             }
             let shard = &self.shards[number];
             if nearest.may_improve(shard.time_min, shard.time_max) {
-                let read = scan::shard(&self.cache, shard, &search.predicate, &names, cancelled, &mut |view, local, row| {
-                    nearest.offer(view, local, Source::Shard(number), row);
-                });
+                let read =
+                    scan::shard(&self.cache, shard, &self.tombstones, &search.predicate, &names, cancelled, &mut |view, local, row| {
+                        nearest.offer(view, local, Source::Shard(number), row);
+                    });
                 coverage.note(shard, read)?;
             }
             coverage.shards_searched += 1;
@@ -150,14 +163,14 @@ impl Snapshot {
         let mut records = Vec::new();
         for batch in &self.live {
             let view = batch.view();
-            records.extend(batch.rows_with(terms).into_iter().map(|row| view.record(row)));
+            records.extend(self.live_rows_with(batch, terms).map(|row| view.record(row)));
         }
         for shard in &self.shards {
             if cancelled() {
                 return Err(ReadError::Cancelled);
             }
             let read = scan::guarded(&self.cache, shard, &mut |reader| {
-                let rows = reader.rows_with(terms)?;
+                let rows = self.shard_rows_with(reader, terms)?;
                 reader.for_each_batch(Rows::Some(&rows), None, &mut |view, _| {
                     records.extend((0..view.len()).map(|row| view.record(row)));
                     Ok(!cancelled())
@@ -168,6 +181,34 @@ impl Snapshot {
         }
         records.sort_by_key(|record| (record.common().time, record.common().record_id));
         Ok(Found { records, more: false, coverage })
+    }
+
+    /// How many records carry one of the ids.
+    pub(crate) fn count_with(&self, terms: &[IdTerm]) -> (u64, Coverage) {
+        let mut count: u64 = self.live.iter().map(|batch| self.live_rows_with(batch, terms).count() as u64).sum();
+        let mut coverage = Coverage { shards_searched: self.shards.len(), ..Coverage::default() };
+        for shard in &self.shards {
+            let read = scan::guarded(&self.cache, shard, &mut |reader| {
+                count += self.shard_rows_with(reader, terms)?.len() as u64;
+                Ok(())
+            });
+            coverage.note(shard, read).expect("nothing cancels it");
+        }
+        (count, coverage)
+    }
+
+    /// Rows of a live batch that carry one of the ids and are not deleted, ascending.
+    fn live_rows_with(&self, batch: &LiveBatch, terms: &[IdTerm]) -> impl Iterator<Item = usize> {
+        let deleted = self.tombstones.rows_of_batch(batch);
+        batch.rows_with(terms).into_iter().filter(move |row| deleted.binary_search(row).is_err())
+    }
+
+    /// Rows of a shard that carry one of the ids and are not deleted, ascending.
+    fn shard_rows_with(&self, shard: &ShardReader, terms: &[IdTerm]) -> Result<Vec<u32>, ShardError> {
+        let mut rows = shard.rows_with(terms)?;
+        let deleted = self.tombstones.rows_of_shard(shard)?;
+        rows.retain(|row| deleted.binary_search(row).is_err());
+        Ok(rows)
     }
 
     /// Calls `visit` with every matching row, in no order; each record once. The view holds the narrow
@@ -188,7 +229,7 @@ impl Snapshot {
             if cancelled() {
                 return Err(ReadError::Cancelled);
             }
-            scan::live(batch, predicate, &mut |view, row| {
+            scan::live(batch, &self.tombstones, predicate, &mut |view, row| {
                 if within(view.time(row)) {
                     visit(view, row);
                 }
@@ -201,7 +242,7 @@ impl Snapshot {
                 return Err(ReadError::Cancelled);
             }
             if overlaps(shard.time_min, shard.time_max) {
-                let read = scan::shard(&self.cache, shard, predicate, &names, cancelled, &mut |view, local, _| {
+                let read = scan::shard(&self.cache, shard, &self.tombstones, predicate, &names, cancelled, &mut |view, local, _| {
                     if within(view.time(local)) {
                         visit(view, local);
                     }
@@ -224,12 +265,12 @@ impl Snapshot {
             }
         };
         for (number, batch) in self.live.iter().enumerate().filter(|(_, batch)| batch.record_last() >= from) {
-            scan::live(batch, predicate, &mut |view, row| note(view, row, Source::Live(number), row as u32));
+            scan::live(batch, &self.tombstones, predicate, &mut |view, row| note(view, row, Source::Live(number), row as u32));
         }
         let mut coverage = Coverage::default();
         let names = with_columns(columns(predicate), &PLACE_COLUMNS);
         for (number, shard) in self.shards.iter().enumerate().filter(|(_, shard)| shard.record_max >= from) {
-            let read = scan::shard(&self.cache, shard, predicate, &names, &|| false, &mut |view, local, row| {
+            let read = scan::shard(&self.cache, shard, &self.tombstones, predicate, &names, &|| false, &mut |view, local, row| {
                 note(view, local, Source::Shard(number), row);
             });
             coverage.note(shard, read)?;

@@ -8,6 +8,7 @@ use crate::live::LiveBatch;
 use crate::model::RecordsView;
 use crate::predicate::{Matcher, Predicate};
 use crate::shard::{Candidates, Rows, ShardError, ShardReader};
+use crate::tombstones::Tombstones;
 
 /// Why a shard gave no rows.
 pub(super) enum ScanError {
@@ -15,19 +16,21 @@ pub(super) enum ScanError {
     Unreadable(String),
 }
 
-/// Calls `visit` with every matching row of a live batch.
-pub(super) fn live(batch: &LiveBatch, predicate: &Predicate, visit: &mut dyn FnMut(&RecordsView<'_>, usize)) {
+/// Calls `visit` with every matching row of a live batch that is not deleted.
+pub(super) fn live(batch: &LiveBatch, tombstones: &Tombstones, predicate: &Predicate, visit: &mut dyn FnMut(&RecordsView<'_>, usize)) {
     let view = batch.view();
     let matcher = Matcher::new(predicate, &view);
-    for row in (0..view.len()).filter(|row| matcher.matches(*row)) {
+    let deleted = tombstones.rows_of_batch(batch);
+    for row in (0..view.len()).filter(|row| matcher.matches(*row) && deleted.binary_search(row).is_err()) {
         visit(&view, row);
     }
 }
 
-/// Calls `visit` with every matching row of a shard: a view, the row's place in it, and the row's number.
+/// Calls `visit` with every matching row of a shard that is not deleted: a view, the row's place in it, and the row's number.
 pub(super) fn shard(
     cache: &ShardCache,
     meta: &ShardMeta,
+    tombstones: &Tombstones,
     predicate: &Predicate,
     columns: &[&str],
     cancelled: &dyn Fn() -> bool,
@@ -35,6 +38,7 @@ pub(super) fn shard(
 ) -> Result<(), ScanError> {
     let mut stopped = false;
     guarded(cache, meta, &mut |reader| {
+        let deleted = tombstones.rows_of_shard(reader)?;
         let candidates = reader.narrow(predicate);
         let rows = match &candidates {
             Candidates::All => Rows::All,
@@ -44,7 +48,10 @@ pub(super) fn shard(
             let matcher = Matcher::new(predicate, view);
             for local in (0..view.len()).filter(|local| matcher.matches(*local)) {
                 let at = first as usize + local;
-                visit(view, local, if let Rows::Some(rows) = rows { rows[at] } else { at as u32 });
+                let row = if let Rows::Some(rows) = rows { rows[at] } else { at as u32 };
+                if deleted.binary_search(&row).is_err() {
+                    visit(view, local, row);
+                }
             }
             stopped = cancelled();
             Ok(!stopped)
