@@ -54,6 +54,12 @@ impl Server {
         self.process = Process::serve(self.data.path(), &self.flags);
     }
 
+    /// Starts again on the same folder, with these flags from now on.
+    pub(crate) fn start_again_with(&mut self, flags: &[&str]) {
+        self.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        self.start_again();
+    }
+
     pub(crate) fn data(&self) -> &Path {
         self.data.path()
     }

@@ -31,7 +31,8 @@ impl ShardName {
         let rewrite = match parts.next() {
             None => None,
             Some(mark) => {
-                let (rows, times) = mark.strip_prefix('m')?.split_once('-').map_or_else(|| (&mark[1..], "1"), |parts| parts);
+                let rewrite = mark.strip_prefix('m')?;
+                let (rows, times) = rewrite.split_once('-').unwrap_or((rewrite, "1"));
                 Some(Rewrite { rows: rows.parse().ok()?, times: times.parse().ok()? })
             }
         };

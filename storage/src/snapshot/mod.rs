@@ -126,7 +126,7 @@ impl Snapshot {
             }
             if nearest.may_improve(batch.time_min, batch.time_max) {
                 scan::live(batch, &self.tombstones, &search.predicate, &mut |view, row| {
-                    nearest.offer(view, row, Source::Live(number), row as u32)
+                    nearest.offer(view, row, Source::Live(number), row as u32);
                 });
             }
         }
