@@ -338,8 +338,14 @@ pub(crate) fn try_post(url: &str, headers: &[(&str, &str)], body: &[u8]) -> Resu
 
 /// A request with any method and no body.
 pub(crate) fn request(method: &str, url: &str) -> Answer {
-    let request = ureq::http::Request::builder().method(method).uri(url).body(()).unwrap();
-    Answer::of(agent().run(request))
+    request_with(method, url, &[])
+}
+
+/// And some headers.
+pub(crate) fn request_with(method: &str, url: &str, headers: &[(&str, &str)]) -> Answer {
+    let request =
+        headers.iter().fold(ureq::http::Request::builder().method(method).uri(url), |request, (name, value)| request.header(*name, *value));
+    Answer::of(agent().run(request.body(()).unwrap()))
 }
 
 fn agent() -> ureq::Agent {

@@ -145,6 +145,8 @@ impl Shared {
 
     /// Takes out of shards what has to go, merges the next ones, and removes files. Whether there was anything to write.
     pub(crate) fn look_after_shards(&self, effort: Effort) -> Result<bool, SealError> {
+        // First of all what frees space: the rest may fail for want of it.
+        self.tick_collect()?;
         let wrote = self.tick_retire()? || self.tick_merge(effort)?;
         self.tick_collect()?;
         Ok(wrote)

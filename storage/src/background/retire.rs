@@ -99,7 +99,7 @@ impl Shared {
             }
         }
         looked.clean = leaving.tombstones.newest().max(looked.clean);
-        if !leaving.any(shard) {
+        if !leaving.some(shard) {
             return Ok((looked, false));
         }
         let due = match looked.due {

@@ -30,9 +30,11 @@ impl Leaving<'_> {
         self.now.is_some_and(|now| self.retention.end_of_all(shard.signal, shard.time_max) <= now)
     }
 
-    /// Whether some records of the shard may be past their retention.
-    pub(crate) fn any(&self, shard: &ShardMeta) -> bool {
-        self.now.is_some_and(|now| self.retention.end_of_any(shard.signal, shard.time_min) <= now)
+    /// Whether some records of the shard may be past their retention long before others.
+    pub(crate) fn some(&self, shard: &ShardMeta) -> bool {
+        let first = self.retention.end_of_any(shard.signal, shard.time_min);
+        let last = self.retention.end_of_all(shard.signal, shard.time_max);
+        self.now.is_some_and(|now| first <= now) && last.0 - first.0 > OVERDUE_NS_MAX
     }
 
     fn is_past(&self, view: &RecordsView<'_>, row: usize) -> bool {
