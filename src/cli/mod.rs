@@ -11,6 +11,7 @@ mod ids;
 mod output;
 mod send;
 mod services;
+mod shard;
 mod tail;
 pub(crate) mod terminal;
 mod time;
@@ -46,6 +47,7 @@ enum Command {
     Send(send::SendCommand),
     Delete(delete::DeleteCommand),
     Flush(flush::FlushCommand),
+    Shard(shard::ShardCommand),
     Completions(generate::CompletionsCommand),
     Man(generate::ManCommand),
 }
@@ -62,6 +64,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Send(command) => send::run(&command),
         Command::Delete(command) => delete::run(&command),
         Command::Flush(command) => flush::run(&command),
+        Command::Shard(command) => shard::run(&command),
         Command::Completions(command) => generate::completions(&command),
         Command::Man(command) => generate::man(&command),
     };

@@ -33,5 +33,6 @@ pub use disk::{Disk, DiskFile, Entry, LocalDisk};
 pub use recover::OpenError;
 pub use retention::{Retention, ServiceRetention};
 pub use settings::StoreSettings;
+pub use shard::{ColumnReport, ShardReport};
 pub use snapshot::{AcceptedAfter, Coverage, Found, ReadError, Search, Snapshot};
 pub use store::Store;

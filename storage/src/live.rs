@@ -1,7 +1,6 @@
 //! Records that are accepted and not yet in a shard: batches in memory, searched without an index but
 //! for their ids.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
@@ -9,8 +8,8 @@ use arrow::compute::concat_batches;
 use arrow::error::ArrowError;
 
 use crate::accept::Decoded;
-use crate::model::{IdTerm, RecordId, RecordsView, Signal, Tenant, UnixNanos};
-use crate::terms::for_each_id_term;
+use crate::model::{IdKey, IdTerm, RecordId, RecordsView, Signal, Tenant, UnixNanos};
+use crate::terms::{for_each_id_key, for_each_id_term};
 
 /// Small batches are joined up to this many rows, so that a query looks at few of them.
 const JOINED_ROWS_MAX: usize = 16_384;
@@ -26,8 +25,8 @@ pub(crate) struct LiveBatch {
     pub(crate) bytes: usize,
     pub(crate) time_min: UnixNanos,
     pub(crate) time_max: UnixNanos,
-    /// Hash of an id term and the row that carries it, sorted.
-    ids: Vec<(u64, u32)>,
+    /// The keys of ids and the rows that carry them, sorted.
+    ids: Vec<(IdKey, u32)>,
 }
 
 impl LiveBatch {
@@ -38,12 +37,12 @@ impl LiveBatch {
         let mut ids = Vec::with_capacity(records.num_rows() * 3);
         let (mut time_min, mut time_max) = (UnixNanos::MAX, UnixNanos::MIN);
         for row in 0..view.len() {
-            for_each_id_term(&view, row, |term| ids.push((hash(&term), row as u32)));
+            for_each_id_key(&view, row, |key| ids.push((key, row as u32)));
             time_min = time_min.min(view.time(row));
             time_max = time_max.max(view.time(row));
         }
         ids.sort_unstable();
-        let bytes = records.get_array_memory_size() + ids.len() * size_of::<(u64, u32)>();
+        let bytes = records.get_array_memory_size() + ids.len() * size_of::<(IdKey, u32)>();
         LiveBatch { tenant, signal, records, bytes, time_min, time_max, ids }
     }
 
@@ -73,8 +72,7 @@ impl LiveBatch {
     pub(crate) fn rows_with(&self, terms: &[IdTerm]) -> Vec<usize> {
         let view = self.view();
         let mut rows: Vec<usize> = Vec::new();
-        for term in terms {
-            let wanted = hash(term);
+        for (term, wanted) in terms.iter().flat_map(|term| term.keys().map(move |key| (term, key))) {
             let from = self.ids.partition_point(|(key, _)| *key < wanted);
             let candidates = self.ids[from..].iter().take_while(|(key, _)| *key == wanted).map(|(_, row)| *row as usize);
             rows.extend(candidates.filter(|row| carries(&view, *row, term)));
@@ -87,12 +85,12 @@ impl LiveBatch {
     fn join(first: &LiveBatch, second: &LiveBatch) -> Result<LiveBatch, ArrowError> {
         let records = concat_batches(&first.records.schema(), [&first.records, &second.records])?;
         let shift = first.records.num_rows() as u32;
-        let mut ids: Vec<(u64, u32)> = first.ids.iter().copied().chain(second.ids.iter().map(|(key, row)| (*key, row + shift))).collect();
+        let mut ids: Vec<(IdKey, u32)> = first.ids.iter().copied().chain(second.ids.iter().map(|(key, row)| (*key, row + shift))).collect();
         ids.sort_unstable();
         Ok(LiveBatch {
             tenant: first.tenant.clone(),
             signal: first.signal,
-            bytes: records.get_array_memory_size() + ids.len() * size_of::<(u64, u32)>(),
+            bytes: records.get_array_memory_size() + ids.len() * size_of::<(IdKey, u32)>(),
             records,
             time_min: first.time_min.min(second.time_min),
             time_max: first.time_max.max(second.time_max),
@@ -134,10 +132,4 @@ pub(crate) fn carries(view: &RecordsView<'_>, row: usize, wanted: &IdTerm) -> bo
     let mut found = false;
     for_each_id_term(view, row, |term| found |= term == *wanted);
     found
-}
-
-fn hash(term: &IdTerm) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    term.hash(&mut hasher);
-    hasher.finish()
 }

@@ -2,7 +2,8 @@
 
 use crate::live::LiveBatch;
 use crate::model::{IdTerm, RecordId, Tenant, column};
-use crate::shard::{Rows, ShardError, ShardReader};
+use crate::predicate::Columns;
+use crate::shard::{RowRanges, ShardError, ShardReader, Wanted};
 
 /// A deletion of one term: it holds for the records that carry it and were accepted before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,35 +41,33 @@ impl Tombstones {
         Tombstones { all: self.all.iter().filter(|tombstone| tombstone.number > number).cloned().collect() }
     }
 
-    /// The deleted rows of a live batch, ascending.
-    pub(crate) fn rows_of_batch(&self, batch: &LiveBatch) -> Vec<usize> {
+    /// The deleted rows of a live batch.
+    pub(crate) fn rows_of_batch(&self, batch: &LiveBatch) -> RowRanges {
         let view = batch.view();
         let mut rows = Vec::new();
         for tombstone in self.all.iter().filter(|tombstone| batch.record_first() < tombstone.before) {
             let carrying = batch.rows_with(std::slice::from_ref(&tombstone.term));
-            rows.extend(carrying.into_iter().filter(|row| view.record_id(*row) < tombstone.before));
+            rows.extend(carrying.into_iter().filter(|row| view.record_id(*row) < tombstone.before).map(|row| row as u32));
         }
-        rows.sort_unstable();
-        rows.dedup();
-        rows
+        RowRanges::of_rows(rows)
     }
 
-    /// The deleted rows of a shard, ascending. By its index, so that it costs little beside reading rows.
-    pub(crate) fn rows_of_shard(&self, shard: &ShardReader) -> Result<Vec<u32>, ShardError> {
+    /// The deleted rows of a shard. By its index, so that it costs little beside reading rows.
+    pub(crate) fn rows_of_shard(&self, shard: &ShardReader) -> Result<RowRanges, ShardError> {
         let concerned = self.all.iter().filter(|tombstone| shard.meta.record_min < tombstone.before);
         let (whole, partly): (Vec<_>, Vec<_>) = concerned.partition(|tombstone| shard.meta.record_max < tombstone.before);
         let terms: Vec<IdTerm> = whole.into_iter().map(|tombstone| tombstone.term.clone()).collect();
-        let mut rows = if terms.is_empty() { Vec::new() } else { shard.rows_with(&terms)? };
+        let mut rows = if terms.is_empty() { RowRanges::default() } else { shard.rows_with(&terms)? };
+        let numbers = Columns::default().with(&[column::RECORD_ID]);
         for tombstone in partly {
+            let mut before = Vec::new();
             let carrying = shard.rows_with(std::slice::from_ref(&tombstone.term))?;
-            shard.for_each_batch(Rows::Some(&carrying), Some(&[column::RECORD_ID]), &mut |view, first| {
-                let before = (0..view.len()).filter(|local| view.record_id(*local) < tombstone.before);
-                rows.extend(before.map(|local| carrying[first as usize + local]));
+            shard.read(&carrying, Wanted::Columns(&numbers), &mut |view, rows| {
+                before.extend(rows.iter().enumerate().filter(|(local, _)| view.record_id(*local) < tombstone.before).map(|(_, row)| *row));
                 Ok(true)
             })?;
+            rows = rows.or(&RowRanges::of_rows(before));
         }
-        rows.sort_unstable();
-        rows.dedup();
         Ok(rows)
     }
 }

@@ -7,8 +7,9 @@ use arrow::compute::filter_record_batch;
 
 use crate::catalog::ShardMeta;
 use crate::model::{RecordsView, UnixNanos, column};
+use crate::predicate::Columns;
 use crate::retention::Retention;
-use crate::shard::{Rows, ShardError, ShardReader};
+use crate::shard::{ShardError, ShardReader, Wanted};
 use crate::tombstones::Tombstones;
 
 /// How long, in nanoseconds, a record at most stays in a shard after the end of its retention, if others of the
@@ -45,9 +46,9 @@ impl Leaving<'_> {
     /// as half of it is, and a day after its first record is at the latest. If all of it ends within that day,
     /// it is left to end as a whole.
     pub(crate) fn due(&self, shard: &ShardReader) -> Result<UnixNanos, ShardError> {
-        let columns = [column::TIMESTAMP, column::START, column::ORIGINAL_TIME, column::SERVICE_NAME];
+        let columns = Columns::default().with(&[column::TIMESTAMP, column::START, column::ORIGINAL_TIME, column::SERVICE_NAME]);
         let mut ends = Vec::new();
-        shard.for_each_batch(Rows::All, Some(&columns), &mut |view, _| {
+        shard.read(&shard.all(), Wanted::Columns(&columns), &mut |view, _| {
             ends.extend((0..view.len()).map(|row| self.retention.end(view.signal, view.service(row), view.time(row))));
             Ok(true)
         })?;
@@ -64,7 +65,7 @@ impl Leaving<'_> {
         let mut stay = Vec::new();
         for batch in shard.batches()? {
             let view = RecordsView::new(shard.meta.signal, &batch);
-            let rows = (0..view.len()).map(|row| deleted.binary_search(&(first + row as u32)).is_err() && !self.is_past(&view, row));
+            let rows = (0..view.len()).map(|row| !deleted.contains(first + row as u32) && !self.is_past(&view, row));
             let rows: BooleanArray = rows.map(Some).collect();
             first += view.len() as u32;
             stay.push(filter_record_batch(&batch, &rows)?);

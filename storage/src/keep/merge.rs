@@ -53,7 +53,7 @@ impl Keep {
             signal: shards[0].signal,
             origins: Origins::union(shards.iter().map(|shard| &shard.origins)),
         };
-        let written = self.write_shard(place, &batches.iter().collect::<Vec<_>>())?;
+        let written = self.write_shard(place, &batches)?;
         self.catalog.replace(Some(&written), shards)?;
         Ok(Rewritten::Shard(written))
     }

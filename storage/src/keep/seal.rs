@@ -1,6 +1,5 @@
 //! Sealing: live records become shards.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,7 +15,7 @@ use super::name::ShardName;
 use crate::catalog::{Catalog, CatalogError, Origins, Position, Publication, ShardMeta};
 use crate::clock::Clock;
 use crate::model::{Signal, Tenant, UnixNanos};
-use crate::shard::{self, ShardError};
+use crate::shard::{self, RowRanges, ShardError};
 use crate::state::{Frozen, TombstonesByTenant};
 
 /// Why records could not be sealed or merged. They stay readable where they are, and it is tried again.
@@ -53,23 +52,20 @@ pub(super) struct ShardPlace {
 }
 
 impl Keep {
-    /// Writes the shards of these batches, without what is deleted, and publishes them: when this returns they are durable, and the
-    /// log's frames up to the frozen position are no longer needed.
+    /// Writes the shards of these batches, without what is deleted, and publishes them: when this returns they are
+    /// durable, and the log's frames up to the frozen position are no longer needed.
     pub(crate) fn seal(&self, frozen: &Frozen, tombstones: &TombstonesByTenant) -> Result<Vec<ShardMeta>, SealError> {
-        let mut groups: BTreeMap<(Tenant, Signal), Vec<Cow<'_, RecordBatch>>> = BTreeMap::new();
+        let mut groups: BTreeMap<(Tenant, Signal), Vec<RecordBatch>> = BTreeMap::new();
         for batch in &frozen.batches {
             let deleted = tombstones.get(&batch.tenant).map(|tombstones| tombstones.rows_of_batch(batch)).unwrap_or_default();
-            if deleted.len() < batch.records.num_rows() {
+            if deleted.len() < batch.records.num_rows() as u64 {
                 groups.entry((batch.tenant.clone(), batch.signal)).or_default().push(without(&batch.records, &deleted)?);
             }
         }
         let mut shards = Vec::with_capacity(groups.len());
         for ((tenant, signal), batches) in groups {
             let origins = Origins::one(self.next_origin.fetch_add(1, Ordering::Relaxed));
-            shards.push(self.write_shard(
-                ShardPlace { id: shard_id(frozen), tenant, signal, origins },
-                &batches.iter().map(Cow::as_ref).collect::<Vec<_>>(),
-            )?);
+            shards.push(self.write_shard(ShardPlace { id: shard_id(frozen), tenant, signal, origins }, &batches)?);
         }
         self.catalog.publish(&Publication {
             shards: shards.clone(),
@@ -89,7 +85,7 @@ impl Keep {
         UnixNanos(self.clock.now().0.saturating_sub(self.repetition_window_ms.saturating_mul(1_000_000)))
     }
 
-    pub(super) fn write_shard(&self, place: ShardPlace, batches: &[&RecordBatch]) -> Result<ShardMeta, SealError> {
+    pub(super) fn write_shard(&self, place: ShardPlace, batches: &[RecordBatch]) -> Result<ShardMeta, SealError> {
         let ShardPlace { id, tenant, signal, origins } = place;
         let name = || format!("{tenant}/{signal}/{id}", tenant = tenant.as_str());
         let built = shard::build(&id, &tenant, signal, &origins, batches).map_err(|error| SealError::Build { path: name(), error })?;
@@ -115,14 +111,12 @@ impl Keep {
 }
 
 /// The records but for these rows.
-fn without<'a>(records: &'a RecordBatch, rows: &[usize]) -> Result<Cow<'a, RecordBatch>, SealError> {
+fn without(records: &RecordBatch, rows: &RowRanges) -> Result<RecordBatch, SealError> {
     if rows.is_empty() {
-        return Ok(Cow::Borrowed(records));
+        return Ok(records.clone());
     }
-    let stay: BooleanArray = (0..records.num_rows()).map(|row| Some(rows.binary_search(&row).is_err())).collect();
-    let kept = filter_record_batch(records, &stay)
-        .map_err(|error| SealError::Build { path: "of live records".to_owned(), error: error.into() })?;
-    Ok(Cow::Owned(kept))
+    let stay: BooleanArray = (0..records.num_rows()).map(|row| Some(!rows.contains(row as u32))).collect();
+    filter_record_batch(records, &stay).map_err(|error| SealError::Build { path: "of live records".to_owned(), error: error.into() })
 }
 
 /// A shard is named after the frames of the log it was made of.

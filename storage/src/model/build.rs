@@ -473,7 +473,8 @@ impl AttributesBuilder {
         self.entries.iter().map(|e| (&self.scratch[e.key_start..e.key_end], e.kind, &self.scratch[e.key_end..e.value_end]))
     }
 
-    fn finish_row(&mut self) {
+    /// Ends a row.
+    pub(crate) fn finish_row(&mut self) {
         self.drop_repeated_keys();
         for entry in &self.entries {
             self.keys.append_value(&self.scratch[entry.key_start..entry.key_end]);
@@ -514,7 +515,8 @@ impl AttributesBuilder {
         }
     }
 
-    fn finish(&mut self) -> (ArrayRef, ArrayRef) {
+    /// The map of all rows, and the letters of their kinds.
+    pub(crate) fn finish(&mut self) -> (ArrayRef, ArrayRef) {
         let DataType::Map(entry_field, _) =
             Signal::Logs.schema().field_with_name(column::ATTRIBUTES).expect("a common column").data_type().clone()
         else {

@@ -163,6 +163,49 @@ impl IdTerm {
     }
 }
 
+/// What an id is looked up by: 64 evenly spread bits. Different ids may share a key; the columns decide.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) struct IdKey(pub(crate) u64);
+
+impl IdKey {
+    /// The key of an id's bytes: XXH3, which is specified and does not change.
+    fn of(bytes: &[u8]) -> IdKey {
+        IdKey(twox_hash::XxHash3_64::oneshot(bytes))
+    }
+
+    /// The key of a trace id: of its low half, so that services that only know 64 bits find it too.
+    pub(crate) fn of_trace(id: TraceId) -> IdKey {
+        IdKey::of(&id.0[8..])
+    }
+
+    /// The key of a span id.
+    pub(crate) fn of_span(id: SpanId) -> IdKey {
+        IdKey::of(&id.0)
+    }
+}
+
+impl NormalId {
+    /// The key of a request id. Of a wide one it is of all its bits: the low half of a UUID of version 1 is the
+    /// same for every request of a machine.
+    pub(crate) fn key(&self) -> IdKey {
+        match self {
+            NormalId::Wide(bytes) => IdKey::of(bytes),
+            NormalId::Short(bytes) => IdKey::of(bytes),
+            NormalId::Opaque(text) => IdKey::of(text.as_bytes()),
+        }
+    }
+}
+
+impl IdTerm {
+    /// The keys under which records that carry this term are found: that of a request id, and that of a trace.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = IdKey> {
+        let (tag, bytes) = self.0.split_first().expect("a term begins with its tag");
+        let (tag, bytes) = if *tag == b'k' { bytes.split_first().expect("a link names a term") } else { (tag, bytes) };
+        let low_half = (*tag == b'w').then(|| IdKey::of(&bytes[8..]));
+        std::iter::once(IdKey::of(bytes)).chain(low_half)
+    }
+}
+
 /// Drops what loggers put around an id: quotes, brackets, braces, `req-` and `urn:uuid:` before a UUID.
 fn strip_wrapping(text: &str) -> &str {
     let mut inner = text;

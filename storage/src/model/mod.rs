@@ -11,11 +11,13 @@ mod view;
 mod words;
 
 pub use build::{AttributesBuilder, LogRow, LogsBuilder, RowIds, SpanRow, SpansBuilder};
+pub(crate) use ids::IdKey;
 pub use ids::{IdTerm, NormalId, SpanId, TraceId};
 pub use record::{Common, Link, Log, Record, RecordId, Span, SpanEvent, SpanKind, StatusCode};
 pub use schema::{Signal, Tenant, TenantError, column, logs_schema, spans_schema};
+pub(crate) use schema::{attribute_column, attribute_key, dictionary_type};
 pub use severity::Severity;
 pub use time::UnixNanos;
-pub use value::{Attributes, Value, ValueKind};
+pub use value::{Attributes, ColumnValue, Value, ValueKind};
 pub use view::{DictionaryView, RecordsView};
 pub use words::{words, words_lowercase};

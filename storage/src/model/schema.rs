@@ -204,6 +204,19 @@ fn common_fields(time: &str) -> Vec<Field> {
     ]
 }
 
+/// What the name of an attribute's own column begins with.
+const ATTRIBUTE_PREFIX: &str = "attributes.";
+
+/// The name of the column of its own that a frequent attribute key has in a shard.
+pub(crate) fn attribute_column(key: &str) -> String {
+    format!("{ATTRIBUTE_PREFIX}{key}")
+}
+
+/// The attribute key whose column that is, if it is one.
+pub(crate) fn attribute_key(column: &str) -> Option<&str> {
+    column.strip_prefix(ATTRIBUTE_PREFIX)
+}
+
 pub(crate) fn time_type() -> DataType {
     DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()))
 }

@@ -5,6 +5,7 @@
 //! have no point, doubles always have one, and what JSON lacks is an object with one `$` key:
 //! `{"$bytes":"<base64>"}` and `{"$double":"NaN"}`. A key that itself begins with `$` gets a second one.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
@@ -37,7 +38,7 @@ pub enum Value {
 }
 
 /// The letter that stands for a value's kind in `attribute_types`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ValueKind {
     /// `e`
     Empty,
@@ -83,6 +84,71 @@ impl ValueKind {
             b'a' => ValueKind::Array,
             b'm' => ValueKind::Map,
             _ => ValueKind::String,
+        }
+    }
+}
+
+/// A value as it stands in a column, not copied.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ColumnValue<'a> {
+    /// The column text of a value of some kind ([`Value::write_text`]).
+    Text(ValueKind, &'a str),
+    /// From a column of integers.
+    Int(i64),
+    /// From a column of doubles.
+    Double(f64),
+    /// From a column of booleans.
+    Bool(bool),
+}
+
+impl<'a> ColumnValue<'a> {
+    /// The kind of the value.
+    pub fn kind(&self) -> ValueKind {
+        match self {
+            ColumnValue::Text(kind, _) => *kind,
+            ColumnValue::Int(_) => ValueKind::Int,
+            ColumnValue::Double(_) => ValueKind::Double,
+            ColumnValue::Bool(_) => ValueKind::Bool,
+        }
+    }
+
+    /// Its column text.
+    pub fn text(&self) -> Cow<'a, str> {
+        match self {
+            ColumnValue::Text(_, text) => Cow::Borrowed(text),
+            ColumnValue::Int(number) => Cow::Owned(itoa::Buffer::new().format(*number).to_owned()),
+            ColumnValue::Double(number) => Cow::Owned(Value::Double(*number).text()),
+            ColumnValue::Bool(true) => Cow::Borrowed("true"),
+            ColumnValue::Bool(false) => Cow::Borrowed("false"),
+        }
+    }
+
+    /// The number it is, or that its text says.
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            ColumnValue::Text(_, text) => text.parse().ok(),
+            ColumnValue::Int(number) => Some(*number as f64),
+            ColumnValue::Double(number) => Some(*number),
+            ColumnValue::Bool(_) => None,
+        }
+    }
+
+    /// The integer it is, or that its text says.
+    pub fn integer(&self) -> Option<i64> {
+        match self {
+            ColumnValue::Text(_, text) => text.parse().ok(),
+            ColumnValue::Int(number) => Some(*number),
+            ColumnValue::Double(_) | ColumnValue::Bool(_) => None,
+        }
+    }
+
+    /// The value itself.
+    pub fn to_value(&self) -> Value {
+        match self {
+            ColumnValue::Text(kind, text) => Value::from_text(*kind, text),
+            ColumnValue::Int(number) => Value::Int(*number),
+            ColumnValue::Double(number) => Value::Double(*number),
+            ColumnValue::Bool(value) => Value::Bool(*value),
         }
     }
 }

@@ -1,17 +1,17 @@
 //! Typed access to the rows of a batch, whichever columns it holds.
 
 use arrow::array::{
-    Array, AsArray, FixedSizeBinaryArray, Int32Array, Int64Array, ListArray, MapArray, RecordBatch, StringArray, TimestampNanosecondArray,
-    UInt8Array, UInt32Array, UInt64Array,
+    Array, AsArray, BooleanArray, FixedSizeBinaryArray, Float64Array, Int32Array, Int64Array, ListArray, MapArray, RecordBatch,
+    StringArray, TimestampNanosecondArray, UInt8Array, UInt32Array, UInt64Array,
 };
-use arrow::datatypes::{Int32Type, Int64Type, TimestampNanosecondType, UInt8Type, UInt32Type, UInt64Type};
+use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, TimestampNanosecondType, UInt8Type, UInt32Type, UInt64Type};
 
 use super::ids::{SpanId, TraceId};
 use super::record::{Common, Link, Log, Record, RecordId, Span, SpanEvent, SpanKind, StatusCode};
-use super::schema::{Signal, column};
+use super::schema::{Signal, attribute_key, column};
 use super::severity::Severity;
 use super::time::UnixNanos;
-use super::value::{Attributes, Value, ValueKind};
+use super::value::{Attributes, ColumnValue, Value, ValueKind};
 
 /// A text column with a dictionary.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +42,57 @@ impl<'a> DictionaryView<'a> {
     }
 }
 
+/// The column that an attribute key has of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct AttributeColumn<'a> {
+    /// The key.
+    pub key: &'a str,
+    values: AttributeValues<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum AttributeValues<'a> {
+    Text(&'a StringArray),
+    Dictionary(DictionaryView<'a>),
+    Int(&'a Int64Array),
+    Double(&'a Float64Array),
+    Bool(&'a BooleanArray),
+}
+
+impl<'a> AttributeColumn<'a> {
+    fn of(name: &'a str, array: &'a dyn Array) -> Option<AttributeColumn<'a>> {
+        let key = attribute_key(name)?;
+        let values = match array.data_type() {
+            DataType::Utf8 => AttributeValues::Text(array.as_string()),
+            DataType::Dictionary(..) => AttributeValues::Dictionary(DictionaryView::new(array)),
+            DataType::Int64 => AttributeValues::Int(array.as_primitive::<Int64Type>()),
+            DataType::Float64 => AttributeValues::Double(array.as_primitive::<Float64Type>()),
+            DataType::Boolean => AttributeValues::Bool(array.as_boolean()),
+            _ => return None,
+        };
+        Some(AttributeColumn { key, values })
+    }
+
+    /// The value of a row, if it has one of the column's kind.
+    pub fn get(&self, row: usize) -> Option<ColumnValue<'a>> {
+        match self.values {
+            AttributeValues::Text(texts) => texts.is_valid(row).then(|| ColumnValue::Text(ValueKind::String, texts.value(row))),
+            AttributeValues::Dictionary(texts) => texts.get(row).map(|text| ColumnValue::Text(ValueKind::String, text)),
+            AttributeValues::Int(numbers) => numbers.is_valid(row).then(|| ColumnValue::Int(numbers.value(row))),
+            AttributeValues::Double(numbers) => numbers.is_valid(row).then(|| ColumnValue::Double(numbers.value(row))),
+            AttributeValues::Bool(values) => values.is_valid(row).then(|| ColumnValue::Bool(values.value(row))),
+        }
+    }
+
+    /// The dictionary of the column, if it has one.
+    pub fn dictionary(&self) -> Option<DictionaryView<'a>> {
+        match self.values {
+            AttributeValues::Dictionary(texts) => Some(texts),
+            _ => None,
+        }
+    }
+}
+
 /// The rows of a batch of either signal. Columns that were not read are absent and read as "nothing there".
 #[derive(Clone, Debug)]
 pub struct RecordsView<'a> {
@@ -58,6 +109,7 @@ pub struct RecordsView<'a> {
     service: Option<DictionaryView<'a>>,
     attributes: Option<&'a MapArray>,
     attribute_types: Option<DictionaryView<'a>>,
+    attribute_columns: Vec<AttributeColumn<'a>>,
     resource: Option<DictionaryView<'a>>,
     scope: Option<DictionaryView<'a>>,
     flags: Option<&'a UInt32Array>,
@@ -108,6 +160,7 @@ impl<'a> RecordsView<'a> {
             service: dictionary(column::SERVICE_NAME),
             attributes: column(column::ATTRIBUTES).map(|array| array.as_map()),
             attribute_types: dictionary(column::ATTRIBUTE_TYPES),
+            attribute_columns: attribute_columns(batch),
             resource: dictionary(column::RESOURCE),
             scope: dictionary(column::SCOPE),
             flags: u32s(column::FLAGS),
@@ -198,15 +251,26 @@ impl<'a> RecordsView<'a> {
         self.service
     }
 
-    /// The attributes of a row: key, kind and column text.
-    pub fn attributes(&self, row: usize) -> impl Iterator<Item = (&'a str, ValueKind, &'a str)> {
+    /// The attributes of a row: those with a column of their own, then the others in the order they came in.
+    pub fn attributes(&self, row: usize) -> impl Iterator<Item = (&'a str, ColumnValue<'a>)> {
+        let own = self.attribute_columns.iter().filter_map(move |column| Some((column.key, column.get(row)?)));
+        own.chain(self.other_attributes(row))
+    }
+
+    /// The attributes that have a column of their own.
+    pub fn attribute_columns(&self) -> &[AttributeColumn<'a>] {
+        &self.attribute_columns
+    }
+
+    /// The attributes of a row that stand in the general column.
+    pub fn other_attributes(&self, row: usize) -> impl Iterator<Item = (&'a str, ColumnValue<'a>)> + use<'a> {
         let letters = self.attribute_types.and_then(|types| types.get(row)).unwrap_or("").as_bytes();
         self.attributes.into_iter().flat_map(move |map| {
             let offsets = map.value_offsets();
             let (keys, values) = (map.keys().as_string::<i32>(), map.values().as_string::<i32>());
             (offsets[row] as usize..offsets[row + 1] as usize).enumerate().map(move |(n, at)| {
                 let kind = letters.get(n).map_or(ValueKind::String, |letter| ValueKind::from_letter(*letter));
-                (keys.value(at), kind, if values.is_valid(at) { values.value(at) } else { "" })
+                (keys.value(at), ColumnValue::Text(kind, if values.is_valid(at) { values.value(at) } else { "" }))
             })
         })
     }
@@ -294,12 +358,19 @@ impl<'a> RecordsView<'a> {
             span_id: self.span_id(row),
             request_ids: self.request_ids(row).map(str::to_owned).collect(),
             service: self.service(row).to_owned(),
-            attributes: self.attributes(row).map(|(key, kind, text)| (key.to_owned(), Value::from_text(kind, text))).collect(),
+            attributes: self.sorted_attributes(row),
             resource: json_map(self.resource.and_then(|resources| resources.get(row))),
             scope: json_map(self.scope.and_then(|scopes| scopes.get(row))),
             flags: self.flags.map_or(0, |flags| flags.value(row)),
             dropped_attributes_count: self.dropped_attributes_count.map_or(0, |counts| counts.value(row)),
         }
+    }
+
+    /// By key: which of them have a column of their own changes from shard to shard, and must not show.
+    fn sorted_attributes(&self, row: usize) -> Attributes {
+        let mut attributes: Attributes = self.attributes(row).map(|(key, value)| (key.to_owned(), value.to_value())).collect();
+        attributes.sort_by(|(one, _), (other, _)| one.cmp(other));
+        attributes
     }
 
     fn log(&self, row: usize, common: Common) -> Log {
@@ -330,6 +401,11 @@ impl<'a> RecordsView<'a> {
             dropped_links_count: self.dropped_links_count.map_or(0, |counts| counts.value(row)),
         }
     }
+}
+
+fn attribute_columns(batch: &RecordBatch) -> Vec<AttributeColumn<'_>> {
+    let named = batch.schema_ref().fields().iter().zip(batch.columns());
+    named.filter_map(|(field, array)| AttributeColumn::of(field.name(), array.as_ref())).collect()
 }
 
 fn binary(column: Option<&FixedSizeBinaryArray>, row: usize) -> Option<&[u8]> {

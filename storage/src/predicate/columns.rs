@@ -2,46 +2,96 @@
 
 use std::collections::BTreeSet;
 
+use super::evaluate::EXCEPTION_PREFIX;
 use super::{Field, Predicate, TextTest};
-use crate::model::column;
+use crate::model::{attribute_key, column};
 
-/// The names of the columns needed to evaluate `predicate`.
-pub(crate) fn columns(predicate: &Predicate) -> BTreeSet<&'static str> {
-    let mut names = BTreeSet::new();
-    collect(predicate, &mut names);
-    names
+/// Columns to read: some of a signal's, and of the attributes with a column of their own those with some keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Columns {
+    names: BTreeSet<&'static str>,
+    attributes: BTreeSet<String>,
+    /// Also attributes that tell of exceptions.
+    exceptions: bool,
 }
 
-fn collect(predicate: &Predicate, names: &mut BTreeSet<&'static str>) {
-    match predicate {
-        Predicate::All | Predicate::Signal(_) => {}
-        Predicate::And(all) | Predicate::Or(all) => all.iter().for_each(|inner| collect(inner, names)),
-        Predicate::Not(inner) => collect(inner, names),
-        Predicate::Text(TextTest::Regex(_)) => names.extend([column::BODY, column::NAME]),
-        Predicate::Text(_) => {
-            names.extend([column::BODY, column::NAME, column::EVENT_NAME, column::STATUS_MESSAGE, column::EVENTS]);
-            names.extend([column::ATTRIBUTES, column::ATTRIBUTE_TYPES]);
-        }
-        Predicate::Field { field, .. } => field_columns(field, names),
-        Predicate::Id(_) => names.extend([column::TRACE_ID, column::SPAN_ID, column::REQUEST_ID, column::MORE_IDS]),
-        Predicate::IsRoot => names.extend([column::PARENT_SPAN_ID]),
-        Predicate::HasException => names.extend([column::ATTRIBUTES, column::ATTRIBUTE_TYPES, column::EVENTS]),
+impl Columns {
+    /// What `predicate` looks at.
+    pub(crate) fn of(predicate: &Predicate) -> Columns {
+        let mut columns = Columns::default();
+        columns.add_predicate(predicate);
+        columns
     }
-}
 
-fn field_columns(field: &Field, names: &mut BTreeSet<&'static str>) {
-    match field {
-        Field::Service => names.extend([column::SERVICE_NAME]),
-        Field::Severity => names.extend([column::SEVERITY_NUMBER, column::SEVERITY_TEXT]),
-        Field::Body => names.extend([column::BODY]),
-        Field::Name => names.extend([column::NAME]),
-        Field::Duration => names.extend([column::DURATION]),
-        Field::Status => names.extend([column::STATUS_CODE]),
-        Field::StatusMessage => names.extend([column::STATUS_MESSAGE]),
-        Field::SpanKind => names.extend([column::KIND]),
-        Field::EventName => names.extend([column::EVENT_NAME]),
-        Field::Attribute(_) => names.extend([column::ATTRIBUTES, column::ATTRIBUTE_TYPES]),
-        Field::Resource(_) => names.extend([column::RESOURCE]),
-        Field::Any(_) => names.extend([column::ATTRIBUTES, column::ATTRIBUTE_TYPES, column::RESOURCE]),
+    /// Those that carry ids.
+    pub(crate) fn of_ids() -> Columns {
+        Columns::default().with(&[column::TRACE_ID, column::SPAN_ID, column::REQUEST_ID, column::MORE_IDS, column::LINKS])
+    }
+
+    /// These, and some more.
+    pub(crate) fn with(mut self, names: &[&'static str]) -> Columns {
+        self.names.extend(names);
+        self
+    }
+
+    /// Whether the column of that name is one of them.
+    pub(crate) fn contain(&self, name: &str) -> bool {
+        let attribute = || attribute_key(name).is_some_and(|key| self.attributes.contains(key) || self.exception(key));
+        self.names.contains(name) || attribute()
+    }
+
+    fn exception(&self, key: &str) -> bool {
+        self.exceptions && key.starts_with(EXCEPTION_PREFIX)
+    }
+
+    fn add(&mut self, names: &[&'static str]) {
+        self.names.extend(names);
+    }
+
+    fn add_attributes(&mut self, keys: &[String]) {
+        self.add(&[column::ATTRIBUTES, column::ATTRIBUTE_TYPES]);
+        self.attributes.extend(keys.iter().cloned());
+    }
+
+    fn add_predicate(&mut self, predicate: &Predicate) {
+        match predicate {
+            Predicate::All | Predicate::Signal(_) => {}
+            Predicate::And(all) | Predicate::Or(all) => all.iter().for_each(|inner| self.add_predicate(inner)),
+            Predicate::Not(inner) => self.add_predicate(inner),
+            Predicate::Text(TextTest::Regex(_)) => self.add(&[column::BODY, column::NAME]),
+            Predicate::Text(_) => {
+                self.add(&[column::BODY, column::NAME, column::EVENT_NAME, column::STATUS_MESSAGE, column::EVENTS]);
+                self.add_attributes(&[]);
+                self.exceptions = true;
+            }
+            Predicate::Field { field, .. } => self.add_field(field),
+            Predicate::Id(_) => self.add(&[column::TRACE_ID, column::SPAN_ID, column::REQUEST_ID, column::MORE_IDS]),
+            Predicate::IsRoot => self.add(&[column::PARENT_SPAN_ID]),
+            Predicate::HasException => {
+                self.add(&[column::EVENTS]);
+                self.add_attributes(&[]);
+                self.exceptions = true;
+            }
+        }
+    }
+
+    fn add_field(&mut self, field: &Field) {
+        match field {
+            Field::Service => self.add(&[column::SERVICE_NAME]),
+            Field::Severity => self.add(&[column::SEVERITY_NUMBER, column::SEVERITY_TEXT]),
+            Field::Body => self.add(&[column::BODY]),
+            Field::Name => self.add(&[column::NAME]),
+            Field::Duration => self.add(&[column::DURATION]),
+            Field::Status => self.add(&[column::STATUS_CODE]),
+            Field::StatusMessage => self.add(&[column::STATUS_MESSAGE]),
+            Field::SpanKind => self.add(&[column::KIND]),
+            Field::EventName => self.add(&[column::EVENT_NAME]),
+            Field::Attribute(keys) => self.add_attributes(keys),
+            Field::Resource(_) => self.add(&[column::RESOURCE]),
+            Field::Any(keys) => {
+                self.add_attributes(keys);
+                self.add(&[column::RESOURCE]);
+            }
+        }
     }
 }

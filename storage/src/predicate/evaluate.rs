@@ -3,26 +3,80 @@
 use std::cmp::Ordering;
 
 use super::{Comparison, Field, FieldTest, IdKind, IdTest, Literal, Predicate, TextTest};
-use crate::model::{NormalId, RecordsView, Signal, SpanKind, StatusCode, Value, ValueKind, words_lowercase};
+use crate::model::{ColumnValue, DictionaryView, NormalId, RecordsView, Signal, SpanKind, StatusCode, Value, ValueKind, words_lowercase};
 
-/// A predicate applied to a batch.
-pub(crate) struct Matcher<'a> {
-    predicate: &'a Predicate,
-    view: &'a RecordsView<'a>,
+/// The rows of a view that match, ascending.
+pub(crate) fn matching_rows(predicate: &Predicate, view: &RecordsView<'_>) -> Vec<u32> {
+    select(predicate, view, (0..view.len() as u32).collect())
 }
 
-impl<'a> Matcher<'a> {
-    pub(crate) fn new(predicate: &'a Predicate, view: &'a RecordsView<'a>) -> Matcher<'a> {
-        Matcher { predicate, view }
-    }
-
-    /// Whether the record of a row matches.
-    pub(crate) fn matches(&self, row: usize) -> bool {
-        holds(self.predicate, self.view, row)
+/// Those of `rows` that match: condition by condition, so that a column is looked at once, and only where the
+/// conditions before left a row.
+fn select(predicate: &Predicate, view: &RecordsView<'_>, mut rows: Vec<u32>) -> Vec<u32> {
+    match predicate {
+        Predicate::All => rows,
+        Predicate::And(all) => all.iter().fold(rows, |rows, inner| select(inner, view, rows)),
+        Predicate::Or(any) => {
+            let mut found = Vec::new();
+            for inner in any {
+                let hits = select(inner, view, rows.clone());
+                rows = without(rows, &hits);
+                found.extend(hits);
+            }
+            found.sort_unstable();
+            found
+        }
+        Predicate::Not(inner) => {
+            let hits = select(inner, view, rows.clone());
+            without(rows, &hits)
+        }
+        Predicate::Signal(signal) if view.signal == *signal => rows,
+        Predicate::Signal(_) => Vec::new(),
+        Predicate::Field { field, test } => {
+            let passes = dictionary_of(field, view).map(|texts| (texts, passing(texts, test)));
+            rows.retain(|row| {
+                let row = *row as usize;
+                let known = passes.as_ref().and_then(|(texts, passes)| texts.code(row).map(|code| passes[code]));
+                known.unwrap_or_else(|| field_holds(field, test, view, row))
+            });
+            rows
+        }
+        _ => {
+            rows.retain(|row| holds(predicate, view, *row as usize));
+            rows
+        }
     }
 }
 
-fn holds(predicate: &Predicate, view: &RecordsView<'_>, row: usize) -> bool {
+fn without(rows: Vec<u32>, gone: &[u32]) -> Vec<u32> {
+    let mut gone = gone.iter().copied().peekable();
+    let mut stays = |row: &u32| {
+        while gone.next_if(|other| other < row).is_some() {}
+        gone.peek() != Some(row)
+    };
+    rows.into_iter().filter(|row| stays(row)).collect()
+}
+
+/// The dictionary that alone decides a field wherever a row has a value in it.
+fn dictionary_of<'a>(field: &Field, view: &RecordsView<'a>) -> Option<DictionaryView<'a>> {
+    match field {
+        Field::Service => view.services(),
+        // The first key that a row has decides.
+        Field::Attribute(keys) | Field::Any(keys) => {
+            let first = keys.first()?;
+            view.attribute_columns().iter().find(|column| column.key == first)?.dictionary()
+        }
+        _ => None,
+    }
+}
+
+/// Which texts of a dictionary pass the test.
+fn passing(texts: DictionaryView<'_>, test: &FieldTest) -> Vec<bool> {
+    texts.values().iter().map(|text| text.is_some_and(|text| value_holds(test, ColumnValue::Text(ValueKind::String, text)))).collect()
+}
+
+/// Whether the record of a row matches.
+pub(super) fn holds(predicate: &Predicate, view: &RecordsView<'_>, row: usize) -> bool {
     match predicate {
         Predicate::All => true,
         Predicate::And(all) => all.iter().all(|p| holds(p, view, row)),
@@ -38,13 +92,16 @@ fn holds(predicate: &Predicate, view: &RecordsView<'_>, row: usize) -> bool {
     }
 }
 
+/// Attributes that say what went wrong begin so; their text is searched like a body.
+pub(crate) const EXCEPTION_PREFIX: &str = "exception.";
+
 /// Calls `visit` with every text of a record that words are searched in. The index is built from the
 /// same texts, so that what it narrows to never misses a match.
 pub(crate) fn for_each_text(view: &RecordsView<'_>, row: usize, mut visit: impl FnMut(&str)) {
     [view.body(row), view.name(row), view.event_name(row), view.status_message(row)].into_iter().flatten().for_each(&mut visit);
-    for (key, _, text) in view.attributes(row) {
-        if key.starts_with("exception.") {
-            visit(text);
+    for (key, value) in view.attributes(row) {
+        if key.starts_with(EXCEPTION_PREFIX) {
+            visit(&value.text());
         }
     }
     if let Some(json) = view.events_json(row)
@@ -101,7 +158,7 @@ fn id_holds(test: &IdTest, view: &RecordsView<'_>, row: usize) -> bool {
 
 fn has_exception(view: &RecordsView<'_>, row: usize) -> bool {
     let names_exception = |event: &Value| event.get("name").and_then(Value::as_str) == Some("exception");
-    view.attributes(row).any(|(key, _, _)| key == "exception.type" || key == "exception.message")
+    view.attributes(row).any(|(key, _)| key == "exception.type" || key == "exception.message")
         || view
             .events_json(row)
             .is_some_and(|json| matches!(Value::from_json(json), Ok(Value::Array(events)) if events.iter().any(names_exception)))
@@ -110,7 +167,7 @@ fn has_exception(view: &RecordsView<'_>, row: usize) -> bool {
 fn field_holds(field: &Field, test: &FieldTest, view: &RecordsView<'_>, row: usize) -> bool {
     match field {
         Field::Severity => severity_holds(test, view, row),
-        Field::Duration => view.duration_ns(row).is_some_and(|ns| number_holds(test, ns as f64, &ns.to_string())),
+        Field::Duration => view.duration_ns(row).is_some_and(|ns| duration_holds(test, ns)),
         Field::Service => text_field_holds(test, Some(view.service(row))),
         Field::Body => view.body(row).is_some_and(|body| body_holds(test, body)),
         Field::Name => text_field_holds(test, view.name(row)),
@@ -118,17 +175,21 @@ fn field_holds(field: &Field, test: &FieldTest, view: &RecordsView<'_>, row: usi
         Field::StatusMessage => text_field_holds(test, view.status_message(row)),
         Field::SpanKind => text_field_holds(test, view.kind(row).map(SpanKind::name)),
         Field::EventName => text_field_holds(test, view.event_name(row)),
-        Field::Attribute(keys) => attribute(keys, view, row).is_some_and(|(kind, text)| value_holds(test, kind, text)),
+        Field::Attribute(keys) => attribute(keys, view, row).is_some_and(|value| value_holds(test, value)),
         Field::Resource(keys) => resource_holds(keys, test, view, row),
         Field::Any(keys) => match attribute(keys, view, row) {
-            Some((kind, text)) => value_holds(test, kind, text),
+            Some(value) => value_holds(test, value),
             None => resource_holds(keys, test, view, row),
         },
     }
 }
 
-fn attribute<'a>(keys: &[String], view: &RecordsView<'a>, row: usize) -> Option<(ValueKind, &'a str)> {
-    keys.iter().find_map(|key| view.attributes(row).find(|(name, _, _)| name == key).map(|(_, kind, text)| (kind, text)))
+fn attribute<'a>(keys: &[String], view: &RecordsView<'a>, row: usize) -> Option<ColumnValue<'a>> {
+    keys.iter().find_map(|key| {
+        // A key with a column of its own may still stand in the general one, where a row has a value of another kind.
+        let own = view.attribute_columns().iter().filter(|column| column.key == key).find_map(|column| column.get(row));
+        own.or_else(|| view.other_attributes(row).find(|(name, _)| name == key).map(|(_, value)| value))
+    })
 }
 
 fn resource_holds(keys: &[String], test: &FieldTest, view: &RecordsView<'_>, row: usize) -> bool {
@@ -138,7 +199,7 @@ fn resource_holds(keys: &[String], test: &FieldTest, view: &RecordsView<'_>, row
 /// Whether a resource, as typed JSON, passes the test.
 pub(crate) fn resource_test_holds(keys: &[String], test: &FieldTest, json: &str) -> bool {
     let Ok(resource) = Value::from_json(json) else { return false };
-    keys.iter().find_map(|key| resource.get(key)).is_some_and(|value| value_holds(test, value.kind(), &value.text()))
+    keys.iter().find_map(|key| resource.get(key)).is_some_and(|value| owned_value_holds(test, value))
 }
 
 /// A level word stands for its four numbers: `level:warn` is 13 to 16, `level>warn` is 17 and above.
@@ -167,59 +228,63 @@ fn body_holds(test: &FieldTest, body: &str) -> bool {
             words_lowercase(&literal.text, |word| wanted.push(word.to_owned()));
             text_matches(&TextTest::Phrase(wanted), body)
         }
-        _ => value_holds(test, ValueKind::String, body),
+        _ => value_holds(test, ColumnValue::Text(ValueKind::String, body)),
     }
 }
 
 fn text_field_holds(test: &FieldTest, text: Option<&str>) -> bool {
-    text.is_some_and(|text| value_holds(test, ValueKind::String, text))
+    text.is_some_and(|text| value_holds(test, ColumnValue::Text(ValueKind::String, text)))
 }
 
-fn number_holds(test: &FieldTest, number: f64, text: &str) -> bool {
+fn duration_holds(test: &FieldTest, nanos: i64) -> bool {
     match test {
-        FieldTest::Compare(comparison, Literal { number: Some(wanted), .. }) => comparison.accepts(number.total_cmp(wanted)),
-        _ => value_holds(test, ValueKind::String, text),
+        FieldTest::Compare(comparison, Literal { number: Some(wanted), .. }) => comparison.accepts((nanos as f64).total_cmp(wanted)),
+        _ => value_holds(test, ColumnValue::Text(ValueKind::String, &nanos.to_string())),
     }
 }
 
-fn value_holds(test: &FieldTest, kind: ValueKind, text: &str) -> bool {
+fn value_holds(test: &FieldTest, value: ColumnValue<'_>) -> bool {
     match test {
         FieldTest::Exists => true,
         FieldTest::Compare(comparison, literal) => {
-            compare(kind, text, *comparison, literal).is_some_and(|order| comparison.accepts(order)) || in_array(kind, text, test)
+            compare(value, *comparison, literal).is_some_and(|order| comparison.accepts(order)) || in_array(value, test)
         }
-        FieldTest::Wildcard(wildcard) => wildcard.matches(text) || in_array(kind, text, test),
-        FieldTest::Regex(regex) => regex.is_match(text),
-        FieldTest::Text(text_test) => text_matches(text_test, text),
+        FieldTest::Wildcard(wildcard) => wildcard.matches(&value.text()) || in_array(value, test),
+        FieldTest::Regex(regex) => regex.is_match(&value.text()),
+        FieldTest::Text(text_test) => text_matches(text_test, &value.text()),
     }
+}
+
+fn owned_value_holds(test: &FieldTest, value: &Value) -> bool {
+    value_holds(test, ColumnValue::Text(value.kind(), &value.text()))
 }
 
 /// A test on an array holds when it holds for one of its values: header attributes are arrays.
-fn in_array(kind: ValueKind, text: &str, test: &FieldTest) -> bool {
-    if kind != ValueKind::Array {
-        return false;
-    }
-    let Value::Array(values) = Value::from_text(kind, text) else { return false };
-    values.iter().any(|value| value_holds(test, value.kind(), &value.text()))
+fn in_array(value: ColumnValue<'_>, test: &FieldTest) -> bool {
+    let ColumnValue::Text(ValueKind::Array, text) = value else { return false };
+    let Value::Array(values) = Value::from_text(ValueKind::Array, text) else { return false };
+    values.iter().any(|value| owned_value_holds(test, value))
 }
 
 /// Numbers compare as numbers, text with text; numeric text is a number when it is asked for its order.
-fn compare(kind: ValueKind, text: &str, comparison: Comparison, literal: &Literal) -> Option<Ordering> {
-    match kind {
+fn compare(value: ColumnValue<'_>, comparison: Comparison, literal: &Literal) -> Option<Ordering> {
+    match value.kind() {
         ValueKind::Int | ValueKind::Double => {
             let wanted = literal.number?;
-            if kind == ValueKind::Int
-                && let (Ok(exact), Ok(exact_wanted)) = (text.parse::<i64>(), literal.text.parse::<i64>())
+            if value.kind() == ValueKind::Int
+                && let (Some(exact), Ok(exact_wanted)) = (value.integer(), literal.text.parse::<i64>())
             {
                 return Some(exact.cmp(&exact_wanted));
             }
-            text.parse::<f64>().ok().and_then(|number| number.partial_cmp(&wanted))
+            value.number().and_then(|number| number.partial_cmp(&wanted))
         }
-        ValueKind::String if comparison != Comparison::Equal => match (text.parse::<f64>(), literal.number) {
-            (Ok(number), Some(wanted)) => number.partial_cmp(&wanted),
-            _ => Some(text.cmp(literal.text.as_str())),
+        ValueKind::String if comparison != Comparison::Equal => match (value.number(), literal.number) {
+            (Some(number), Some(wanted)) => number.partial_cmp(&wanted),
+            _ => Some(value.text().as_ref().cmp(literal.text.as_str())),
         },
         ValueKind::Empty => None,
-        ValueKind::String | ValueKind::Bool | ValueKind::Bytes | ValueKind::Array | ValueKind::Map => Some(text.cmp(literal.text.as_str())),
+        ValueKind::String | ValueKind::Bool | ValueKind::Bytes | ValueKind::Array | ValueKind::Map => {
+            Some(value.text().as_ref().cmp(literal.text.as_str()))
+        }
     }
 }

@@ -9,8 +9,8 @@ use regex::Regex;
 
 use crate::model::{IdTerm, NormalId, RecordsView, Severity, Signal, SpanId};
 
-pub(crate) use columns::columns;
-pub(crate) use evaluate::{Matcher, for_each_text, resource_test_holds};
+pub(crate) use columns::Columns;
+pub(crate) use evaluate::{for_each_text, matching_rows, resource_test_holds};
 pub use pattern::Wildcard;
 
 /// A condition on a record.
@@ -46,7 +46,7 @@ pub enum Predicate {
 impl Predicate {
     /// Whether the record of a row matches.
     pub fn matches(&self, view: &RecordsView<'_>, row: usize) -> bool {
-        Matcher::new(self, view).matches(row)
+        evaluate::holds(self, view, row)
     }
 }
 

@@ -28,6 +28,17 @@ impl Blocks {
         Blocks { block_bytes: BLOCK_BYTES, bytes: data.len() as u64, crc32 }
     }
 
+    /// How many blocks there are.
+    pub(super) fn len(&self) -> usize {
+        self.crc32.len()
+    }
+
+    /// The offsets of all blocks of the file that are not what was written.
+    pub(super) fn all_damaged(&self, data: &[u8]) -> Vec<u64> {
+        let blocks = data.chunks(self.block_bytes as usize).zip((0..).step_by(self.block_bytes as usize));
+        blocks.filter(|(block, start)| self.damaged(*start, block).is_some()).map(|(_, start)| start).collect()
+    }
+
     /// The whole blocks that hold a range.
     pub(super) fn widen(&self, start: u64, end: u64) -> std::ops::Range<u64> {
         let first = start / self.block_bytes * self.block_bytes;

@@ -123,6 +123,9 @@ impl Read for Sequential {
     }
 }
 
+/// The name of the ids among the files of the index; the others are tantivy's.
+pub(super) const IDS_FILE: &str = "ids";
+
 /// Where a file of the index lies in the shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct IndexFile {
@@ -141,6 +144,15 @@ pub(super) struct IndexDirectory {
 impl IndexDirectory {
     pub(super) fn new(file: ShardFile, files: Vec<IndexFile>) -> IndexDirectory {
         IndexDirectory { file, files: Arc::new(files) }
+    }
+
+    /// Reads a range of the ids.
+    pub(super) fn read_ids(&self, range: Range<u64>) -> io::Result<Bytes> {
+        let place = self.find(FilePath::new(IDS_FILE)).map_err(io::Error::other)?;
+        if range.end > place.bytes {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("the ids of {} end at byte {}", self.file.path, place.bytes)));
+        }
+        self.file.read(place.offset + range.start..place.offset + range.end)
     }
 
     fn find(&self, path: &FilePath) -> Result<&IndexFile, OpenReadError> {

@@ -4,20 +4,29 @@
 //! metadata says where the index is. In the index, doc id equals row number.
 
 mod blocks;
+mod columns;
 mod cover;
 mod file;
+mod ids;
 mod index;
+mod inspect;
 mod order;
+mod postings;
+mod ranges;
 mod read;
 mod truncate;
 mod write;
 
 pub(crate) use index::Candidates;
-pub(crate) use read::{Rows, ShardReader};
+pub use inspect::{ColumnReport, ShardReport};
+pub(crate) use ranges::RowRanges;
+pub(crate) use read::{Page, ShardReader, Wanted};
 pub(crate) use write::{Tail, build};
 
 /// The version of a shard's form.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
+/// The first version whose index is read; the columns are, of every version.
+const FIRST_INDEXED_FORMAT: u32 = 2;
 
 /// Key of the metadata entry that describes the shard.
 const SHARD_KEY: &str = "needle.shard";

@@ -1,22 +1,26 @@
 //! Reading a shard: candidates from the index, then only the pages that hold them.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection};
-use parquet::file::metadata::PageIndexPolicy;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
 
 use super::file::{IndexDirectory, ShardFile};
 use super::index::{Candidates, ShardIndex};
+use super::ranges::RowRanges;
 use super::write::{IndexDescription, ShardDescription};
-use super::{BLOCKS_KEY, FORMAT, INDEX_KEY, SHARD_KEY, ShardError};
+use super::{BLOCKS_KEY, FIRST_INDEXED_FORMAT, FORMAT, INDEX_KEY, SHARD_KEY, ShardError};
 use crate::catalog::ShardMeta;
 use crate::live::carries;
-use crate::model::{IdTerm, RecordsView, column};
-use crate::predicate::Predicate;
+use crate::model::{IdTerm, RecordsView, Signal, UnixNanos, attribute_key, column, dictionary_type};
+use crate::predicate::{Columns, Predicate};
 
 /// Rows handed out at a time.
 const BATCH_ROWS: usize = 8_192;
@@ -26,17 +30,34 @@ pub(crate) struct ShardReader {
     pub(crate) meta: ShardMeta,
     file: ShardFile,
     parquet: ArrowReaderMetadata,
-    /// The index, or why it cannot be used: then columns are scanned.
-    index: Result<ShardIndex, String>,
+    index: Index,
+    pages: Vec<Page>,
 }
 
-/// Which rows to read.
+/// The index of a shard.
+enum Index {
+    Open(Box<ShardIndex>),
+    /// It cannot be used: columns are scanned.
+    Damaged(String),
+    /// It is of a format that is no longer read: columns are scanned until a merge writes the shard anew.
+    Older,
+}
+
+/// Neighbouring rows, and the times between which they lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Page {
+    pub(crate) rows: Range<u32>,
+    pub(crate) time_min: UnixNanos,
+    pub(crate) time_max: UnixNanos,
+}
+
+/// What of the rows is read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Rows<'a> {
-    /// Every row.
-    All,
-    /// These, ascending.
-    Some(&'a [u32]),
+pub(crate) enum Wanted<'a> {
+    /// Every column.
+    Records,
+    /// These.
+    Columns(&'a Columns),
 }
 
 impl ShardReader {
@@ -53,53 +74,72 @@ impl ShardReader {
                 description.format
             )));
         }
-        let index = footer_entry(&parquet, INDEX_KEY)
-            .and_then(|index: IndexDescription| ShardIndex::open(meta.signal, IndexDirectory::new(file.clone(), index.files), index.cover))
-            .map_err(|error| error.to_string());
-        Ok(ShardReader { meta, file, parquet, index })
+        let parquet = with_dictionaries(parquet)?;
+        let index = if description.format < FIRST_INDEXED_FORMAT { Index::Older } else { open_index(&meta, &file, &parquet) };
+        let pages = pages(meta.signal, parquet.metadata());
+        Ok(ShardReader { meta, file, parquet, index, pages })
     }
 
-    /// Why the index is not used, if so.
+    /// Why the index is not used, if it should be.
     pub(crate) fn index_failure(&self) -> Option<&str> {
-        self.index.as_ref().err().map(String::as_str)
+        match &self.index {
+            Index::Damaged(reason) => Some(reason),
+            Index::Open(_) | Index::Older => None,
+        }
+    }
+
+    /// The rows by page, with their times.
+    pub(crate) fn pages(&self) -> &[Page] {
+        &self.pages
     }
 
     /// Rows that may match a predicate. An index that cannot be read narrows nothing.
     pub(crate) fn narrow(&self, predicate: &Predicate) -> Candidates {
-        let Ok(index) = &self.index else { return Candidates::All };
+        let Index::Open(index) = &self.index else { return Candidates::All };
         index.narrow(predicate).unwrap_or_else(|error| {
             self.warn_of_index(&error);
             Candidates::All
         })
     }
 
-    /// Rows that carry one of the ids: by the index, or by a scan where that cannot be read.
-    pub(crate) fn rows_with(&self, terms: &[IdTerm]) -> Result<Vec<u32>, ShardError> {
-        match self.index_rows(terms) {
-            Some(Ok(rows)) => return Ok(rows),
-            Some(Err(error)) => self.warn_of_index(&error),
-            None => {}
-        }
-        self.scan_for(terms)
+    /// Rows that carry one of the ids: among those that the index names, or among all where it cannot be read.
+    pub(crate) fn rows_with(&self, terms: &[IdTerm]) -> Result<RowRanges, ShardError> {
+        let candidates = self.id_candidates(terms).and_then(|found| found.inspect_err(|error| self.warn_of_index(error)).ok());
+        let mut rows = Vec::new();
+        self.read(&candidates.unwrap_or_else(|| self.all()), Wanted::Columns(&Columns::of_ids()), &mut |view, numbers| {
+            rows.extend((0..view.len()).filter(|row| terms.iter().any(|term| carries(view, *row, term))).map(|row| numbers[row]));
+            Ok(true)
+        })?;
+        Ok(RowRanges::of_rows(rows))
     }
 
-    pub(super) fn index_rows(&self, terms: &[IdTerm]) -> Option<Result<Vec<u32>, ShardError>> {
-        self.index.as_ref().ok().map(|index| index.rows_with(terms))
+    /// What the index says of ids, if there is one.
+    pub(super) fn id_candidates(&self, terms: &[IdTerm]) -> Option<Result<RowRanges, ShardError>> {
+        match &self.index {
+            Index::Open(index) => Some(index.rows_with(terms)),
+            Index::Damaged(_) | Index::Older => None,
+        }
+    }
+
+    /// Terms in the index by field, and how many of them are frequent.
+    pub(super) fn terms(&self) -> Result<Vec<(String, u64, u64)>, ShardError> {
+        match &self.index {
+            Index::Open(index) => index.terms(),
+            Index::Damaged(_) | Index::Older => Ok(Vec::new()),
+        }
     }
 
     fn warn_of_index(&self, error: &ShardError) {
         tracing::warn!(shard = %self.meta.path, %error, "the index cannot be read; columns are scanned");
     }
 
-    fn scan_for(&self, terms: &[IdTerm]) -> Result<Vec<u32>, ShardError> {
-        let columns = [column::TRACE_ID, column::SPAN_ID, column::REQUEST_ID, column::MORE_IDS, column::LINKS];
-        let mut rows = Vec::new();
-        self.for_each_batch(Rows::All, Some(&columns), &mut |view, first| {
-            let found = (0..view.len()).filter(|row| terms.iter().any(|term| carries(view, *row, term)));
-            rows.extend(found.map(|row| first + row as u32));
-            Ok(true)
-        })?;
-        Ok(rows)
+    /// Every row.
+    pub(crate) fn all(&self) -> RowRanges {
+        RowRanges::of(0..self.rows())
+    }
+
+    fn rows(&self) -> u32 {
+        u32::try_from(self.meta.rows).unwrap_or(u32::MAX)
     }
 
     /// Memory that all columns take, about: their length before compression.
@@ -114,50 +154,112 @@ impl ShardReader {
         Ok(builder.build()?.collect::<Result<_, _>>()?)
     }
 
-    /// Hands out the wanted rows in row order, batch by batch, with the columns named (all if none are),
-    /// until `visit` returns false. With [`Rows::All`] the second argument of `visit` is the number of the
-    /// batch's first row; else it is the place of the batch's first row among the rows asked for.
-    pub(crate) fn for_each_batch(
+    /// Hands out rows in row order, batch by batch with their numbers, until `visit` returns false.
+    pub(crate) fn read(
         &self,
-        rows: Rows<'_>,
-        columns: Option<&[&str]>,
-        visit: &mut dyn FnMut(&RecordsView<'_>, u32) -> Result<bool, ShardError>,
+        rows: &RowRanges,
+        wanted: Wanted<'_>,
+        visit: &mut dyn FnMut(&RecordsView<'_>, &[u32]) -> Result<bool, ShardError>,
     ) -> Result<(), ShardError> {
-        let mut builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.parquet.clone()).with_batch_size(BATCH_ROWS);
-        if let Some(names) = columns {
-            let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
+        let count = usize::try_from(rows.len()).unwrap_or(usize::MAX);
+        if count == 0 {
+            return Ok(());
+        }
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.parquet.clone())
+            .with_batch_size(count.min(BATCH_ROWS));
+        if let Wanted::Columns(columns) = wanted {
+            let fields = self.parquet.schema().fields().iter().enumerate();
+            let roots = fields.filter(|(_, field)| columns.contain(field.name())).map(|(root, _)| root);
+            let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
             builder = builder.with_projection(mask);
         }
-        if let Rows::Some(wanted) = rows {
-            if wanted.is_empty() {
-                return Ok(());
-            }
-            let total = usize::try_from(self.meta.rows).unwrap_or(usize::MAX);
-            builder = builder.with_row_selection(RowSelection::from_consecutive_ranges(runs(wanted).into_iter(), total));
+        if count < self.rows() as usize {
+            let ranges = rows.ranges().iter().map(|range| range.start as usize..range.end as usize);
+            builder = builder.with_row_selection(RowSelection::from_consecutive_ranges(ranges, self.rows() as usize));
         }
-        let mut first = 0;
+        let mut numbers = rows.rows();
         for batch in builder.build()? {
             let batch: RecordBatch = batch?;
-            if !visit(&RecordsView::new(self.meta.signal, &batch), first)? {
+            let numbers: Vec<u32> = numbers.by_ref().take(batch.num_rows()).collect();
+            if !visit(&RecordsView::new(self.meta.signal, &batch), &numbers)? {
                 break;
             }
-            first += batch.num_rows() as u32;
         }
         Ok(())
     }
 }
 
-/// Neighbouring rows as ranges.
-fn runs(rows: &[u32]) -> Vec<std::ops::Range<usize>> {
-    let mut runs: Vec<std::ops::Range<usize>> = Vec::new();
-    for row in rows.iter().map(|row| *row as usize) {
-        match runs.last_mut() {
-            Some(run) if run.end == row => run.end += 1,
-            _ => runs.push(row..row + 1),
+/// Text columns that are written with a dictionary throughout are read as one: then a value is looked at once,
+/// not once per row.
+fn with_dictionaries(parquet: ArrowReaderMetadata) -> Result<ArrowReaderMetadata, ShardError> {
+    let metadata = parquet.metadata().clone();
+    let has_dictionary = |name: &str| {
+        metadata.row_groups().iter().all(|group| {
+            let chunk = group.columns().iter().find(|chunk| chunk.column_path().parts() == [name]);
+            chunk.is_some_and(|chunk| chunk.dictionary_page_offset().is_some())
+        })
+    };
+    let fields = parquet.schema().fields().iter().map(|field| {
+        let text = attribute_key(field.name()).is_some() && *field.data_type() == DataType::Utf8;
+        if text && has_dictionary(field.name()) { Arc::new(Field::new(field.name(), dictionary_type(), true)) } else { field.clone() }
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional).with_schema(schema);
+    Ok(ArrowReaderMetadata::try_new(metadata, options)?)
+}
+
+fn open_index(meta: &ShardMeta, file: &ShardFile, parquet: &ArrowReaderMetadata) -> Index {
+    let rows = u32::try_from(meta.rows).unwrap_or(u32::MAX);
+    let opened = footer_entry(parquet, INDEX_KEY).and_then(|index: IndexDescription| {
+        ShardIndex::open(meta.signal, rows, IndexDirectory::new(file.clone(), index.files), index.ids, index.cover)
+    });
+    opened.map_or_else(|error| Index::Damaged(error.to_string()), |index| Index::Open(Box::new(index)))
+}
+
+/// The pages of the time column, with their bounds; where there are none, a row group is one page without bounds.
+fn pages(signal: Signal, metadata: &ParquetMetaData) -> Vec<Page> {
+    let time = match signal {
+        Signal::Logs => column::TIMESTAMP,
+        Signal::Spans => column::START,
+    };
+    let mut pages = Vec::new();
+    let mut first = 0;
+    for (number, group) in metadata.row_groups().iter().enumerate() {
+        let end = first + u32::try_from(group.num_rows()).unwrap_or(0);
+        let column = group.columns().iter().position(|chunk| chunk.column_path().parts() == [time]);
+        match column.and_then(|column| page_bounds(metadata, number, column)) {
+            Some(bounds) => {
+                let starts: Vec<u32> = bounds.iter().map(|(start, ..)| first + start).collect();
+                let ends = starts.iter().copied().skip(1).chain([end]);
+                let ranges = starts.iter().copied().zip(ends);
+                pages.extend(bounds.into_iter().zip(ranges).map(|((_, time_min, time_max), (start, end))| Page {
+                    rows: start..end,
+                    time_min,
+                    time_max,
+                }));
+            }
+            None => pages.push(Page { rows: first..end, time_min: UnixNanos::MIN, time_max: UnixNanos::MAX }),
         }
+        first = end;
     }
-    runs
+    pages
+}
+
+/// First row, earliest and latest time of each page of a column of times.
+fn page_bounds(metadata: &ParquetMetaData, group: usize, column: usize) -> Option<Vec<(u32, UnixNanos, UnixNanos)>> {
+    let ColumnIndexMetaData::INT64(bounds) = metadata.column_index()?.get(group)?.get(column)? else { return None };
+    let places = metadata.offset_index()?.get(group)?.get(column)?.page_locations();
+    if places.len() != bounds.min_values().len() {
+        return None;
+    }
+    // A column saturates in the year 2262; what lies beyond is later than everything else.
+    let latest = |time: i64| if time == i64::MAX { UnixNanos::MAX } else { UnixNanos::from_column(time) };
+    let times = bounds.min_values().iter().zip(bounds.max_values());
+    let bounds = places.iter().zip(times).map(|(place, (min, max))| {
+        let first = u32::try_from(place.first_row_index).unwrap_or(0);
+        (first, UnixNanos::from_column(*min), latest(*max))
+    });
+    Some(bounds.collect())
 }
 
 #[cfg(test)]
@@ -169,7 +271,7 @@ impl ShardReader {
     }
 }
 
-fn footer_entry<T: serde::de::DeserializeOwned>(parquet: &ArrowReaderMetadata, key: &str) -> Result<T, ShardError> {
+pub(super) fn footer_entry<T: serde::de::DeserializeOwned>(parquet: &ArrowReaderMetadata, key: &str) -> Result<T, ShardError> {
     let entries = parquet.metadata().file_metadata().key_value_metadata();
     let entry = entries.and_then(|entries| entries.iter().find(|entry| entry.key == key)).and_then(|entry| entry.value.as_deref());
     let json = entry.ok_or_else(|| ShardError::Form(format!("the footer has no entry {key}: not a shard of needle's")))?;

@@ -1,27 +1,33 @@
 //! Building a shard: order, columns, index, footer.
 
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 use serde::{Deserialize, Serialize};
 
 use super::blocks::Blocks;
+use super::columns::Layout;
 use super::cover::Cover;
-use super::file::IndexFile;
-use super::{BLOCKS_KEY, FORMAT, INDEX_KEY, SHARD_KEY, ShardError, index, order};
+use super::file::{IDS_FILE, IndexFile};
+use super::ids::IdsDescription;
+use super::index::{BuiltIndex, IndexBuilder};
+use super::{BLOCKS_KEY, FORMAT, INDEX_KEY, SHARD_KEY, ShardError, order};
 use crate::catalog::Origins;
-use crate::model::{RecordId, RecordsView, Signal, Tenant, UnixNanos, column};
+use crate::model::{IdKey, RecordId, RecordsView, Signal, Tenant, UnixNanos, column};
 
 /// Rows of a row group (a lookup touches one or two) and of a page (what a lookup decompresses): coarser
 /// rows save little, finer pages halve a lookup.
 const ROW_GROUP_ROWS: usize = 131_072;
 const PAGE_ROWS: usize = 2_048;
 const COMPRESSION_LEVEL: i32 = 1;
+/// Rows gathered at a time: columns of a shard are never in memory as a whole.
+const CHUNK_ROWS: usize = 4 * PAGE_ROWS;
+/// A dictionary is read as a whole by whoever reads a page: beyond this, values are written plainly.
+const DICTIONARY_BYTES_MAX: usize = 128 << 10;
 
 /// A shard in memory, ready to be put.
 #[derive(Debug)]
@@ -33,6 +39,8 @@ pub(crate) struct BuiltShard {
     pub(crate) record_min: RecordId,
     pub(crate) record_max: RecordId,
     pub(crate) tail: Tail,
+    /// The keys of all ids, ascending, each once.
+    pub(crate) keys: Vec<IdKey>,
 }
 
 /// The end of a shard, from its page indexes on: where it begins, and its CRC-32.
@@ -63,6 +71,7 @@ pub(super) struct ShardDescription {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct IndexDescription {
     pub(super) files: Vec<IndexFile>,
+    pub(super) ids: IdsDescription,
     pub(super) cover: Cover,
 }
 
@@ -72,33 +81,38 @@ pub(crate) fn build(
     tenant: &Tenant,
     signal: Signal,
     origins: &Origins,
-    batches: &[&RecordBatch],
+    batches: &[RecordBatch],
 ) -> Result<BuiltShard, ShardError> {
-    let records = concat_batches(&signal.schema(), batches.iter().copied())?;
-    let records = order::by_journey(signal, &records)?;
-    let view = RecordsView::new(signal, &records);
-    let cover = Cover::choose(&view);
-    let index_files = index::build(&view, &cover)?;
-
-    let description = describe(id, tenant, signal, origins, &view);
-    let mut writer = ArrowWriter::try_new(Vec::new(), signal.schema(), Some(properties(signal)))?;
-    writer.write(&records)?;
+    let views: Vec<RecordsView<'_>> = batches.iter().map(|batch| RecordsView::new(signal, batch)).collect();
+    let order = order::by_journey(&views);
+    let layout = Layout::choose(signal, &views);
+    let mut index = IndexBuilder::new(order.len());
+    let mut writer = ArrowWriter::try_new(Vec::new(), layout.schema(), Some(properties(signal, &layout)))?;
+    for rows in order.chunks(CHUNK_ROWS) {
+        let chunk = layout.gather(batches, &views, rows)?;
+        index.add(&RecordsView::new(signal, &chunk));
+        writer.write(&chunk)?;
+    }
     writer.flush()?;
-    let mut files = Vec::with_capacity(index_files.len());
-    for (name, bytes) in index_files {
-        files.push(IndexFile { name, offset: writer.bytes_written() as u64, bytes: bytes.len() as u64 });
+    let description = describe(id, tenant, signal, origins, &views);
+    let BuiltIndex { files, ids: (ids, ids_description), cover, keys } = index.finish()?;
+    let files = files.into_iter().chain([(IDS_FILE.into(), ids)]);
+    let mut placed = Vec::new();
+    for (name, bytes) in files {
+        placed.push(IndexFile { name, offset: writer.bytes_written() as u64, bytes: bytes.len() as u64 });
         writer.write_all(&bytes)?;
     }
     writer.sync()?;
     let blocks = Blocks::of(writer.inner());
     writer.append_key_value_metadata(entry(BLOCKS_KEY, &blocks));
     writer.append_key_value_metadata(entry(SHARD_KEY, &description));
-    writer.append_key_value_metadata(entry(INDEX_KEY, &IndexDescription { files, cover }));
+    writer.append_key_value_metadata(entry(INDEX_KEY, &IndexDescription { files: placed, ids: ids_description, cover }));
     let bytes: Bytes = writer.into_inner()?.into();
     let tail = Tail { offset: blocks.bytes, crc32: crc32fast::hash(&bytes[blocks.bytes as usize..]) };
     Ok(BuiltShard {
         bytes,
         tail,
+        keys,
         rows: description.rows,
         time_min: UnixNanos(description.time_min),
         time_max: UnixNanos(description.time_max),
@@ -107,19 +121,24 @@ pub(crate) fn build(
     })
 }
 
-fn describe(id: &str, tenant: &Tenant, signal: Signal, origins: &Origins, view: &RecordsView<'_>) -> ShardDescription {
-    let times = || (0..view.len()).map(|row| view.time(row).0);
-    let record_ids = || (0..view.len()).map(|row| view.record_id(row).0);
+fn describe(id: &str, tenant: &Tenant, signal: Signal, origins: &Origins, views: &[RecordsView<'_>]) -> ShardDescription {
+    let rows = || views.iter().flat_map(|view| (0..view.len()).map(move |row| (view, row)));
+    let (mut time_min, mut time_max, mut record_min, mut record_max) = (u64::MAX, 0, u64::MAX, 0);
+    for (view, row) in rows() {
+        let (time, record) = (view.time(row).0, view.record_id(row).0);
+        (time_min, time_max) = (time_min.min(time), time_max.max(time));
+        (record_min, record_max) = (record_min.min(record), record_max.max(record));
+    }
     ShardDescription {
         format: FORMAT,
         id: id.to_owned(),
         tenant: tenant.as_str().to_owned(),
         signal: signal.as_str().to_owned(),
-        rows: view.len() as u64,
-        time_min: times().min().unwrap_or(0),
-        time_max: times().max().unwrap_or(0),
-        record_min: record_ids().min().unwrap_or(0),
-        record_max: record_ids().max().unwrap_or(0),
+        rows: views.iter().map(|view| view.len() as u64).sum(),
+        time_min,
+        time_max,
+        record_min,
+        record_max,
         origins: origins.clone(),
     }
 }
@@ -128,7 +147,7 @@ fn entry(key: &str, value: &impl Serialize) -> KeyValue {
     KeyValue::new(key.to_owned(), serde_json::to_string(value).expect("the description has string keys only"))
 }
 
-fn properties(signal: Signal) -> WriterProperties {
+fn properties(signal: Signal, layout: &Layout) -> WriterProperties {
     let time = match signal {
         Signal::Logs => column::TIMESTAMP,
         Signal::Spans => column::START,
@@ -138,17 +157,24 @@ fn properties(signal: Signal) -> WriterProperties {
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_write_batch_size(PAGE_ROWS)
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
         .set_statistics_enabled(EnabledStatistics::None)
-        .set_column_statistics_enabled(ColumnPath::from(time), EnabledStatistics::Page)
-        .set_column_statistics_enabled(ColumnPath::from(column::SERVICE_NAME), EnabledStatistics::Page);
+        .set_column_statistics_enabled(ColumnPath::from(time), EnabledStatistics::Page);
     // Nearly sorted numbers are small differences; ids and bodies seldom repeat within a dictionary's reach.
     for name in [column::RECORD_ID, time, column::OBSERVED_TIMESTAMP] {
-        properties = properties
-            .set_column_dictionary_enabled(ColumnPath::from(name), false)
-            .set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BINARY_PACKED);
+        properties = encoded(properties, name, Encoding::DELTA_BINARY_PACKED);
     }
-    for name in [column::TRACE_ID, column::SPAN_ID, column::PARENT_SPAN_ID, column::REQUEST_ID, column::BODY] {
-        properties = properties.set_column_dictionary_enabled(ColumnPath::from(name), false);
+    for name in [column::TRACE_ID, column::SPAN_ID, column::PARENT_SPAN_ID, column::REQUEST_ID] {
+        properties = encoded(properties, name, Encoding::PLAIN);
+    }
+    properties = encoded(properties, column::BODY, Encoding::DELTA_LENGTH_BYTE_ARRAY);
+    for name in layout.text_that_differs() {
+        properties = encoded(properties, &name, Encoding::DELTA_LENGTH_BYTE_ARRAY);
     }
     properties.build()
+}
+
+fn encoded(properties: WriterPropertiesBuilder, column: &str, encoding: Encoding) -> WriterPropertiesBuilder {
+    let path = ColumnPath::from(column);
+    properties.set_column_dictionary_enabled(path.clone(), false).set_column_encoding(path, encoding)
 }

@@ -5,19 +5,20 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cache::ShardCache;
 use crate::catalog::ShardMeta;
 use crate::live::LiveBatch;
 use crate::model::{IdTerm, Record, RecordId, RecordsView, Tenant, UnixNanos, column};
-use crate::predicate::{Predicate, columns};
-use crate::shard::{Rows, ShardError, ShardReader};
+use crate::predicate::{Columns, Predicate};
+use crate::shard::{RowRanges, ShardError, ShardReader, Wanted};
 use crate::state::State;
 use crate::tombstones::Tombstones;
 
 use nearest::{Hit, Nearest, Source};
+use scan::{Scan, Sink, Sweep};
 
 /// A question for records.
 #[derive(Clone, Debug)]
@@ -125,13 +126,13 @@ impl Snapshot {
                 return Err(ReadError::Cancelled);
             }
             if nearest.may_improve(batch.time_min, batch.time_max) {
-                scan::live(batch, &self.tombstones, &search.predicate, &mut |view, row| {
-                    nearest.offer(view, row, Source::Live(number), row as u32);
-                });
+                scan::live(batch, &self.tombstones, &search.predicate, &mut nearest.of(Source::Live(number)));
             }
         }
         let mut coverage = Coverage::default();
-        let names = with_columns(columns(&search.predicate), &PLACE_COLUMNS);
+        let columns = Columns::of(&search.predicate).with(&PLACE_COLUMNS);
+        let sweep = if search.ascending { Sweep::Oldest } else { Sweep::Newest };
+        let scan = Scan { predicate: &search.predicate, columns: &columns, tombstones: &self.tombstones, sweep, cancelled };
         let mut order: Vec<usize> = (0..self.shards.len()).collect();
         if search.ascending {
             order.sort_by_key(|number| self.shards[*number].time_min);
@@ -144,11 +145,7 @@ impl Snapshot {
             }
             let shard = &self.shards[number];
             if nearest.may_improve(shard.time_min, shard.time_max) {
-                let read =
-                    scan::shard(&self.cache, shard, &self.tombstones, &search.predicate, &names, cancelled, &mut |view, local, row| {
-                        nearest.offer(view, local, Source::Shard(number), row);
-                    });
-                coverage.note(shard, read)?;
+                coverage.note(shard, scan.shard(&self.cache, shard, &mut nearest.of(Source::Shard(number))))?;
             }
             coverage.shards_searched += 1;
         }
@@ -170,8 +167,7 @@ impl Snapshot {
                 return Err(ReadError::Cancelled);
             }
             let read = scan::guarded(&self.cache, shard, &mut |reader| {
-                let rows = self.shard_rows_with(reader, terms)?;
-                reader.for_each_batch(Rows::Some(&rows), None, &mut |view, _| {
+                reader.read(&self.shard_rows_with(reader, terms)?, Wanted::Records, &mut |view, _| {
                     records.extend((0..view.len()).map(|row| view.record(row)));
                     Ok(!cancelled())
                 })
@@ -189,7 +185,7 @@ impl Snapshot {
         let mut coverage = Coverage { shards_searched: self.shards.len(), ..Coverage::default() };
         for shard in &self.shards {
             let read = scan::guarded(&self.cache, shard, &mut |reader| {
-                count += self.shard_rows_with(reader, terms)?.len() as u64;
+                count += self.shard_rows_with(reader, terms)?.len();
                 Ok(())
             });
             coverage.note(shard, read).expect("nothing cancels it");
@@ -200,15 +196,12 @@ impl Snapshot {
     /// Rows of a live batch that carry one of the ids and are not deleted, ascending.
     fn live_rows_with(&self, batch: &LiveBatch, terms: &[IdTerm]) -> impl Iterator<Item = usize> {
         let deleted = self.tombstones.rows_of_batch(batch);
-        batch.rows_with(terms).into_iter().filter(move |row| deleted.binary_search(row).is_err())
+        batch.rows_with(terms).into_iter().filter(move |row| !deleted.contains(*row as u32))
     }
 
-    /// Rows of a shard that carry one of the ids and are not deleted, ascending.
-    fn shard_rows_with(&self, shard: &ShardReader, terms: &[IdTerm]) -> Result<Vec<u32>, ShardError> {
-        let mut rows = shard.rows_with(terms)?;
-        let deleted = self.tombstones.rows_of_shard(shard)?;
-        rows.retain(|row| deleted.binary_search(row).is_err());
-        Ok(rows)
+    /// Rows of a shard that carry one of the ids and are not deleted.
+    fn shard_rows_with(&self, shard: &ShardReader, terms: &[IdTerm]) -> Result<RowRanges, ShardError> {
+        Ok(shard.rows_with(terms)?.without(&self.tombstones.rows_of_shard(shard)?))
     }
 
     /// Calls `visit` with every matching row, in no order; each record once. The view holds the narrow
@@ -222,32 +215,24 @@ impl Snapshot {
         cancelled: &dyn Fn() -> bool,
         visit: &mut dyn FnMut(&RecordsView<'_>, usize),
     ) -> Result<Coverage, ReadError> {
-        let (start, end) = (start.unwrap_or(UnixNanos::MIN), end);
-        let within = |time: UnixNanos| time >= start && end.is_none_or(|end| time < end);
-        let overlaps = |min: UnixNanos, max: UnixNanos| max >= start && end.is_none_or(|end| min < end);
-        for batch in self.live.iter().filter(|batch| overlaps(batch.time_min, batch.time_max)) {
+        let mut sink = Within { start: start.unwrap_or(UnixNanos::MIN), end, visit };
+        for batch in &self.live {
             if cancelled() {
                 return Err(ReadError::Cancelled);
             }
-            scan::live(batch, &self.tombstones, predicate, &mut |view, row| {
-                if within(view.time(row)) {
-                    visit(view, row);
-                }
-            });
+            if sink.wants(batch.time_min, batch.time_max) {
+                scan::live(batch, &self.tombstones, predicate, &mut sink);
+            }
         }
         let mut coverage = Coverage::default();
-        let names = with_columns(columns(predicate), &NARROW_COLUMNS);
+        let columns = Columns::of(predicate).with(&NARROW_COLUMNS);
+        let scan = Scan { predicate, columns: &columns, tombstones: &self.tombstones, sweep: Sweep::Whole, cancelled };
         for shard in &self.shards {
             if cancelled() {
                 return Err(ReadError::Cancelled);
             }
-            if overlaps(shard.time_min, shard.time_max) {
-                let read = scan::shard(&self.cache, shard, &self.tombstones, predicate, &names, cancelled, &mut |view, local, _| {
-                    if within(view.time(local)) {
-                        visit(view, local);
-                    }
-                });
-                coverage.note(shard, read)?;
+            if sink.wants(shard.time_min, shard.time_max) {
+                coverage.note(shard, scan.shard(&self.cache, shard, &mut sink))?;
             }
             coverage.shards_searched += 1;
         }
@@ -257,32 +242,24 @@ impl Snapshot {
     /// Matching records accepted from `from` on, in commit order, at most `limit`. Those already sealed
     /// are read from their shards.
     pub fn accepted_from(&self, from: RecordId, predicate: &Predicate, limit: usize) -> Result<AcceptedAfter, ReadError> {
-        let mut hits: Vec<(RecordId, Hit)> = Vec::new();
-        let mut note = |view: &RecordsView<'_>, local: usize, source: Source, row: u32| {
-            let record_id = view.record_id(local);
-            if record_id >= from {
-                hits.push((record_id, Hit { place: (view.time(local), record_id), source, row }));
-            }
-        };
+        let mut hits: Vec<Hit> = Vec::new();
         for (number, batch) in self.live.iter().enumerate().filter(|(_, batch)| batch.record_last() >= from) {
-            scan::live(batch, &self.tombstones, predicate, &mut |view, row| note(view, row, Source::Live(number), row as u32));
+            scan::live(batch, &self.tombstones, predicate, &mut AcceptedFrom { from, source: Source::Live(number), hits: &mut hits });
         }
         let mut coverage = Coverage::default();
-        let names = with_columns(columns(predicate), &PLACE_COLUMNS);
+        let columns = Columns::of(predicate).with(&PLACE_COLUMNS);
+        let scan = Scan { predicate, columns: &columns, tombstones: &self.tombstones, sweep: Sweep::Whole, cancelled: &|| false };
         for (number, shard) in self.shards.iter().enumerate().filter(|(_, shard)| shard.record_max >= from) {
-            let read = scan::shard(&self.cache, shard, &self.tombstones, predicate, &names, &|| false, &mut |view, local, row| {
-                note(view, local, Source::Shard(number), row);
-            });
-            coverage.note(shard, read)?;
+            let mut sink = AcceptedFrom { from, source: Source::Shard(number), hits: &mut hits };
+            coverage.note(shard, scan.shard(&self.cache, shard, &mut sink))?;
         }
-        hits.sort_unstable_by_key(|(record_id, _)| *record_id);
+        hits.sort_unstable_by_key(|hit| hit.place.1);
         let cut = hits.len() > limit;
         hits.truncate(limit);
         let next = match hits.last() {
-            Some((last, _)) if cut => RecordId(last.0 + 1),
+            Some(last) if cut => RecordId(last.place.1.0 + 1),
             _ => self.next_record.max(from),
         };
-        let hits: Vec<Hit> = hits.into_iter().map(|(_, hit)| hit).collect();
         Ok(AcceptedAfter { records: self.fetch(&hits, &mut coverage)?, next, coverage })
     }
 
@@ -303,13 +280,12 @@ impl Snapshot {
         }
         for (number, mut wanted) in sealed {
             wanted.sort_unstable();
-            let rows: Vec<u32> = wanted.iter().map(|(row, _)| *row).collect();
+            let rows = RowRanges::of_rows(wanted.iter().map(|(row, _)| *row).collect());
             let shard = &self.shards[number];
             let read = scan::guarded(&self.cache, shard, &mut |reader| {
-                reader.for_each_batch(Rows::Some(&rows), None, &mut |view, first| {
-                    for local in 0..view.len() {
-                        records[wanted[first as usize + local].1] = Some(view.record(local));
-                    }
+                let mut places = wanted.iter().map(|(_, at)| *at);
+                reader.read(&rows, Wanted::Records, &mut |view, _| {
+                    (0..view.len()).zip(&mut places).for_each(|(local, at)| records[at] = Some(view.record(local)));
                     Ok(true)
                 })
             });
@@ -336,7 +312,42 @@ impl Coverage {
     }
 }
 
-fn with_columns(mut names: BTreeSet<&'static str>, more: &[&'static str]) -> Vec<&'static str> {
-    names.extend(more);
-    names.into_iter().collect()
+/// Takes every row between two times.
+struct Within<'a> {
+    start: UnixNanos,
+    end: Option<UnixNanos>,
+    visit: &'a mut dyn FnMut(&RecordsView<'_>, usize),
+}
+
+impl Sink for Within<'_> {
+    fn wants(&mut self, time_min: UnixNanos, time_max: UnixNanos) -> bool {
+        time_max >= self.start && self.end.is_none_or(|end| time_min < end)
+    }
+
+    fn take(&mut self, view: &RecordsView<'_>, local: usize, _row: u32) {
+        let time = view.time(local);
+        if self.wants(time, time) {
+            (self.visit)(view, local);
+        }
+    }
+}
+
+/// Takes every row accepted from a record on.
+struct AcceptedFrom<'a> {
+    from: RecordId,
+    source: Source,
+    hits: &'a mut Vec<Hit>,
+}
+
+impl Sink for AcceptedFrom<'_> {
+    fn wants(&mut self, _time_min: UnixNanos, _time_max: UnixNanos) -> bool {
+        true
+    }
+
+    fn take(&mut self, view: &RecordsView<'_>, local: usize, row: u32) {
+        let record_id = view.record_id(local);
+        if record_id >= self.from {
+            self.hits.push(Hit { place: (view.time(local), record_id), source: self.source, row });
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use crate::model::{RecordId, RecordsView, UnixNanos};
 
 use super::Search;
+use super::scan::Sink;
 
 /// Where a record stands in the total order.
 pub(super) type Place = (UnixNanos, RecordId);
@@ -55,7 +56,7 @@ impl<'a> Nearest<'a> {
     }
 
     /// Considers a matching row.
-    pub(super) fn offer(&mut self, view: &RecordsView<'_>, local: usize, source: Source, row: u32) {
+    fn offer(&mut self, view: &RecordsView<'_>, local: usize, source: Source, row: u32) {
         let place = (view.time(local), view.record_id(local));
         let search = self.search;
         let wanted = search.start.is_none_or(|start| place.0 >= start)
@@ -68,6 +69,11 @@ impl<'a> Nearest<'a> {
                 self.prune();
             }
         }
+    }
+
+    /// A sink for the rows of one source.
+    pub(super) fn of(&mut self, source: Source) -> NearestOf<'_, 'a> {
+        NearestOf { nearest: self, source }
     }
 
     /// The first matches in order, and whether there are more.
@@ -92,5 +98,21 @@ impl<'a> Nearest<'a> {
         if self.hits.len() == self.keep {
             self.bound = self.hits.last().map(|hit| hit.place);
         }
+    }
+}
+
+/// Takes the rows of one source.
+pub(super) struct NearestOf<'n, 'a> {
+    nearest: &'n mut Nearest<'a>,
+    source: Source,
+}
+
+impl Sink for NearestOf<'_, '_> {
+    fn wants(&mut self, time_min: UnixNanos, time_max: UnixNanos) -> bool {
+        self.nearest.may_improve(time_min, time_max)
+    }
+
+    fn take(&mut self, view: &RecordsView<'_>, local: usize, row: u32) {
+        self.nearest.offer(view, local, self.source, row);
     }
 }

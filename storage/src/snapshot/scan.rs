@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::cache::ShardCache;
 use crate::catalog::ShardMeta;
 use crate::live::LiveBatch;
-use crate::model::RecordsView;
-use crate::predicate::{Matcher, Predicate};
-use crate::shard::{Candidates, Rows, ShardError, ShardReader};
+use crate::model::{RecordsView, UnixNanos};
+use crate::predicate::{Columns, Predicate, matching_rows};
+use crate::shard::{Candidates, Page, RowRanges, ShardError, ShardReader, Wanted};
 use crate::tombstones::Tombstones;
 
 /// Why a shard gave no rows.
@@ -16,48 +16,96 @@ pub(super) enum ScanError {
     Unreadable(String),
 }
 
-/// Calls `visit` with every matching row of a live batch that is not deleted.
-pub(super) fn live(batch: &LiveBatch, tombstones: &Tombstones, predicate: &Predicate, visit: &mut dyn FnMut(&RecordsView<'_>, usize)) {
+/// What takes matching rows.
+pub(super) trait Sink {
+    /// Whether rows between two times are wanted. What was taken may change the answer.
+    fn wants(&mut self, time_min: UnixNanos, time_max: UnixNanos) -> bool;
+    /// Takes a matching row: its place in the view, and its number in the batch or shard.
+    fn take(&mut self, view: &RecordsView<'_>, local: usize, row: u32);
+}
+
+/// In which order the pages of a shard are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sweep {
+    /// The latest first, a few at a time, so that it can stop early.
+    Newest,
+    /// The earliest first, likewise.
+    Oldest,
+    /// As they lie, all at once.
+    Whole,
+}
+
+/// Pages read at once when a sweep may stop early: few at first, then more, so that starting a read costs little.
+const FIRST_PAGES: usize = 2;
+const PAGES_MAX: usize = 64;
+
+/// Gives a sink every matching row of a live batch that is not deleted.
+pub(super) fn live(batch: &LiveBatch, tombstones: &Tombstones, predicate: &Predicate, sink: &mut dyn Sink) {
     let view = batch.view();
-    let matcher = Matcher::new(predicate, &view);
     let deleted = tombstones.rows_of_batch(batch);
-    for row in (0..view.len()).filter(|row| matcher.matches(*row) && deleted.binary_search(row).is_err()) {
-        visit(&view, row);
+    for row in matching_rows(predicate, &view) {
+        if !deleted.contains(row) {
+            sink.take(&view, row as usize, row);
+        }
     }
 }
 
-/// Calls `visit` with every matching row of a shard that is not deleted: a view, the row's place in it, and the row's number.
-pub(super) fn shard(
-    cache: &ShardCache,
-    meta: &ShardMeta,
-    tombstones: &Tombstones,
-    predicate: &Predicate,
-    columns: &[&str],
-    cancelled: &dyn Fn() -> bool,
-    visit: &mut dyn FnMut(&RecordsView<'_>, usize, u32),
-) -> Result<(), ScanError> {
-    let mut stopped = false;
-    guarded(cache, meta, &mut |reader| {
-        let deleted = tombstones.rows_of_shard(reader)?;
-        let candidates = reader.narrow(predicate);
-        let rows = match &candidates {
-            Candidates::All => Rows::All,
-            Candidates::Rows(rows) => Rows::Some(rows),
-        };
-        reader.for_each_batch(rows, Some(columns), &mut |view, first| {
-            let matcher = Matcher::new(predicate, view);
-            for local in (0..view.len()).filter(|local| matcher.matches(*local)) {
-                let at = first as usize + local;
-                let row = if let Rows::Some(rows) = rows { rows[at] } else { at as u32 };
-                if deleted.binary_search(&row).is_err() {
-                    visit(view, local, row);
-                }
+/// What is asked of a shard.
+pub(super) struct Scan<'a> {
+    pub(super) predicate: &'a Predicate,
+    pub(super) columns: &'a Columns,
+    pub(super) tombstones: &'a Tombstones,
+    pub(super) sweep: Sweep,
+    pub(super) cancelled: &'a dyn Fn() -> bool,
+}
+
+impl Scan<'_> {
+    /// Gives a sink every matching row of a shard that it wants and that is not deleted.
+    pub(super) fn shard(&self, cache: &ShardCache, meta: &ShardMeta, sink: &mut dyn Sink) -> Result<(), ScanError> {
+        let mut stopped = false;
+        guarded(cache, meta, &mut |reader| {
+            let candidates = match reader.narrow(self.predicate) {
+                Candidates::All => reader.all(),
+                Candidates::Rows(rows) => rows,
+            };
+            let candidates = candidates.without(&self.tombstones.rows_of_shard(reader)?);
+            let mut pages: Vec<&Page> = reader.pages().iter().collect();
+            match self.sweep {
+                Sweep::Newest => pages.sort_by_key(|page| std::cmp::Reverse(page.time_max)),
+                Sweep::Oldest => pages.sort_by_key(|page| page.time_min),
+                Sweep::Whole => {}
             }
-            stopped = cancelled();
+            let mut at_once = if self.sweep == Sweep::Whole { pages.len() } else { FIRST_PAGES };
+            let mut pages = pages.into_iter().map(|page| (page, candidates.within(page.rows.clone()))).filter(|(_, rows)| !rows.is_empty());
+            loop {
+                let next: Vec<(&Page, RowRanges)> = pages.by_ref().take(at_once).collect();
+                if next.is_empty() || stopped {
+                    return Ok(());
+                }
+                stopped = self.read(reader, next, sink)?;
+                at_once = (at_once * 2).min(PAGES_MAX.max(at_once));
+            }
+        })?;
+        if stopped { Err(ScanError::Cancelled) } else { Ok(()) }
+    }
+
+    /// Reads some pages. Whether the question was withdrawn meanwhile.
+    fn read(&self, reader: &ShardReader, pages: Vec<(&Page, RowRanges)>, sink: &mut dyn Sink) -> Result<bool, ShardError> {
+        let wanted = pages.into_iter().filter(|(page, _)| sink.wants(page.time_min, page.time_max));
+        let mut ranges: Vec<_> = wanted.flat_map(|(_, rows)| rows.ranges().to_vec()).collect();
+        ranges.sort_unstable_by_key(|range| range.start);
+        let mut rows = RowRanges::default();
+        ranges.into_iter().for_each(|range| rows.push(range));
+        let mut stopped = false;
+        reader.read(&rows, Wanted::Columns(self.columns), &mut |view, numbers| {
+            for local in matching_rows(self.predicate, view) {
+                sink.take(view, local as usize, numbers[local as usize]);
+            }
+            stopped = (self.cancelled)();
             Ok(!stopped)
-        })
-    })?;
-    if stopped { Err(ScanError::Cancelled) } else { Ok(()) }
+        })?;
+        Ok(stopped)
+    }
 }
 
 /// Opens a shard and reads it. Damaged bytes may make a decoder panic; then this shard is unreadable and

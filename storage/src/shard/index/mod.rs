@@ -1,0 +1,268 @@
+//! The index of a shard: one tantivy segment whose doc ids are row numbers, and the pages of ids. It narrows a
+//! predicate to candidate rows, never fewer than match; the columns decide.
+
+mod build;
+
+use std::io;
+use std::ops::Range;
+
+use tantivy::postings::TermInfo;
+use tantivy::schema::{Field as IndexField, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
+use tantivy::tokenizer::{RawTokenizer, TokenizerManager};
+use tantivy::{DocSet as _, Index, InvertedIndexReader, SegmentReader, TERMINATED};
+
+use super::ShardError;
+use super::cover::{Cover, VALUE_BYTES_MAX, column_term, field_term};
+use super::file::IndexDirectory;
+use super::ids::IdsDescription;
+use super::ranges::RowRanges;
+use super::truncate::truncated;
+use crate::model::{IdTerm, Signal, Value, column, words_lowercase};
+use crate::predicate::{Comparison, Field, FieldTest, Literal, Predicate, TextTest, resource_test_holds};
+
+pub(super) use build::{BuiltIndex, IndexBuilder};
+
+const META_FILE: &str = "meta.json";
+const RAW: &str = "raw";
+/// A prefix that more words than this begin with is not narrowed.
+const PREFIX_WORDS_MAX: usize = 1_000;
+
+/// The fields of the index.
+struct Fields {
+    word: IndexField,
+    field: IndexField,
+}
+
+fn schema() -> (Schema, Fields) {
+    let indexing = TextFieldIndexing::default().set_tokenizer(RAW).set_index_option(IndexRecordOption::Basic).set_fieldnorms(false);
+    let terms = TextOptions::default().set_indexing_options(indexing);
+    let mut builder = Schema::builder();
+    let fields = Fields { word: builder.add_text_field("word", terms.clone()), field: builder.add_text_field("field", terms) };
+    (builder.build(), fields)
+}
+
+/// Terms come ready made; tantivy wants the tokenizers that its schema names.
+fn tokenizers() -> TokenizerManager {
+    let manager = TokenizerManager::new();
+    manager.register(RAW, RawTokenizer::default());
+    manager
+}
+
+/// Rows that may match: all, or these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Candidates {
+    /// The index does not narrow.
+    All,
+    /// No other row matches.
+    Rows(RowRanges),
+}
+
+impl Candidates {
+    fn and(self, other: Candidates) -> Candidates {
+        match (self, other) {
+            (Candidates::All, narrowed) | (narrowed, Candidates::All) => narrowed,
+            (Candidates::Rows(one), Candidates::Rows(other)) => Candidates::Rows(one.and(&other)),
+        }
+    }
+
+    fn or(self, other: Candidates) -> Candidates {
+        match (self, other) {
+            (Candidates::Rows(one), Candidates::Rows(other)) => Candidates::Rows(one.or(&other)),
+            _ => Candidates::All,
+        }
+    }
+
+    fn none() -> Candidates {
+        Candidates::Rows(RowRanges::default())
+    }
+}
+
+/// An open index.
+pub(super) struct ShardIndex {
+    signal: Signal,
+    rows: u32,
+    segment: SegmentReader,
+    fields: Fields,
+    ids: IdsDescription,
+    directory: IndexDirectory,
+    cover: Cover,
+}
+
+impl ShardIndex {
+    pub(super) fn open(
+        signal: Signal,
+        rows: u32,
+        directory: IndexDirectory,
+        ids: IdsDescription,
+        cover: Cover,
+    ) -> Result<ShardIndex, ShardError> {
+        let index = Index::open(directory.clone())?;
+        let segments = index.searchable_segments()?;
+        let [segment] = segments.as_slice() else {
+            return Err(ShardError::Form(format!("the index has {} segments instead of one", segments.len())));
+        };
+        Ok(ShardIndex { signal, rows, segment: SegmentReader::open(segment)?, fields: schema().1, ids, directory, cover })
+    }
+
+    /// Rows that may carry one of the ids.
+    pub(super) fn rows_with(&self, terms: &[IdTerm]) -> Result<RowRanges, ShardError> {
+        let read = |range: Range<u64>| -> io::Result<bytes::Bytes> { self.directory.read_ids(range) };
+        let mut rows = RowRanges::default();
+        for key in terms.iter().flat_map(IdTerm::keys) {
+            rows = rows.or(&self.ids.rows_with(key, self.rows, read)?);
+        }
+        Ok(rows)
+    }
+
+    /// Each field: its name, how many terms it has, and how many of them are frequent.
+    pub(super) fn terms(&self) -> Result<Vec<(String, u64, u64)>, ShardError> {
+        let counted = [("word", self.fields.word), ("field", self.fields.field)].into_iter().map(|(name, field)| {
+            let inverted = self.segment.inverted_index(field)?;
+            let mut stream = inverted.terms().stream()?;
+            let (mut all, mut frequent) = (0, 0);
+            while stream.advance() {
+                all += 1;
+                frequent += u64::from(stream.value().doc_freq == 0);
+            }
+            Ok((name.to_owned(), all, frequent))
+        });
+        counted.collect()
+    }
+
+    /// Rows that may match the predicate.
+    pub(super) fn narrow(&self, predicate: &Predicate) -> Result<Candidates, ShardError> {
+        match predicate {
+            Predicate::And(all) => {
+                let mut narrowed = Candidates::All;
+                for inner in all {
+                    narrowed = narrowed.and(self.narrow(inner)?);
+                    if narrowed == Candidates::none() {
+                        break;
+                    }
+                }
+                Ok(narrowed)
+            }
+            Predicate::Or(any) => {
+                let mut narrowed = Candidates::none();
+                for inner in any {
+                    narrowed = narrowed.or(self.narrow(inner)?);
+                    if narrowed == Candidates::All {
+                        break;
+                    }
+                }
+                Ok(narrowed)
+            }
+            Predicate::Text(test) => self.narrow_text(test),
+            Predicate::Field { field, test } => self.narrow_field(field, test),
+            Predicate::Id(test) => Ok(Candidates::Rows(self.rows_with(&test.terms())?)),
+            Predicate::Signal(signal) if *signal != self.signal => Ok(Candidates::none()),
+            Predicate::All | Predicate::Not(_) | Predicate::Signal(_) | Predicate::IsRoot | Predicate::HasException => Ok(Candidates::All),
+        }
+    }
+
+    fn narrow_text(&self, test: &TextTest) -> Result<Candidates, ShardError> {
+        match test {
+            TextTest::Word(word) => self.word(word),
+            TextTest::Prefix(prefix) => self.words_with_prefix(prefix),
+            TextTest::Phrase(words) => words.iter().try_fold(Candidates::All, |narrowed, word| Ok(narrowed.and(self.word(word)?))),
+            TextTest::Regex(_) => Ok(Candidates::All),
+        }
+    }
+
+    fn narrow_field(&self, field: &Field, test: &FieldTest) -> Result<Candidates, ShardError> {
+        let literal = match test {
+            FieldTest::Compare(Comparison::Equal, literal) if literal.text.len() <= VALUE_BYTES_MAX => literal,
+            FieldTest::Text(text) if *field == Field::Body => return self.narrow_text(text),
+            _ => return Ok(Candidates::All),
+        };
+        let column = |name: &str| self.term(self.fields.field, &column_term(name, &literal.text));
+        match field {
+            Field::Service => column(column::SERVICE_NAME),
+            Field::Name => column(column::NAME),
+            Field::Status => column(column::STATUS_CODE),
+            Field::SpanKind => column(column::KIND),
+            Field::EventName => column(column::EVENT_NAME),
+            Field::Attribute(keys) => self.attribute(keys, literal),
+            Field::Any(keys) if !self.some_resource_passes(keys, test) => self.attribute(keys, literal),
+            Field::Resource(keys) if !self.some_resource_passes(keys, test) => Ok(Candidates::none()),
+            Field::Body => {
+                let mut words = Vec::new();
+                words_lowercase(&literal.text, |word| words.push(word.to_owned()));
+                self.narrow_text(&TextTest::Phrase(words))
+            }
+            Field::Any(_) | Field::Resource(_) | Field::Severity | Field::Duration | Field::StatusMessage => Ok(Candidates::All),
+        }
+    }
+
+    fn some_resource_passes(&self, keys: &[String], test: &FieldTest) -> bool {
+        match &self.cover.resources {
+            None => true,
+            Some(resources) => resources.iter().any(|json| resource_test_holds(keys, test, json)),
+        }
+    }
+
+    /// An integer is written in one way; text as it is. Doubles are not indexed, and equal numbers of both kinds
+    /// match: what looks like a number is narrowed only where no row can have it as a double.
+    fn attribute(&self, keys: &[String], literal: &Literal) -> Result<Candidates, ShardError> {
+        if keys.iter().any(|key| !self.cover.covers(key) || (literal.number.is_some() && self.cover.doubles.contains(key))) {
+            return Ok(Candidates::All);
+        }
+        let mut spellings = vec![literal.text.clone()];
+        if let Some(number) = literal.number {
+            spellings.push(Value::Double(number).text());
+            spellings.push(format!("{number:.0}"));
+        }
+        let mut narrowed = Candidates::none();
+        for key in keys {
+            for spelling in &spellings {
+                narrowed = narrowed.or(self.term(self.fields.field, &field_term(key, spelling))?);
+            }
+        }
+        Ok(narrowed)
+    }
+
+    fn word(&self, word: &str) -> Result<Candidates, ShardError> {
+        self.term(self.fields.word, truncated(word))
+    }
+
+    fn term(&self, field: IndexField, term: &str) -> Result<Candidates, ShardError> {
+        let inverted = self.segment.inverted_index(field)?;
+        match inverted.terms().get(term)? {
+            None => Ok(Candidates::none()),
+            Some(info) => {
+                let mut rows = Vec::new();
+                let narrows = collect(&inverted, &info, &mut rows)?;
+                Ok(if narrows { Candidates::Rows(RowRanges::of_rows(rows)) } else { Candidates::All })
+            }
+        }
+    }
+
+    fn words_with_prefix(&self, prefix: &str) -> Result<Candidates, ShardError> {
+        let inverted = self.segment.inverted_index(self.fields.word)?;
+        let prefix = truncated(prefix);
+        let mut stream = inverted.terms().range().ge(prefix.as_bytes()).into_stream()?;
+        let mut rows = Vec::new();
+        let mut words = 0;
+        while stream.advance() && stream.key().starts_with(prefix.as_bytes()) {
+            words += 1;
+            if words > PREFIX_WORDS_MAX || !collect(&inverted, &stream.value().clone(), &mut rows)? {
+                return Ok(Candidates::All);
+            }
+        }
+        Ok(Candidates::Rows(RowRanges::of_rows(rows)))
+    }
+}
+
+/// Adds the rows of a term. False for a frequent one, whose rows are not written.
+fn collect(inverted: &InvertedIndexReader, info: &TermInfo, rows: &mut Vec<u32>) -> io::Result<bool> {
+    if info.doc_freq == 0 {
+        return Ok(false);
+    }
+    let mut postings = inverted.read_postings_from_terminfo(info, IndexRecordOption::Basic)?;
+    let mut doc = postings.doc();
+    while doc != TERMINATED {
+        rows.push(doc);
+        doc = postings.advance();
+    }
+    Ok(true)
+}
