@@ -1,11 +1,15 @@
 # `make help` lists what there is. Every target can be run again.
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test bench tools ui
+.PHONY: help run check test bench bench-shards tools ui
 CARGO ?= cargo
+RECORDS ?= 300000
+SPANS ?= $(RECORDS)
+SEED ?= 1
+SHARDS ?= 10,1000,10000
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## a small shop of services with the UI on http://127.0.0.1:7117
 	$(CARGO) run --release -- demo
@@ -19,8 +23,11 @@ check: ## formatting, lints, the rules of the house and the quick tests: a minut
 test: tools ui ## everything, with real SDKs, DuckDB and a browser; installs what it lacks
 	$(CARGO) test --workspace
 
-bench: ## what a record costs in CPU and bytes, beside a floor of the same run
-	$(CARGO) bench --bench ingest
+bench: ## what a record and an answer cost, beside goals and a floor; RECORDS=2000000 SPANS=2400000 SEED=1 for the whole
+	@$(CARGO) bench --bench figures -- --records $(RECORDS) --spans $(SPANS) --seed $(SEED)
+
+bench-shards: ## what an id costs over 10, 1,000 and 10,000 shards
+	@$(CARGO) bench --bench figures -- --seed $(SEED) --shards $(SHARDS)
 
 tools: ## what the tests need of the system: Python with venv, Node.js, Chromium
 	sh tests/tools.sh

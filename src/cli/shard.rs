@@ -55,13 +55,8 @@ fn human(report: &ShardReport) -> Result<String, std::fmt::Error> {
     let index: u64 = report.index.iter().map(|(_, bytes)| bytes).sum();
     writeln!(out, "{:width$}  {index:>10}  {:>8.3}", "all of the index", each(index))?;
     writeln!(out, "{:width$}  {:>10}  {:>8.3}\n", "page indexes and footer", report.tail_bytes, each(report.tail_bytes))?;
-    for (field, terms, frequent) in &report.terms {
-        writeln!(out, "{terms} terms of {field}s, {frequent} of them frequent: without rows")?;
-    }
-    writeln!(out, "{} entries of ids", report.id_entries)?;
-    if !report.keys_left_out.is_empty() {
-        writeln!(out, "not terms, because nearly every value differs: {}", report.keys_left_out.join(", "))?;
-    }
+    writeln!(out, "{} words, {} of them frequent: without rows", report.words, report.words_frequent)?;
+    writeln!(out, "{} entries of the index of pages: ids, values of fields, numbers", report.page_entries)?;
     if let Some(failure) = &report.index_failure {
         writeln!(out, "the index cannot be used: {failure}")?;
     }

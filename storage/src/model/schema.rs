@@ -109,6 +109,9 @@ pub mod column {
     pub const DROPPED_ATTRIBUTES_COUNT: &str = "dropped_attributes_count";
     /// Logs: when the record was observed.
     pub const OBSERVED_TIMESTAMP: &str = "observed_timestamp";
+    /// Logs, in a shard: nanoseconds from the time to when the record was observed. (Two times would be twice the
+    /// bytes that do not compress.)
+    pub const OBSERVED_AFTER: &str = "observed_after";
     /// Logs: 0 to 24.
     pub const SEVERITY_NUMBER: &str = "severity_number";
     /// Logs: the level as the source wrote it.

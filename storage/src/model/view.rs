@@ -115,6 +115,7 @@ pub struct RecordsView<'a> {
     flags: Option<&'a UInt32Array>,
     dropped_attributes_count: Option<&'a UInt32Array>,
     observed_timestamp: Option<&'a TimestampNanosecondArray>,
+    observed_after: Option<&'a Int64Array>,
     severity_number: Option<&'a UInt8Array>,
     severity_text: Option<DictionaryView<'a>>,
     event_name: Option<DictionaryView<'a>>,
@@ -166,6 +167,7 @@ impl<'a> RecordsView<'a> {
             flags: u32s(column::FLAGS),
             dropped_attributes_count: u32s(column::DROPPED_ATTRIBUTES_COUNT),
             observed_timestamp: time(column::OBSERVED_TIMESTAMP),
+            observed_after: column(column::OBSERVED_AFTER).map(|array| array.as_primitive::<Int64Type>()),
             severity_number: column(column::SEVERITY_NUMBER).map(|array| array.as_primitive::<UInt8Type>()),
             severity_text: dictionary(column::SEVERITY_TEXT),
             event_name: dictionary(column::EVENT_NAME),
@@ -200,9 +202,21 @@ impl<'a> RecordsView<'a> {
         RecordId(self.record_id.map_or(0, |ids| ids.value(row)))
     }
 
+    fn time_column(&self, row: usize) -> i64 {
+        self.time.map_or(0, |times| times.value(row))
+    }
+
+    /// Nanoseconds from the time column of a log to when it was observed.
+    pub(crate) fn observed_after(&self, row: usize) -> Option<i64> {
+        let after = self.observed_after.and_then(|nanos| nanos.is_valid(row).then(|| nanos.value(row)));
+        let observed = || self.observed_timestamp.and_then(|times| times.is_valid(row).then(|| times.value(row)));
+        // Wrapping there and back gives the same, also at the ends of time.
+        after.or_else(|| Some(observed()?.wrapping_sub(self.time_column(row))))
+    }
+
     /// Event time of a log, start of a span.
     pub fn time(&self, row: usize) -> UnixNanos {
-        let column = self.time.map_or(0, |times| times.value(row));
+        let column = self.time_column(row);
         if column == i64::MAX
             && let Some(exact) = self.original_time.and_then(|times| times.is_valid(row).then(|| times.value(row)))
         {
@@ -377,7 +391,7 @@ impl<'a> RecordsView<'a> {
         let kind = self.body_type.and_then(|types| types.get(row)).and_then(|letters| letters.bytes().next());
         Log {
             common,
-            observed_time: self.observed_timestamp.and_then(|t| t.is_valid(row).then(|| UnixNanos::from_column(t.value(row)))),
+            observed_time: self.observed_after(row).map(|nanos| UnixNanos::from_column(self.time_column(row).wrapping_add(nanos))),
             severity: self.severity(row),
             severity_text: self.severity_text(row).map(str::to_owned),
             event_name: self.event_name(row).map(str::to_owned),

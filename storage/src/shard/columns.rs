@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayBuilder, ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch, StringBuilder, new_null_array,
+    Array, ArrayBuilder, ArrayRef, BooleanBuilder, Float64Builder, Int64Array, Int64Builder, RecordBatch, StringBuilder, new_null_array,
 };
 use arrow::compute::interleave;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -64,9 +64,7 @@ impl Layout {
                 for (key, value) in view.attributes(row).filter(|(_, value)| has_column(value.kind())) {
                     let seen = observed.entry((key, value.kind())).or_default();
                     seen.rows += 1;
-                    if let ColumnValue::Text(_, text) = value {
-                        seen.distinct.insert(hash.hash_one(text));
-                    }
+                    seen.distinct.insert(hash.hash_one(value.text()));
                 }
             }
         }
@@ -89,7 +87,7 @@ impl Layout {
     }
 
     fn of(signal: Signal, own: Vec<OwnColumn>) -> Layout {
-        let mut fields: Vec<Arc<Field>> = signal.schema().fields().iter().cloned().collect();
+        let mut fields: Vec<Arc<Field>> = signal.schema().fields().iter().map(shard_field).collect();
         fields.extend(own.iter().map(|column| Arc::new(Field::new(attribute_column(&column.key), data_type(column.kind), true))));
         let slots = own.iter().enumerate().map(|(slot, column)| (column.key.clone(), slot)).collect();
         Layout { signal, schema: Arc::new(Schema::new(fields)), own, slots }
@@ -100,10 +98,9 @@ impl Layout {
         self.schema.clone()
     }
 
-    /// Names of columns of text whose values seldom repeat.
-    pub(super) fn text_that_differs(&self) -> impl Iterator<Item = String> {
-        let differs = |column: &&OwnColumn| column.kind == ValueKind::String && !column.repeats;
-        self.own.iter().filter(differs).map(|column| attribute_column(&column.key))
+    /// Columns whose values seldom repeat, so that a dictionary does not pay.
+    pub(super) fn values_that_differ(&self) -> impl Iterator<Item = (String, ValueKind)> {
+        self.own.iter().filter(|column| !column.repeats).map(|column| (attribute_column(&column.key), column.kind))
     }
 
     /// The rows of `batches` that `order` names, by batch and row, in these columns.
@@ -115,10 +112,12 @@ impl Layout {
     ) -> Result<RecordBatch, ArrowError> {
         let own = Gathered::new(self, views).fill(order);
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
-        for field in self.signal.schema().fields() {
+        let fixed = self.signal.schema().fields().len();
+        for field in &self.schema.fields()[..fixed] {
             columns.push(match field.name().as_str() {
                 column::ATTRIBUTES => own.others.clone(),
                 column::ATTRIBUTE_TYPES => own.other_types.clone(),
+                column::OBSERVED_AFTER => Arc::new(observed_after(views, order)),
                 _ => gather_column(field, batches, order)?,
             });
         }
@@ -138,6 +137,18 @@ fn data_type(kind: ValueKind) -> DataType {
         ValueKind::Bool => DataType::Boolean,
         _ => DataType::Utf8,
     }
+}
+
+/// The column of a shard for one of its signal.
+fn shard_field(field: &Arc<Field>) -> Arc<Field> {
+    match field.name().as_str() {
+        column::OBSERVED_TIMESTAMP => Arc::new(Field::new(column::OBSERVED_AFTER, DataType::Int64, true)),
+        _ => field.clone(),
+    }
+}
+
+fn observed_after(views: &[RecordsView<'_>], order: &[(usize, usize)]) -> Int64Array {
+    order.iter().map(|(view, row)| views[*view].observed_after(*row)).collect()
 }
 
 fn gather_column(field: &Field, batches: &[RecordBatch], order: &[(usize, usize)]) -> Result<ArrayRef, ArrowError> {

@@ -123,8 +123,8 @@ impl Read for Sequential {
     }
 }
 
-/// The name of the ids among the files of the index; the others are tantivy's.
-pub(super) const IDS_FILE: &str = "ids";
+/// The name of the index of pages among the files of the index; the others are tantivy's.
+pub(super) const PAGES_FILE: &str = "pages";
 
 /// Where a file of the index lies in the shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,11 +146,14 @@ impl IndexDirectory {
         IndexDirectory { file, files: Arc::new(files) }
     }
 
-    /// Reads a range of the ids.
-    pub(super) fn read_ids(&self, range: Range<u64>) -> io::Result<Bytes> {
-        let place = self.find(FilePath::new(IDS_FILE)).map_err(io::Error::other)?;
+    /// Reads a range of the index of pages.
+    pub(super) fn read_pages(&self, range: Range<u64>) -> io::Result<Bytes> {
+        let place = self.find(FilePath::new(PAGES_FILE)).map_err(io::Error::other)?;
         if range.end > place.bytes {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("the ids of {} end at byte {}", self.file.path, place.bytes)));
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("the index of pages of {} ends at byte {}", self.file.path, place.bytes),
+            ));
         }
         self.file.read(place.offset + range.start..place.offset + range.end)
     }

@@ -52,12 +52,12 @@ pub struct ShardReport {
     pub columns: Vec<ColumnReport>,
     /// The parts of its index: name and bytes.
     pub index: Vec<(String, u64)>,
-    /// Terms in the index by field: how many, and how many of them are frequent, so that their rows are not written.
-    pub terms: Vec<(String, u64, u64)>,
-    /// Entries of the ids.
-    pub id_entries: u64,
-    /// Attribute keys whose values are not terms.
-    pub keys_left_out: Vec<String>,
+    /// Words in the index.
+    pub words: u64,
+    /// How many of them are frequent, so that their rows are not written.
+    pub words_frequent: u64,
+    /// Entries of the index of pages: ids, values of fields, numbers.
+    pub page_entries: u64,
     /// Bytes of page indexes and footer.
     pub tail_bytes: u64,
     /// CRC-32 of the tail, which the catalog holds too.
@@ -115,6 +115,7 @@ fn report(path: &Path, bytes: Bytes) -> Result<ShardReport, ShardError> {
         false => None,
     };
     let reader = open(&description, &blocks, tail_crc32, bytes.clone())?;
+    let (words, words_frequent) = reader.words()?;
     let parts = index.iter().flat_map(|index| &index.files);
     Ok(ShardReport {
         path: path.to_owned(),
@@ -123,9 +124,9 @@ fn report(path: &Path, bytes: Bytes) -> Result<ShardReport, ShardError> {
         row_groups: parquet.metadata().num_row_groups(),
         columns: columns(&parquet),
         index: parts.map(|file| (file.name.display().to_string(), file.bytes)).collect(),
-        terms: reader.terms()?,
-        id_entries: index.as_ref().map_or(0, |index| u64::from(index.ids.entries)),
-        keys_left_out: index.map(|index| index.cover.keys_left_out.into_iter().collect()).unwrap_or_default(),
+        words,
+        words_frequent,
+        page_entries: index.as_ref().map_or(0, |index| u64::from(index.pages.entries)),
         tail_bytes: tail.len() as u64,
         tail_crc32,
         blocks: blocks.len(),

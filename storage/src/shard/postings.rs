@@ -12,7 +12,7 @@ const FREQUENT_SHARE: usize = 64;
 /// But not in fewer rows than this (in tests few, so that small shards have frequent terms too).
 const FREQUENT_ROWS_MIN: usize = if cfg!(test) { 3 } else { 64 };
 
-/// The terms of one field of the index.
+/// The words of a shard.
 pub(super) struct Postings {
     frequent_rows: u32,
     terms: IndexSet<Box<str>, ahash::RandomState>,
@@ -33,10 +33,9 @@ impl Postings {
         }
     }
 
-    /// The row holds the term. Rows come in ascending order. Whether the term is new.
-    pub(super) fn add(&mut self, term: &str, row: u32) -> bool {
-        let known = self.terms.get_index_of(term);
-        let number = known.unwrap_or_else(|| {
+    /// The row holds the term. Rows come in ascending order.
+    pub(super) fn add(&mut self, term: &str, row: u32) {
+        let number = self.terms.get_index_of(term).unwrap_or_else(|| {
             self.counts.push((0, 0));
             self.terms.insert_full(term.into()).0
         });
@@ -48,17 +47,11 @@ impl Postings {
                 self.pairs.push((number as u32, row));
             }
         }
-        known.is_none()
     }
 
-    /// Writes the terms as a field of the index, but for those that `left_out` names.
-    pub(super) fn write(
-        self,
-        serializer: &mut InvertedIndexSerializer,
-        field: Field,
-        left_out: impl Fn(&str) -> bool,
-    ) -> std::io::Result<()> {
-        let mut order: Vec<u32> = (0..self.counts.len() as u32).filter(|number| !left_out(&self.terms[*number as usize])).collect();
+    /// Writes the terms as a field of the index.
+    pub(super) fn write(self, serializer: &mut InvertedIndexSerializer, field: Field) -> std::io::Result<()> {
+        let mut order: Vec<u32> = (0..self.counts.len() as u32).collect();
         order.sort_unstable_by(|one, other| self.terms[*one as usize].cmp(&self.terms[*other as usize]));
         let starts = self.starts();
         let rows = self.rows_by_term(&starts);

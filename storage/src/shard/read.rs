@@ -104,28 +104,32 @@ impl ShardReader {
 
     /// Rows that carry one of the ids: among those that the index names, or among all where it cannot be read.
     pub(crate) fn rows_with(&self, terms: &[IdTerm]) -> Result<RowRanges, ShardError> {
-        let candidates = self.id_candidates(terms).and_then(|found| found.inspect_err(|error| self.warn_of_index(error)).ok());
+        let found = self.id_candidates(terms).unwrap_or_else(|error| {
+            self.warn_of_index(&error);
+            Candidates::All
+        });
+        let candidates = self.among_all(found);
         let mut rows = Vec::new();
-        self.read(&candidates.unwrap_or_else(|| self.all()), Wanted::Columns(&Columns::of_ids()), &mut |view, numbers| {
+        self.read(&candidates, Wanted::Columns(&Columns::of_ids()), &mut |view, numbers| {
             rows.extend((0..view.len()).filter(|row| terms.iter().any(|term| carries(view, *row, term))).map(|row| numbers[row]));
             Ok(true)
         })?;
         Ok(RowRanges::of_rows(rows))
     }
 
-    /// What the index says of ids, if there is one.
-    pub(super) fn id_candidates(&self, terms: &[IdTerm]) -> Option<Result<RowRanges, ShardError>> {
+    /// What the index says of ids.
+    pub(super) fn id_candidates(&self, terms: &[IdTerm]) -> Result<Candidates, ShardError> {
         match &self.index {
-            Index::Open(index) => Some(index.rows_with(terms)),
-            Index::Damaged(_) | Index::Older => None,
+            Index::Open(index) => index.rows_with(terms),
+            Index::Damaged(_) | Index::Older => Ok(Candidates::All),
         }
     }
 
-    /// Terms in the index by field, and how many of them are frequent.
-    pub(super) fn terms(&self) -> Result<Vec<(String, u64, u64)>, ShardError> {
+    /// How many words are in the index, and how many of them are frequent.
+    pub(super) fn words(&self) -> Result<(u64, u64), ShardError> {
         match &self.index {
-            Index::Open(index) => index.terms(),
-            Index::Damaged(_) | Index::Older => Ok(Vec::new()),
+            Index::Open(index) => index.words(),
+            Index::Damaged(_) | Index::Older => Ok((0, 0)),
         }
     }
 
@@ -133,9 +137,12 @@ impl ShardReader {
         tracing::warn!(shard = %self.meta.path, %error, "the index cannot be read; columns are scanned");
     }
 
-    /// Every row.
-    pub(crate) fn all(&self) -> RowRanges {
-        RowRanges::of(0..self.rows())
+    /// Candidates as rows.
+    pub(crate) fn among_all(&self, candidates: Candidates) -> RowRanges {
+        match candidates {
+            Candidates::All => RowRanges::of(0..self.rows()),
+            Candidates::Rows(rows) => rows,
+        }
     }
 
     fn rows(&self) -> u32 {
@@ -211,7 +218,7 @@ fn with_dictionaries(parquet: ArrowReaderMetadata) -> Result<ArrowReaderMetadata
 fn open_index(meta: &ShardMeta, file: &ShardFile, parquet: &ArrowReaderMetadata) -> Index {
     let rows = u32::try_from(meta.rows).unwrap_or(u32::MAX);
     let opened = footer_entry(parquet, INDEX_KEY).and_then(|index: IndexDescription| {
-        ShardIndex::open(meta.signal, rows, IndexDirectory::new(file.clone(), index.files), index.ids, index.cover)
+        ShardIndex::open(meta.signal, rows, IndexDirectory::new(file.clone(), index.files), index.pages, index.cover)
     });
     opened.map_or_else(|error| Index::Damaged(error.to_string()), |index| Index::Open(Box::new(index)))
 }

@@ -7,7 +7,7 @@ use crate::catalog::ShardMeta;
 use crate::live::LiveBatch;
 use crate::model::{RecordsView, UnixNanos};
 use crate::predicate::{Columns, Predicate, matching_rows};
-use crate::shard::{Candidates, Page, RowRanges, ShardError, ShardReader, Wanted};
+use crate::shard::{Page, RowRanges, ShardError, ShardReader, Wanted};
 use crate::tombstones::Tombstones;
 
 /// Why a shard gave no rows.
@@ -64,11 +64,8 @@ impl Scan<'_> {
     pub(super) fn shard(&self, cache: &ShardCache, meta: &ShardMeta, sink: &mut dyn Sink) -> Result<(), ScanError> {
         let mut stopped = false;
         guarded(cache, meta, &mut |reader| {
-            let candidates = match reader.narrow(self.predicate) {
-                Candidates::All => reader.all(),
-                Candidates::Rows(rows) => rows,
-            };
-            let candidates = candidates.without(&self.tombstones.rows_of_shard(reader)?);
+            let deleted = self.tombstones.rows_of_shard(reader)?;
+            let candidates = reader.among_all(reader.narrow(self.predicate)).without(&deleted);
             let mut pages: Vec<&Page> = reader.pages().iter().collect();
             match self.sweep {
                 Sweep::Newest => pages.sort_by_key(|page| std::cmp::Reverse(page.time_max)),

@@ -16,32 +16,30 @@ use super::{META_FILE, schema, tokenizers};
 use crate::model::{IdKey, NormalId, RecordsView, words_lowercase};
 use crate::predicate::for_each_text;
 use crate::shard::ShardError;
-use crate::shard::cover::{Cover, CoverBuilder, column_term, for_each_column_value, for_each_value, write_field_term};
-use crate::shard::ids::{IdsBuilder, IdsDescription};
+use crate::shard::cover::{Cover, CoverBuilder, for_each_column_value, for_each_value};
+use crate::shard::pages::{FieldKey, PageKey, PagesBuilder, PagesDescription};
 use crate::shard::postings::Postings;
-use crate::shard::truncate::truncated;
+use crate::shard::words::{is_number, truncated};
 use crate::terms::for_each_linked_trace;
 
 /// tantivy wants this much for a writer, which here writes no document.
 const WRITER_BYTES: usize = 16 << 20;
 
-/// Collects terms and ids.
+/// Collects words, values and ids.
 pub(in crate::shard) struct IndexBuilder {
     rows: u32,
     words: Postings,
-    fields: Postings,
+    pages: PagesBuilder,
     cover: CoverBuilder,
-    ids: IdsBuilder,
     /// The request id of the row before, and its key.
     last_request: Option<(String, Option<IdKey>)>,
-    term: String,
 }
 
 /// An index, ready to be written into the shard.
 pub(in crate::shard) struct BuiltIndex {
     /// The files of the tantivy segment.
     pub(in crate::shard) files: Vec<(PathBuf, Vec<u8>)>,
-    pub(in crate::shard) ids: (Vec<u8>, IdsDescription),
+    pub(in crate::shard) pages: (Vec<u8>, PagesDescription),
     pub(in crate::shard) cover: Cover,
     /// The keys of all ids, ascending, each once.
     pub(in crate::shard) keys: Vec<IdKey>,
@@ -53,11 +51,9 @@ impl IndexBuilder {
         IndexBuilder {
             rows: 0,
             words: Postings::new(rows),
-            fields: Postings::new(rows),
-            cover: CoverBuilder::new(rows),
-            ids: IdsBuilder::default(),
+            pages: PagesBuilder::default(),
+            cover: CoverBuilder::default(),
             last_request: None,
-            term: String::new(),
         }
     }
 
@@ -67,10 +63,15 @@ impl IndexBuilder {
             let row = self.rows;
             self.rows += 1;
             self.add_ids(view, local, row);
-            let words = &mut self.words;
+            let (words, pages) = (&mut self.words, &mut self.pages);
             for_each_text(view, local, |text| {
                 words_lowercase(text, |word| {
-                    words.add(truncated(word), row);
+                    let word = truncated(word);
+                    if is_number(word) {
+                        pages.add(PageKey::of_value(super::number_words(), word), row);
+                    } else {
+                        words.add(word, row);
+                    }
                 });
             });
             self.add_fields(view, local, row);
@@ -79,34 +80,30 @@ impl IndexBuilder {
     }
 
     fn add_ids(&mut self, view: &RecordsView<'_>, local: usize, row: u32) {
-        view.trace_id(local).into_iter().for_each(|trace| self.ids.add(IdKey::of_trace(trace), row));
+        view.trace_id(local).into_iter().for_each(|trace| self.pages.add_id(IdKey::of_trace(trace), row));
         for (n, id) in view.request_ids(local).enumerate() {
             let key = match &self.last_request {
                 Some((text, key)) if text == id => *key,
                 _ => NormalId::of(id).map(|id| id.key()),
             };
-            key.into_iter().for_each(|key| self.ids.add(key, row));
+            key.into_iter().for_each(|key| self.pages.add_id(key, row));
             if n == 0 && self.last_request.as_ref().is_none_or(|(text, _)| text != id) {
                 self.last_request = Some((id.to_owned(), key));
             }
         }
-        for_each_linked_trace(view, local, |trace| self.ids.add(IdKey::of_trace(trace), row));
-        view.span_id(local).into_iter().for_each(|span| self.ids.add(IdKey::of_span(span), row));
+        for_each_linked_trace(view, local, |trace| self.pages.add_id(IdKey::of_trace(trace), row));
+        view.span_id(local).into_iter().for_each(|span| self.pages.add_id(IdKey::of_span(span), row));
     }
 
     fn add_fields(&mut self, view: &RecordsView<'_>, local: usize, row: u32) {
         for_each_column_value(view, local, |column, value| {
-            self.fields.add(&column_term(column, value), row);
+            self.pages.add(PageKey::of_value(FieldKey::of_column(column), value), row);
         });
         for (key, value) in view.attributes(local) {
             if self.cover.covers(key, value.kind()) {
-                let (fields, cover, term) = (&mut self.fields, &mut self.cover, &mut self.term);
+                let field = FieldKey::of_attribute(key);
                 for_each_value(value, &mut |text| {
-                    term.clear();
-                    write_field_term(key, text, term);
-                    if fields.add(term, row) {
-                        cover.note_new(key);
-                    }
+                    self.pages.add(PageKey::of_value(field, text), row);
                 });
             }
         }
@@ -127,8 +124,7 @@ impl IndexBuilder {
             directory.delete(&segment.relative_path(component)).map_err(std::io::Error::other)?;
         }
         let mut serializer = InvertedIndexSerializer::open(&segment)?;
-        self.words.write(&mut serializer, fields.word, |_| false)?;
-        self.fields.write(&mut serializer, fields.field, |term| cover.leaves_out(term))?;
+        self.words.write(&mut serializer, fields.word)?;
         serializer.close()?;
         let meta = IndexMeta { segments: vec![segment.meta().clone()], ..empty.load_metas()? };
         let names = meta.list_segment_files();
@@ -141,8 +137,8 @@ impl IndexBuilder {
             }
         }
         files.sort();
-        let (ids, description, keys) = self.ids.finish();
-        Ok(BuiltIndex { files, ids: (ids, description), cover, keys })
+        let (pages, description, keys) = self.pages.finish();
+        Ok(BuiltIndex { files, pages: (pages, description), cover, keys })
     }
 }
 

@@ -1,5 +1,5 @@
-//! The index of a shard: one tantivy segment whose doc ids are row numbers, and the pages of ids. It narrows a
-//! predicate to candidate rows, never fewer than match; the columns decide.
+//! The index of a shard: words in one tantivy segment whose doc ids are row numbers; ids, values of fields and
+//! numbers by page. It narrows a predicate to candidate rows, never fewer than match; the columns decide.
 
 mod build;
 
@@ -12,11 +12,11 @@ use tantivy::tokenizer::{RawTokenizer, TokenizerManager};
 use tantivy::{DocSet as _, Index, InvertedIndexReader, SegmentReader, TERMINATED};
 
 use super::ShardError;
-use super::cover::{Cover, VALUE_BYTES_MAX, column_term, field_term};
+use super::cover::{Cover, VALUE_BYTES_MAX};
 use super::file::IndexDirectory;
-use super::ids::IdsDescription;
+use super::pages::{FieldKey, Found, PageKey, PagesDescription};
 use super::ranges::RowRanges;
-use super::truncate::truncated;
+use super::words::{is_number, may_begin_number, truncated};
 use crate::model::{IdTerm, Signal, Value, column, words_lowercase};
 use crate::predicate::{Comparison, Field, FieldTest, Literal, Predicate, TextTest, resource_test_holds};
 
@@ -27,18 +27,22 @@ const RAW: &str = "raw";
 /// A prefix that more words than this begin with is not narrowed.
 const PREFIX_WORDS_MAX: usize = 1_000;
 
-/// The fields of the index.
+/// The fields of the tantivy segment.
 struct Fields {
     word: IndexField,
-    field: IndexField,
 }
 
 fn schema() -> (Schema, Fields) {
     let indexing = TextFieldIndexing::default().set_tokenizer(RAW).set_index_option(IndexRecordOption::Basic).set_fieldnorms(false);
     let terms = TextOptions::default().set_indexing_options(indexing);
     let mut builder = Schema::builder();
-    let fields = Fields { word: builder.add_text_field("word", terms.clone()), field: builder.add_text_field("field", terms) };
+    let fields = Fields { word: builder.add_text_field("word", terms) };
     (builder.build(), fields)
+}
+
+/// What words that are numbers are found under.
+fn number_words() -> FieldKey {
+    FieldKey::of_column("")
 }
 
 /// Terms come ready made; tantivy wants the tokenizers that its schema names.
@@ -83,7 +87,7 @@ pub(super) struct ShardIndex {
     rows: u32,
     segment: SegmentReader,
     fields: Fields,
-    ids: IdsDescription,
+    pages: PagesDescription,
     directory: IndexDirectory,
     cover: Cover,
 }
@@ -93,7 +97,7 @@ impl ShardIndex {
         signal: Signal,
         rows: u32,
         directory: IndexDirectory,
-        ids: IdsDescription,
+        pages: PagesDescription,
         cover: Cover,
     ) -> Result<ShardIndex, ShardError> {
         let index = Index::open(directory.clone())?;
@@ -101,32 +105,36 @@ impl ShardIndex {
         let [segment] = segments.as_slice() else {
             return Err(ShardError::Form(format!("the index has {} segments instead of one", segments.len())));
         };
-        Ok(ShardIndex { signal, rows, segment: SegmentReader::open(segment)?, fields: schema().1, ids, directory, cover })
+        Ok(ShardIndex { signal, rows, segment: SegmentReader::open(segment)?, fields: schema().1, pages, directory, cover })
     }
 
     /// Rows that may carry one of the ids.
-    pub(super) fn rows_with(&self, terms: &[IdTerm]) -> Result<RowRanges, ShardError> {
-        let read = |range: Range<u64>| -> io::Result<bytes::Bytes> { self.directory.read_ids(range) };
-        let mut rows = RowRanges::default();
+    pub(super) fn rows_with(&self, terms: &[IdTerm]) -> Result<Candidates, ShardError> {
+        let mut rows = Candidates::none();
         for key in terms.iter().flat_map(IdTerm::keys) {
-            rows = rows.or(&self.ids.rows_with(key, self.rows, read)?);
+            rows = rows.or(self.find(PageKey::of_id(key))?);
         }
         Ok(rows)
     }
 
-    /// Each field: its name, how many terms it has, and how many of them are frequent.
-    pub(super) fn terms(&self) -> Result<Vec<(String, u64, u64)>, ShardError> {
-        let counted = [("word", self.fields.word), ("field", self.fields.field)].into_iter().map(|(name, field)| {
-            let inverted = self.segment.inverted_index(field)?;
-            let mut stream = inverted.terms().stream()?;
-            let (mut all, mut frequent) = (0, 0);
-            while stream.advance() {
-                all += 1;
-                frequent += u64::from(stream.value().doc_freq == 0);
-            }
-            Ok((name.to_owned(), all, frequent))
-        });
-        counted.collect()
+    fn find(&self, key: PageKey) -> Result<Candidates, ShardError> {
+        let read = |range: Range<u64>| -> io::Result<bytes::Bytes> { self.directory.read_pages(range) };
+        Ok(match self.pages.find(key, self.rows, read)? {
+            Found::Everywhere => Candidates::All,
+            Found::In(rows) => Candidates::Rows(rows),
+        })
+    }
+
+    /// How many words there are, and how many of them are frequent.
+    pub(super) fn words(&self) -> Result<(u64, u64), ShardError> {
+        let inverted = self.segment.inverted_index(self.fields.word)?;
+        let mut stream = inverted.terms().stream()?;
+        let (mut all, mut frequent) = (0, 0);
+        while stream.advance() {
+            all += 1;
+            frequent += u64::from(stream.value().doc_freq == 0);
+        }
+        Ok((all, frequent))
     }
 
     /// Rows that may match the predicate.
@@ -154,7 +162,7 @@ impl ShardIndex {
             }
             Predicate::Text(test) => self.narrow_text(test),
             Predicate::Field { field, test } => self.narrow_field(field, test),
-            Predicate::Id(test) => Ok(Candidates::Rows(self.rows_with(&test.terms())?)),
+            Predicate::Id(test) => self.rows_with(&test.terms()),
             Predicate::Signal(signal) if *signal != self.signal => Ok(Candidates::none()),
             Predicate::All | Predicate::Not(_) | Predicate::Signal(_) | Predicate::IsRoot | Predicate::HasException => Ok(Candidates::All),
         }
@@ -175,7 +183,7 @@ impl ShardIndex {
             FieldTest::Text(text) if *field == Field::Body => return self.narrow_text(text),
             _ => return Ok(Candidates::All),
         };
-        let column = |name: &str| self.term(self.fields.field, &column_term(name, &literal.text));
+        let column = |name: &str| self.find(PageKey::of_value(FieldKey::of_column(name), &literal.text));
         match field {
             Field::Service => column(column::SERVICE_NAME),
             Field::Name => column(column::NAME),
@@ -204,7 +212,7 @@ impl ShardIndex {
     /// An integer is written in one way; text as it is. Doubles are not indexed, and equal numbers of both kinds
     /// match: what looks like a number is narrowed only where no row can have it as a double.
     fn attribute(&self, keys: &[String], literal: &Literal) -> Result<Candidates, ShardError> {
-        if keys.iter().any(|key| !self.cover.covers(key) || (literal.number.is_some() && self.cover.doubles.contains(key))) {
+        if literal.number.is_some() && keys.iter().any(|key| self.cover.doubles.contains(key)) {
             return Ok(Candidates::All);
         }
         let mut spellings = vec![literal.text.clone()];
@@ -215,31 +223,30 @@ impl ShardIndex {
         let mut narrowed = Candidates::none();
         for key in keys {
             for spelling in &spellings {
-                narrowed = narrowed.or(self.term(self.fields.field, &field_term(key, spelling))?);
+                narrowed = narrowed.or(self.find(PageKey::of_value(FieldKey::of_attribute(key), spelling))?);
             }
         }
         Ok(narrowed)
     }
 
     fn word(&self, word: &str) -> Result<Candidates, ShardError> {
-        self.term(self.fields.word, truncated(word))
-    }
-
-    fn term(&self, field: IndexField, term: &str) -> Result<Candidates, ShardError> {
-        let inverted = self.segment.inverted_index(field)?;
-        match inverted.terms().get(term)? {
-            None => Ok(Candidates::none()),
-            Some(info) => {
-                let mut rows = Vec::new();
-                let narrows = collect(&inverted, &info, &mut rows)?;
-                Ok(if narrows { Candidates::Rows(RowRanges::of_rows(rows)) } else { Candidates::All })
-            }
+        let word = truncated(word);
+        if is_number(word) {
+            return self.find(PageKey::of_value(number_words(), word));
         }
+        let inverted = self.segment.inverted_index(self.fields.word)?;
+        let Some(info) = inverted.terms().get(word)? else { return Ok(Candidates::none()) };
+        let mut rows = Vec::new();
+        let narrows = collect(&inverted, &info, &mut rows)?;
+        Ok(if narrows { Candidates::Rows(RowRanges::of_rows(rows)) } else { Candidates::All })
     }
 
     fn words_with_prefix(&self, prefix: &str) -> Result<Candidates, ShardError> {
-        let inverted = self.segment.inverted_index(self.fields.word)?;
         let prefix = truncated(prefix);
+        if may_begin_number(prefix) {
+            return Ok(Candidates::All);
+        }
+        let inverted = self.segment.inverted_index(self.fields.word)?;
         let mut stream = inverted.terms().range().ge(prefix.as_bytes()).into_stream()?;
         let mut rows = Vec::new();
         let mut words = 0;

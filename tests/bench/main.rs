@@ -1,0 +1,69 @@
+//! What a record costs, and an answer: the whole program from outside, beside goals and beside a floor of the same run.
+//!
+//! Prints Markdown on stdout and what it is doing on stderr; ends with 1 when an answer was wrong. BENCHMARKS.md says what the
+//! rows mean.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod crash;
+mod figures;
+mod floor;
+#[allow(dead_code)]
+#[path = "../e2e/harness.rs"]
+mod harness;
+mod load;
+mod program;
+mod questions;
+mod shards;
+mod table;
+mod workload;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use workload::{Signal, Workload};
+
+/// What to measure.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Log records.
+    #[arg(long, default_value_t = 300_000)]
+    records: usize,
+    /// Spans; as many as log records unless told otherwise.
+    #[arg(long)]
+    spans: Option<usize>,
+    /// Of one seed the same records are made in every run.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Only lookups over so many shards, in rising order, as 10,1000,10000.
+    #[arg(long, value_delimiter = ',')]
+    shards: Vec<usize>,
+    /// Passed by cargo.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let core = program::core();
+    println!("{}\n", program::machine(core));
+    let wrong =
+        if arguments.shards.is_empty() { figures(&arguments, core) } else { shards::measure(arguments.seed, &arguments.shards, core) };
+    for complaint in &wrong {
+        harness::say(&format!("wrong: {complaint}"));
+    }
+    if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn figures(arguments: &Arguments, core: Option<usize>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let spans = arguments.spans.unwrap_or(arguments.records);
+    for (signal, name, records) in [(Signal::Logs, "Logs", arguments.records), (Signal::Spans, "Spans", spans)] {
+        let workload = Workload { signal, seed: arguments.seed, records };
+        let (floor, table) = figures::measure(&workload, core);
+        let bytes = floor.sent_bytes as f64 / floor.records as f64;
+        println!("### {name}\n\n{} records of {} journeys, {bytes:.0} bytes of OTLP each.\n\n{table}", floor.records, floor.journeys.len());
+        wrong.extend_from_slice(table.wrong());
+    }
+    wrong
+}

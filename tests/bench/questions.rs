@@ -1,0 +1,129 @@
+//! Asking over HTTP, each answer checked against what was sent.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::load::agent;
+use crate::program::Program;
+
+/// A request to the API, and what a true answer holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    path: String,
+    parameters: Vec<(&'static str, String)>,
+    expected: Expected,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// So many records on this page.
+    Records(usize),
+    /// A number of records.
+    Count(usize),
+    /// So many records in the services of a journey.
+    Journey(usize),
+    /// That nothing carries the id.
+    Nothing,
+    /// Any answer.
+    Answer,
+}
+
+/// What some questions cost, each.
+#[derive(Clone, Debug)]
+pub(crate) struct Cost {
+    pub(crate) cpu: Duration,
+    pub(crate) p50: Duration,
+    pub(crate) p99: Duration,
+    pub(crate) asked: usize,
+    /// The first answer that was not the expected one.
+    pub(crate) wrong: Option<String>,
+}
+
+impl Question {
+    pub(crate) fn search(query: impl Into<String>, limit: usize, expected: Expected) -> Question {
+        let parameters = vec![("q", query.into()), ("limit", limit.to_string())];
+        Question { path: "/api/v1/search".to_owned(), parameters, expected }
+    }
+
+    pub(crate) fn journey(id: &str, expected: Expected) -> Question {
+        Question { path: format!("/api/v1/journey/{id}"), parameters: Vec::new(), expected }
+    }
+
+    pub(crate) fn count(query: impl Into<String>, expected: Expected) -> Question {
+        Question { path: "/api/v1/count".to_owned(), parameters: vec![("q", query.into())], expected }
+    }
+
+    pub(crate) fn histogram(query: &str, by: &str, buckets: u64) -> Question {
+        let parameters = vec![("q", query.to_owned()), ("by", by.to_owned()), ("buckets", buckets.to_string())];
+        Question { path: "/api/v1/histogram".to_owned(), parameters, expected: Expected::Answer }
+    }
+
+    fn ask(&self, agent: &ureq::Agent, base: &str) -> (u16, Vec<u8>) {
+        let parameters = self.parameters.iter().map(|(name, value)| (*name, value.as_str()));
+        let (head, body) =
+            agent.get(format!("{base}{}", self.path)).query_pairs(parameters).call().expect("an answer over HTTP").into_parts();
+        (head.status.as_u16(), body.into_with_config().limit(u64::MAX).read_to_vec().expect("a whole answer"))
+    }
+
+    /// What is wrong with an answer.
+    fn complaint(&self, status: u16, body: &[u8]) -> Option<String> {
+        let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+        let records = || answer["records"].as_array().map(Vec::len);
+        let found = match self.expected {
+            Expected::Nothing => (status == 404 || (status == 200 && records() == Some(0))).then_some(()),
+            _ if status != 200 => None,
+            Expected::Answer => Some(()),
+            Expected::Records(expected) => (records() == Some(expected)).then_some(()),
+            Expected::Count(expected) => (answer["count"] == expected).then_some(()),
+            Expected::Journey(expected) => (journey_records(&answer) == expected).then_some(()),
+        };
+        let shown = || String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned();
+        found
+            .is_none()
+            .then(|| format!("{} {:?}: expected {:?}, got status {status}: {}", self.path, self.parameters, self.expected, shown()))
+    }
+}
+
+fn journey_records(journey: &Value) -> usize {
+    let services = journey["services"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let number = |service: &Value, name: &str| service[name].as_u64().unwrap_or(0) as usize;
+    services.iter().map(|service| number(service, "logs") + number(service, "spans")).sum()
+}
+
+/// Whether the server has a route that this can be asked on.
+pub(crate) fn can_be_asked(program: &Program, question: &Question) -> bool {
+    question.ask(&agent(), &program.api()).0 != 404
+}
+
+/// Asks each once, one after the other over one connection.
+pub(crate) fn ask(program: &Program, questions: &[Question]) -> Cost {
+    let (agent, base) = (agent(), program.api());
+    let before = program.cpu();
+    let mut answers = Vec::with_capacity(questions.len());
+    for question in questions {
+        let start = Instant::now();
+        let (status, body) = question.ask(&agent, &base);
+        answers.push((start.elapsed(), question.complaint(status, &body)));
+    }
+    let cpu = program.cpu().since(&before) / u32::try_from(questions.len()).expect("few questions");
+    let mut times: Vec<Duration> = answers.iter().map(|(taken, _)| *taken).collect();
+    times.sort_unstable();
+    let wrong = answers.into_iter().find_map(|(_, complaint)| complaint);
+    Cost { cpu, p50: share(&times, 0.5), p99: share(&times, 0.99), asked: times.len(), wrong }
+}
+
+/// Asks the same again and again, after a first time that is not counted; fewer times when it takes long.
+pub(crate) fn ask_again(program: &Program, question: &Question) -> Cost {
+    const LONG: Duration = Duration::from_secs(5);
+    let start = Instant::now();
+    let first = ask(program, std::slice::from_ref(question));
+    let times = (LONG.as_secs_f64() / start.elapsed().as_secs_f64()).clamp(2.0, 30.0) as usize;
+    let cost = ask(program, &vec![question.clone(); times]);
+    Cost { wrong: first.wrong.or(cost.wrong.clone()), ..cost }
+}
+
+/// The time that this share of sorted times does not exceed.
+pub(crate) fn share(times: &[Duration], share: f64) -> Duration {
+    times[((times.len() - 1) as f64 * share).round() as usize]
+}

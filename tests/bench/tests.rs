@@ -1,0 +1,49 @@
+//! The workload's own tests, and all figures at a small size: that they can be measured, and that every answer is true.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
+mod crash;
+mod figures;
+mod floor;
+#[allow(dead_code)]
+#[path = "../e2e/harness.rs"]
+mod harness;
+mod load;
+mod program;
+mod promises;
+mod questions;
+mod shards;
+mod table;
+mod workload;
+
+use workload::{Signal, Workload};
+
+const RECORDS: usize = 6_000;
+
+#[test]
+fn figures_of_logs_are_measured_and_their_answers_are_true() {
+    measures_truly(Signal::Logs, "rare word (1 hits)");
+}
+
+#[test]
+fn figures_of_spans_are_measured_and_their_answers_are_true() {
+    measures_truly(Signal::Spans, "by service, duration and attribute");
+}
+
+fn measures_truly(signal: Signal, row: &str) {
+    let workload = Workload { signal, seed: 3, records: RECORDS };
+    let (floor, table) = figures::measure(&workload, program::core());
+    assert!(table.wrong().is_empty(), "{:#?}", table.wrong());
+    let text = table.to_string();
+    assert!(text.contains(row), "{text}");
+    assert!(text.contains(&format!("all {RECORDS}, once each")), "{text}");
+    assert_eq!(floor.records, RECORDS);
+    assert!(floor.services.values().any(|(_, sought)| *sought > 0), "some records are sought");
+    assert!(floor.zstd[&3].bytes < floor.sent_bytes);
+}
+
+#[test]
+fn ids_are_found_over_many_shards() {
+    let core = program::core();
+    assert!(program::machine(core).contains("cores of"));
+    assert!(shards::measure(3, &[2, 5], core).is_empty());
+}
