@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod client;
+mod delete;
 mod exit;
 mod flush;
 mod generate;
@@ -46,6 +47,7 @@ enum Command {
     Trace(trace::TraceCommand),
     Services(services::ServicesCommand),
     Send(send::SendCommand),
+    Delete(delete::DeleteCommand),
     Flush(flush::FlushCommand),
     Shard(shard::ShardCommand),
     Check(check::CheckCommand),
@@ -64,6 +66,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Trace(command) => trace::run(&command),
         Command::Services(command) => services::run(&command),
         Command::Send(command) => send::run(&command),
+        Command::Delete(command) => delete::run(&command),
         Command::Flush(command) => flush::run(&command),
         Command::Shard(command) => shard::run(&command),
         Command::Check(command) => check::run(&command),

@@ -2,9 +2,8 @@
 
 use std::convert::Infallible;
 
-use super::Check;
+use super::{Check, REPAIR};
 use crate::catalog::Position;
-use crate::model::RecordId;
 use crate::recover::{LOG_FOLDER, OWN_FOLDER};
 use crate::wal::{Frame, Piece, SegmentFile, Sequence, for_each_piece};
 
@@ -12,7 +11,6 @@ use crate::wal::{Frame, Piece, SegmentFile, Sequence, for_each_piece};
 struct Progress {
     sealed: Sequence,
     last: Sequence,
-    next_record: RecordId,
 }
 
 const SET_ASIDE: &str = "nothing: at the next start it is set aside and counted, and what follows is replayed; its records are lost";
@@ -28,8 +26,8 @@ impl Check<'_> {
             Ok(files) => files,
             Err(error) => return self.report.damage(name(&folder), error.to_string(), "let this user read it"),
         };
-        let Position { sealed, next_record, .. } = position.unwrap_or_default();
-        let mut progress = Progress { sealed, last: sealed, next_record };
+        let Position { sealed, .. } = position.unwrap_or_default();
+        let mut progress = Progress { sealed, last: sealed };
         for (path, file) in files {
             let name = path.strip_prefix(self.folder).unwrap_or(&path).display().to_string();
             match file {
@@ -63,6 +61,7 @@ impl Check<'_> {
 
     fn frame(&mut self, name: &str, frame: &Frame, progress: &mut Progress) {
         self.report.frames += 1;
+        self.logged.insert(frame.sequence);
         let Sequence(number) = frame.sequence;
         // Without a catalog it is not known where the log should begin.
         let expected = if progress.last == Sequence(0) { frame.sequence } else { progress.last.next() };
@@ -76,10 +75,9 @@ impl Check<'_> {
                 "name the files of the log after their first frames again",
             );
         }
-        if frame.record_first < progress.next_record {
-            let found =
-                format!("frame {number} begins with record {}, and {} is the next free one", frame.record_first.0, progress.next_record.0);
-            self.report.damage(name, found, "run `needle repair`");
+        if let Some((record, other)) = self.numbers.add_frame(name, frame.record_first.0, frame.record_count) {
+            let found = format!("frame {number} brings record {record}, which is in {other}, too");
+            self.report.damage(name, found, REPAIR);
         }
         if let Err(error) = frame.request() {
             self.report.damage(
@@ -89,6 +87,5 @@ impl Check<'_> {
             );
         }
         progress.last = progress.last.max(frame.sequence);
-        progress.next_record = progress.next_record.max(RecordId(frame.record_first.0 + u64::from(frame.record_count)));
     }
 }

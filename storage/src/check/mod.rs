@@ -7,6 +7,7 @@ mod shards;
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::directory::SoundRuns;
 use crate::disk::{Disk, FolderLock, LocalDisk, LockError};
 use crate::objects::DiskObjects;
 use crate::recover::{CATALOG_FILE, IDS_FOLDER, OWN_FOLDER, OpenError};
+use crate::wal::Sequence;
 use numbers::RecordNumbers;
 pub(crate) use shards::read_whole;
 
@@ -88,11 +90,18 @@ pub fn check(folder: &Path) -> Result<CheckReport, OpenError> {
     let _lock = lock_for_reading(folder)?;
     let objects: Arc<dyn ObjectStore> = Arc::new(DiskObjects::new(disk.clone(), folder.to_owned()));
     let listed = list(folder, &objects)?;
-    let mut check = Check { folder, disk: disk.as_ref(), objects, report: CheckReport::default(), numbers: RecordNumbers::default() };
+    let mut check = Check {
+        folder,
+        disk: disk.as_ref(),
+        objects,
+        report: CheckReport::default(),
+        numbers: RecordNumbers::default(),
+        logged: BTreeSet::new(),
+    };
     let catalog = check.catalog();
     let directory = check.directory();
-    check.shards(catalog.as_ref(), directory.as_ref(), &listed);
     check.log(catalog.as_ref().map(|catalog| catalog.position));
+    check.shards(catalog.as_ref(), directory.as_ref(), &listed);
     Ok(check.report)
 }
 
@@ -103,6 +112,8 @@ struct Check<'a> {
     objects: Arc<dyn ObjectStore>,
     report: CheckReport,
     numbers: RecordNumbers,
+    /// Frames of the log that are not in a shard yet.
+    logged: BTreeSet<Sequence>,
 }
 
 /// What the catalog says.
@@ -124,13 +135,15 @@ impl Check<'_> {
         };
         let known = copy.open().and_then(|catalog| {
             let known = Known { shards: catalog.shards()?, position: catalog.position()?, replaced: catalog.replaced()? };
-            let seen = catalog.seen()?;
-            Ok((known, seen.iter().filter(|request| request.records == 0).count()))
+            let empty = catalog.seen()?.iter().filter(|request| request.records == 0).count();
+            let early = catalog.tombstones()?.iter().filter(|tombstone| tombstone.before.0 == 0).count();
+            Ok((known, empty, early))
         });
         match known {
-            Ok((known, empty)) => {
-                if empty > 0 {
-                    self.report.damage(path, format!("{empty} remembered requests have no records"), REPAIR);
+            Ok((known, empty, early)) => {
+                if empty + early > 0 {
+                    let found = format!("{empty} remembered requests have no records, {early} deletions are of none");
+                    self.report.damage(path, found, REPAIR);
                 }
                 Some(known)
             }

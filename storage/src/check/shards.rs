@@ -14,6 +14,7 @@ use crate::keep::ShardName;
 use crate::objects::TEMPORARY_SUFFIX;
 use crate::recover::OWN_FOLDER;
 use crate::shard::{Examined, examine};
+use crate::wal::Sequence;
 
 impl Check<'_> {
     /// Every shard of the catalog, and every file that looks like one.
@@ -48,7 +49,7 @@ impl Check<'_> {
             (Some(_), Some(known)) if known.replaced.iter().any(|replaced| replaced == path) => {
                 self.report.note(path, "was replaced by a merged shard", "nothing: it is removed when it is not needed any more");
             }
-            (Some(name), Some(known)) if name.first > known.position.sealed => {
+            (Some(name), Some(known)) if name.first > known.position.sealed && self.log_holds(&name) => {
                 self.report.note(path, "was written and not published before a crash", "nothing: its records are still in the log");
             }
             (Some(_), Some(_)) => {
@@ -57,6 +58,10 @@ impl Check<'_> {
             }
             (Some(_), None) => self.shard(path, None, directory),
         }
+    }
+
+    fn log_holds(&self, name: &ShardName) -> bool {
+        (name.first.0..=name.last.0).all(|frame| self.logged.contains(&Sequence(frame)))
     }
 
     fn shard(&mut self, path: &str, known: Option<&ShardMeta>, directory: Option<&SoundRuns>) {

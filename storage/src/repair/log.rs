@@ -39,7 +39,7 @@ impl LoggedFrames {
 
     /// Whether it holds all frames that a shard was made of, and can bring its records back.
     pub(super) fn holds(&self, shard: &ShardName) -> bool {
-        shard.rewrite_rows().is_none() && (shard.first.0..=shard.last.0).all(|frame| self.frames.contains_key(&Sequence(frame)))
+        shard.rewrite.is_none() && (shard.first.0..=shard.last.0).all(|frame| self.frames.contains_key(&Sequence(frame)))
     }
 
     /// The requests up to a frame.

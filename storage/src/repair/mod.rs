@@ -171,17 +171,15 @@ impl Repair<'_> {
     /// Up to which frame everything is in shards. The newest seal may not have come to its end before the catalog
     /// was lost, and damaged shards may still be in the log: what the log holds of those is replayed.
     fn sealed(&self, kept: &[Sound], damaged: &[Leaving], old: &Salvage, log: &LoggedFrames) -> Sequence {
-        let newest = kept.iter().map(|shard| &shard.name).chain(damaged.iter().map(|shard| &shard.name)).map(|name| name.last).max();
-        let newest = newest.unwrap_or_default();
         let known = old.position.map(|position| position.sealed).filter(|_| old.is_sound);
-        let unpublished = |shard: &&Sound| match known {
-            Some(sealed) => shard.name.first > sealed,
-            None => shard.name.last == newest,
-        };
-        let wanted = kept.iter().filter(unpublished).map(|shard| shard.name).filter(|name| log.holds(name));
-        let wanted: Vec<ShardName> = wanted.chain(damaged.iter().map(|shard| shard.name)).collect();
         let names: Vec<ShardName> = kept.iter().map(|shard| shard.name).collect();
-        sealed_before(&wanted, &names, known.unwrap_or_default().max(newest), log)
+        let damaged: Vec<ShardName> = damaged.iter().map(|shard| shard.name).collect();
+        let unpublished = |name: &&ShardName| known.is_some_and(|sealed| name.first > sealed) && log.holds(name);
+        let published = names.iter().chain(&damaged).filter(|name| !unpublished(name)).map(|name| name.last);
+        let newest = published.max().max(known).unwrap_or_default();
+        let uncertain = names.iter().filter(|name| known.is_none() && name.last == newest && log.holds(name));
+        let wanted: Vec<ShardName> = uncertain.chain(&damaged).copied().collect();
+        sealed_before(&wanted, &names, newest, log)
     }
 
     fn replace_catalog(&mut self, old: &Salvage, plan: &Plan, log: &LoggedFrames) -> Result<(), OpenError> {

@@ -84,8 +84,9 @@ async fn a_repetition_that_the_log_still_has_is_recognised_after_a_repair() {
 
 #[tokio::test]
 async fn a_damaged_shard_is_set_aside_and_comes_back_from_the_log_where_that_has_it() {
-    let (folder, expected) = filled().await;
-    for path in shards(folder.path()) {
+    for n in 0..2 {
+        let (folder, expected) = filled().await;
+        let path = shards(folder.path()).swap_remove(n);
         let file = folder.path().join(&path);
         let mut bytes = std::fs::read(&file).unwrap();
         bytes[500] ^= 1;
