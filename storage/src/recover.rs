@@ -19,11 +19,12 @@ use crate::disk::{Disk, FolderLock, LockError};
 use crate::keep::{Keep, Rewrite, SealError, ShardName};
 use crate::live::LiveBatch;
 use crate::metrics::Metrics;
+use crate::model::Tenant;
 use crate::objects::{DiskObjects, TEMPORARY_SUFFIX};
 use crate::settings::StoreSettings;
-use crate::state::State;
+use crate::state::{State, Unreadable};
 use crate::tombstones::Tombstone;
-use crate::wal::{Frame, SegmentedWal, Sequence, Wal, WalError};
+use crate::wal::{Frame, RecoveryReport, SegmentedWal, Sequence, Wal, WalError};
 use crate::window::Window;
 
 /// Where a data folder keeps what is not a shard. No tenant's name begins with `_`.
@@ -164,8 +165,9 @@ pub(crate) fn recover(
     // A frame that was lost or not decoded may be in a shard that looks like a leftover: then none is removed.
     let whole = !replay.undecodable && report.lost_frames == 0;
     let replayed = replay.first.filter(|_| whole).map(|first| first..=report.last);
-    let state = replay.state;
-    remove_leftovers(&keep, &state.shards, &replaced, replayed)?;
+    let mut state = replay.state;
+    let unlisted = remove_leftovers(&keep, &state.shards, &replaced, replayed)?;
+    state.unreadable = unreadable(&unlisted, &report)?;
     metrics.wal_torn_tails.inc_by(u64::from(report.torn_tail));
     metrics.wal_lost_frames.inc_by(report.lost_frames);
     if report.lost_frames > 0 {
@@ -226,7 +228,8 @@ fn remove_leftovers(
     known: &[Arc<ShardMeta>],
     garbage: &[String],
     replayed: Option<RangeInclusive<Sequence>>,
-) -> Result<(), OpenError> {
+) -> Result<Vec<(Path, ShardName)>, OpenError> {
+    let mut unlisted = Vec::new();
     let listed: Vec<_> = block_on(keep.objects.list(None).collect());
     let failed = |error: object_store::Error| OpenError::Shards(error.to_string());
     let listed: Vec<Path> =
@@ -234,7 +237,9 @@ fn remove_leftovers(
     let present: HashSet<&str> = listed.iter().map(Path::as_ref).collect();
     let known: HashMap<&str, &ShardMeta> = known.iter().map(|shard| (shard.path.as_str(), shard.as_ref())).collect();
     let is_known = |location: &Path| known.contains_key(location.as_ref()) || garbage.iter().any(|path| path == location.as_ref());
-    for location in listed.iter().filter(|location| !is_known(location)) {
+    // What repair set aside stays there.
+    let is_own = |location: &Path| location.as_ref().starts_with(OWN_FOLDER);
+    for location in listed.iter().filter(|location| !is_known(location) && !is_own(location)) {
         let file = location.filename().unwrap_or_default();
         let unfinished = file.strip_suffix(TEMPORARY_SUFFIX);
         let Some(name) = unfinished.unwrap_or(file).strip_suffix(".parquet").and_then(ShardName::parse) else { continue };
@@ -249,9 +254,31 @@ fn remove_leftovers(
             block_on(keep.objects.delete(location)).map_err(failed)?;
         } else {
             tracing::warn!(shard = %location, "not in the catalog, left alone and not searched");
+            unlisted.push((location.clone(), name));
         }
     }
-    Ok(())
+    Ok(unlisted)
+}
+
+/// What is there and cannot be read, for every answer to say. Shards that came after everything the catalog and the
+/// log know of: then the catalog is an old one, and would give numbers of frames and records again.
+fn unreadable(unlisted: &[(Path, ShardName)], report: &RecoveryReport) -> Result<Vec<Unreadable>, OpenError> {
+    if let Some((location, _)) = unlisted.iter().find(|(_, name)| name.last > report.last) {
+        return Err(OpenError::Catalog(format!(
+            "the catalog is older than the shards ({location} came later): restore a newer one, or run `needle repair`, which makes it anew from them"
+        )));
+    }
+    let shard = |(location, _): &(Path, ShardName)| Unreadable {
+        tenant: location.parts().next().and_then(|tenant| Tenant::new(tenant.as_ref()).ok()),
+        reason: format!("shard {location} is not in the catalog: run `needle repair`"),
+    };
+    let mut unreadable: Vec<Unreadable> = unlisted.iter().map(shard).collect();
+    if report.lost_frames > 0 {
+        let aside = report.set_aside.iter().map(|path| format!(", set aside as {}", path.display())).collect::<String>();
+        let reason = format!("{} frames of the log are damaged or missing{aside}", report.lost_frames);
+        unreadable.push(Unreadable { tenant: None, reason });
+    }
+    Ok(unreadable)
 }
 
 /// Whether a shard may be one of those that the merge of that name at `location` was made of.

@@ -31,8 +31,18 @@ pub(crate) struct State {
     pub(crate) next_record: RecordId,
     /// When the oldest of `current` was applied, by the monotonic clock.
     pub(crate) oldest: Option<Duration>,
+    /// What the start found and could not read: every answer says it.
+    pub(crate) unreadable: Vec<Unreadable>,
     /// What readers must not see although it is still there.
     pub(crate) tombstones: TombstonesByTenant,
+}
+
+/// Something that is there and cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    /// Whose it is, where that is known.
+    pub(crate) tenant: Option<Tenant>,
+    pub(crate) reason: String,
 }
 
 /// Batches on their way into shards.
@@ -113,6 +123,12 @@ impl State {
             tenants.entry(tombstone.tenant.clone()).or_default().push(tombstone);
         }
         self.tombstones = tenants.into_iter().map(|(tenant, own)| (tenant, Arc::new(Tombstones::new(own)))).collect();
+    }
+
+    /// What of a tenant's records may be missing.
+    pub(crate) fn unreadable_of(&self, tenant: &Tenant) -> Vec<String> {
+        let own = self.unreadable.iter().filter(|unreadable| unreadable.tenant.as_ref().is_none_or(|owner| owner == tenant));
+        own.map(|unreadable| unreadable.reason.clone()).collect()
     }
 
     /// A tenant's deletions.

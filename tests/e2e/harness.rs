@@ -38,6 +38,11 @@ impl Server {
         Server { process: Process::serve(data.path(), &flags), data, flags }
     }
 
+    /// On a folder that is not empty.
+    pub(crate) fn start_on(data: TempDir) -> Server {
+        Server { process: Process::serve(data.path(), &[]), data, flags: Vec::new() }
+    }
+
     /// Ends the program at once, as a crash does: nothing it holds in memory is written.
     pub(crate) fn kill(&mut self) {
         self.process.kill();

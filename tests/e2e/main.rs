@@ -8,7 +8,9 @@ mod install;
 mod otlp;
 
 mod bad_input;
+mod check;
 mod command_line;
+mod compat;
 mod crash;
 mod demo;
 mod deploy;

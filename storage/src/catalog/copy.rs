@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Row, params};
 
+use super::sums::{self, sound_rows};
 use super::{Catalog as _, CatalogError, Position, Publication, SeenRequest, ShardMeta, SqliteCatalog, sqlite};
 use crate::disk::{Disk, read_all};
 
@@ -85,30 +86,28 @@ impl CatalogCopy {
     pub(crate) fn salvage(&self) -> Salvage {
         let is_sound = self.open().is_ok_and(|catalog| catalog.shards().is_ok() && catalog.seen().is_ok() && catalog.position().is_ok());
         let Ok(connection) = Connection::open(&self.copy) else { return Salvage::default() };
+        if sums::register(&connection).is_err() {
+            return Salvage::default();
+        }
+        let tombstone = |row: &Row<'_>| {
+            Ok(TombstoneRow {
+                number: row.get(0)?,
+                tenant: row.get(1)?,
+                term: row.get(2)?,
+                before_record: row.get(3)?,
+                deleted_at: row.get(4)?,
+            })
+        };
+        const TOMBSTONES: &str = "select number, tenant, term, before_record, deleted_at from tombstones";
         Salvage {
             is_sound,
-            shards: rows(&connection, sqlite::SELECT_SHARDS, sqlite::shard),
-            position: rows(&connection, sqlite::SELECT_POSITION, sqlite::position).pop(),
-            seen: rows(&connection, sqlite::SELECT_SEEN, sqlite::seen),
-            replaced: rows(&connection, "select path from replaced", |row| row.get(0)),
-            tombstones: rows(&connection, "select number, tenant, term, before_record, deleted_at from tombstones", |row| {
-                Ok(TombstoneRow {
-                    number: row.get(0)?,
-                    tenant: row.get(1)?,
-                    term: row.get(2)?,
-                    before_record: row.get(3)?,
-                    deleted_at: row.get(4)?,
-                })
-            }),
+            shards: sound_rows(&connection, "shards", sqlite::SELECT_SHARDS, sqlite::shard),
+            position: sound_rows(&connection, "position", sqlite::SELECT_POSITION, sqlite::position).pop(),
+            seen: sound_rows(&connection, "seen", sqlite::SELECT_SEEN, sqlite::seen),
+            replaced: sound_rows(&connection, "replaced", "select path from replaced", |row| row.get(0)),
+            tombstones: sound_rows(&connection, "tombstones", TOMBSTONES, tombstone),
         }
     }
-}
-
-/// The rows that can be read.
-fn rows<T>(connection: &Connection, question: &str, read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> Vec<T> {
-    let Ok(mut statement) = connection.prepare(question) else { return Vec::new() };
-    // After a page that cannot be read SQLite gives nothing more but errors.
-    statement.query_map([], read).map(|rows| rows.map_while(Result::ok).collect()).unwrap_or_default()
 }
 
 /// Makes a catalog of these at `path`, where there is none.
@@ -118,8 +117,10 @@ pub(crate) fn write_catalog(path: &Path, publication: &Publication, tombstones: 
     catalog.with(|connection| {
         let transaction = connection.transaction()?;
         for TombstoneRow { number, tenant, term, before_record, deleted_at } in tombstones {
-            transaction
-                .execute("insert into tombstones values (?1, ?2, ?3, ?4, ?5)", params![number, tenant, term, before_record, deleted_at])?;
+            transaction.execute(
+                "insert into tombstones values (?1, ?2, ?3, ?4, ?5, checksum(?2, ?3, ?4, ?5))",
+                params![number, tenant, term, before_record, deleted_at],
+            )?;
         }
         transaction.commit()?;
         // Everything into the one file, so that it can be put in its place by its name alone.

@@ -3,6 +3,7 @@
 mod copy;
 mod origins;
 mod sqlite;
+mod sums;
 
 use std::fmt::Debug;
 

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 use rusqlite::{Connection, Row, params};
 
-use super::{Catalog, CatalogError, Deletion, Origins, Position, Publication, SeenRequest, ShardMeta};
+use super::{Catalog, CatalogError, Deletion, Origins, Position, Publication, SeenRequest, ShardMeta, sums};
 use crate::model::{IdTerm, RecordId, Signal, Tenant, UnixNanos};
 use crate::shard::Tail;
 use crate::tombstones::Tombstone;
 use crate::wal::Sequence;
 
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 const TABLES: &str = "
 create table shards (
@@ -35,9 +35,9 @@ create table tombstones (
 ";
 
 pub(super) const SELECT_SHARDS: &str = "select id, tenant, signal, path, time_min, time_max, record_min, record_max, rows, bytes, format,
-     tail_offset, tail_crc32, origins from shards order by time_max";
+     tail_offset, tail_crc32, origins from shards";
 pub(super) const SELECT_POSITION: &str = "select sealed, next_record, next_origin from position";
-pub(super) const SELECT_SEEN: &str = "select digest, arrival, records from seen order by arrival";
+pub(super) const SELECT_SEEN: &str = "select digest, arrival, records from seen";
 
 /// From format 1: each shard there is counts as a seal of its own.
 const NUMBER_SEALS: &str = "
@@ -65,6 +65,7 @@ impl SqliteCatalog {
     pub(crate) fn open(path: &Path) -> Result<SqliteCatalog, CatalogError> {
         let failed = |error| CatalogError::Sqlite { path: path.to_owned(), error };
         let connection = Connection::open(path).map_err(failed)?;
+        sums::register(&connection).map_err(failed)?;
         // FULL: a publication that returned survives a power cut.
         connection.execute_batch("pragma journal_mode = wal; pragma synchronous = full;").map_err(failed)?;
         let found: String = connection.query_row("pragma quick_check", [], |row| row.get(0)).map_err(failed)?;
@@ -72,10 +73,14 @@ impl SqliteCatalog {
             return Err(CatalogError::Damaged { path: path.to_owned(), found });
         }
         match connection.query_row("pragma user_version", [], |row| row.get::<_, u32>(0)).map_err(failed)? {
-            0 => in_one_transaction(&connection, TABLES).map_err(failed)?,
-            1 => in_one_transaction(&connection, NUMBER_SEALS).map_err(failed)?,
+            0 => in_one_transaction(&connection, &[TABLES, &sums::add_sums()]).map_err(failed)?,
+            1 => in_one_transaction(&connection, &[NUMBER_SEALS, &sums::add_sums()]).map_err(failed)?,
+            2 => in_one_transaction(&connection, &[&sums::add_sums()]).map_err(failed)?,
             FORMAT => {}
             found => return Err(CatalogError::Newer { path: path.to_owned(), found, known: FORMAT }),
+        }
+        if let Some(found) = sums::damaged(&connection).map_err(failed)? {
+            return Err(CatalogError::Damaged { path: path.to_owned(), found });
         }
         Ok(SqliteCatalog { path: path.to_owned(), connection: Mutex::new(connection) })
     }
@@ -87,7 +92,7 @@ impl SqliteCatalog {
 
 impl Catalog for SqliteCatalog {
     fn shards(&self) -> Result<Vec<ShardMeta>, CatalogError> {
-        self.with(|connection| connection.prepare(SELECT_SHARDS)?.query_map([], shard)?.collect())
+        self.with(|connection| connection.prepare(&format!("{SELECT_SHARDS} order by time_max"))?.query_map([], shard)?.collect())
     }
 
     fn position(&self) -> Result<Position, CatalogError> {
@@ -95,7 +100,7 @@ impl Catalog for SqliteCatalog {
     }
 
     fn seen(&self) -> Result<Vec<SeenRequest>, CatalogError> {
-        self.with(|connection| connection.prepare(SELECT_SEEN)?.query_map([], seen)?.collect())
+        self.with(|connection| connection.prepare(&format!("{SELECT_SEEN} order by arrival"))?.query_map([], seen)?.collect())
     }
 
     fn publish(&self, publication: &Publication) -> Result<(), CatalogError> {
@@ -105,13 +110,14 @@ impl Catalog for SqliteCatalog {
                 insert_shard(&transaction, shard)?;
             }
             transaction.execute(
-                "update position set sealed = ?1, next_record = ?2, next_origin = max(next_origin, ?3)",
+                "update position set sealed = ?1, next_record = ?2, next_origin = max(next_origin, ?3),
+                 sum = checksum(?1, ?2, max(next_origin, ?3))",
                 params![publication.position.sealed.0 as i64, publication.position.next_record.0 as i64, publication.position.next_origin],
             )?;
             transaction.execute("delete from seen where arrival < ?1", params![publication.seen_since.saturating_i64()])?;
             for request in &publication.seen {
                 transaction.execute(
-                    "insert or ignore into seen values (?1, ?2, ?3)",
+                    "insert or ignore into seen values (?1, ?2, ?3, checksum(?1, ?2, ?3))",
                     params![request.digest, request.arrival.saturating_i64(), request.records],
                 )?;
             }
@@ -125,7 +131,7 @@ impl Catalog for SqliteCatalog {
             written.map(|shard| insert_shard(&transaction, shard)).transpose()?;
             for shard in replaced {
                 transaction.execute("delete from shards where path = ?1", params![shard.path])?;
-                transaction.execute("insert or ignore into replaced values (?1)", params![shard.path])?;
+                transaction.execute("insert or ignore into replaced values (?1, checksum(?1))", params![shard.path])?;
             }
             transaction.commit()
         })
@@ -157,7 +163,8 @@ impl Catalog for SqliteCatalog {
             let mut tombstones = Vec::with_capacity(deletion.terms.len());
             for term in deletion.terms {
                 tombstones.push(transaction.query_row(
-                    "insert into tombstones (tenant, term, before_record, deleted_at) values (?1, ?2, ?3, ?4)
+                    "insert into tombstones (tenant, term, before_record, deleted_at, sum)
+                     values (?1, ?2, ?3, ?4, checksum(?1, ?2, ?3, ?4))
                      returning number, tenant, term, before_record",
                     params![deletion.tenant.as_str(), term.as_bytes(), deletion.before.0 as i64, deletion.time.saturating_i64()],
                     tombstone,
@@ -180,13 +187,15 @@ impl Catalog for SqliteCatalog {
 }
 
 /// Makes or changes tables: all of it or nothing.
-fn in_one_transaction(connection: &Connection, statements: &str) -> rusqlite::Result<()> {
+fn in_one_transaction(connection: &Connection, statements: &[&str]) -> rusqlite::Result<()> {
+    let statements = statements.concat();
     connection.execute_batch(&format!("begin immediate; {statements} pragma user_version = {FORMAT}; commit;"))
 }
 
 fn insert_shard(connection: &Connection, shard: &ShardMeta) -> rusqlite::Result<usize> {
     connection.execute(
-        "insert or replace into shards values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        "insert or replace into shards values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
+         checksum(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14))",
         params![
             shard.id,
             shard.tenant.as_str(),
@@ -391,6 +400,40 @@ mod tests {
         assert_eq!(catalog.shards().unwrap(), []);
         catalog.forget_replaced(&[&a.path, &b.path]).unwrap();
         assert_eq!(catalog.replaced().unwrap(), [merged.path]);
+    }
+
+    #[test]
+    fn a_number_that_is_not_what_was_written_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.db");
+        let publication = Publication {
+            shards: vec![shard("a")],
+            seen: vec![SeenRequest { digest: [7; 16], arrival: UnixNanos(100), records: 3 }],
+            ..Publication::default()
+        };
+        let catalog = SqliteCatalog::open(&path).unwrap();
+        catalog.publish(&publication).unwrap();
+        catalog.replace(Some(&shard("b")), &[&shard("a")]).unwrap();
+        let term = crate::model::NormalId::of("order-7").unwrap().term();
+        catalog.bury(&Deletion { tenant: &Tenant::default(), terms: &[term], before: RecordId(8), time: UnixNanos(5) }).unwrap();
+        drop(catalog);
+        for (table, column) in
+            [("shards", "time_max"), ("position", "sealed"), ("replaced", "path"), ("seen", "arrival"), ("tombstones", "before_record")]
+        {
+            let change = |how: &str| {
+                Connection::open(&path).unwrap().execute_batch(&format!("update {table} set {column} = {column} {how}")).unwrap();
+            };
+            let (there, back) = if column == "path" { ("|| 'x'", "= ''") } else { ("- 1", "+ 1") };
+            change(there);
+            let refusal = SqliteCatalog::open(&path).unwrap_err().to_string();
+            assert!(refusal.contains(&format!("1 rows of {table} do not have their checksum")), "{refusal}");
+            if column == "path" {
+                Connection::open(&path).unwrap().execute_batch("delete from replaced").unwrap();
+            } else {
+                change(back);
+            }
+            SqliteCatalog::open(&path).unwrap();
+        }
     }
 
     #[test]

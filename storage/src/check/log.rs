@@ -9,7 +9,8 @@ use crate::wal::{Frame, Piece, SegmentFile, Sequence, for_each_piece};
 
 /// Where a check of the log stands.
 struct Progress {
-    sealed: Sequence,
+    /// Not known without a catalog.
+    sealed: Option<Sequence>,
     last: Sequence,
 }
 
@@ -26,8 +27,8 @@ impl Check<'_> {
             Ok(files) => files,
             Err(error) => return self.report.damage(name(&folder), error.to_string(), "let this user read it"),
         };
-        let Position { sealed, .. } = position.unwrap_or_default();
-        let mut progress = Progress { sealed, last: sealed };
+        let sealed = position.map(|position| position.sealed);
+        let mut progress = Progress { sealed, last: sealed.unwrap_or_default() };
         for (path, file) in files {
             let name = path.strip_prefix(self.folder).unwrap_or(&path).display().to_string();
             match file {
@@ -44,7 +45,7 @@ impl Check<'_> {
         }
         let Ok(_) = for_each_piece::<Infallible>(&file.bytes, progress.last, &mut |piece| {
             match piece {
-                Piece::Frame(frame) if frame.sequence <= progress.sealed => {}
+                Piece::Frame(frame) if progress.sealed.is_some_and(|sealed| frame.sequence <= sealed) => {}
                 Piece::Frame(frame) => self.frame(name, &frame, progress),
                 Piece::Damaged(range) => {
                     self.report.damage(name, format!("bytes {} to {} are no frame of the log", range.start, range.end), SET_ASIDE);
@@ -64,7 +65,7 @@ impl Check<'_> {
         self.logged.insert(frame.sequence);
         let Sequence(number) = frame.sequence;
         // Without a catalog it is not known where the log should begin.
-        let expected = if progress.last == Sequence(0) { frame.sequence } else { progress.last.next() };
+        let expected = if progress.sealed.is_none() && progress.last == Sequence(0) { frame.sequence } else { progress.last.next() };
         if frame.sequence > expected {
             let found = format!("frames {} to {} are missing before frame {number}", expected.0, number - 1);
             self.report.damage(name, found, "restore the file that held them from a backup; without it their records are lost");
@@ -75,7 +76,9 @@ impl Check<'_> {
                 "name the files of the log after their first frames again",
             );
         }
-        if let Some((record, other)) = self.numbers.add_frame(name, frame.record_first.0, frame.record_count) {
+        // Nor which frames are in shards.
+        let twice = progress.sealed.and_then(|_| self.numbers.add_frame(name, frame.record_first.0, frame.record_count));
+        if let Some((record, other)) = twice {
             let found = format!("frame {number} brings record {record}, which is in {other}, too");
             self.report.damage(name, found, REPAIR);
         }

@@ -85,6 +85,7 @@ pub struct Snapshot {
     next_record: RecordId,
     cache: Arc<ShardCache>,
     tombstones: Arc<Tombstones>,
+    unreadable: Vec<String>,
 }
 
 /// Columns that hold little: what [`Snapshot::for_each`] shows of a row.
@@ -115,7 +116,13 @@ impl Snapshot {
             next_record: state.next_record,
             cache,
             tombstones: state.tombstones_of(tenant),
+            unreadable: state.unreadable_of(tenant),
         }
+    }
+
+    /// Nothing was searched yet; what the start could not read is known.
+    fn coverage(&self) -> Coverage {
+        Coverage { shards_searched: 0, failures: self.unreadable.clone() }
     }
 
     /// Matching records in order, up to the limit. Shards that cannot improve the answer are not read.
@@ -129,7 +136,7 @@ impl Snapshot {
                 scan::live(batch, &self.tombstones, &search.predicate, &mut nearest.of(Source::Live(number)));
             }
         }
-        let mut coverage = Coverage::default();
+        let mut coverage = self.coverage();
         let columns = Columns::of(&search.predicate).with(&PLACE_COLUMNS);
         let sweep = if search.ascending { Sweep::Oldest } else { Sweep::Newest };
         let scan = Scan { predicate: &search.predicate, columns: &columns, tombstones: &self.tombstones, sweep, cancelled };
@@ -156,7 +163,7 @@ impl Snapshot {
 
     /// Every record that carries one of the ids, oldest first.
     pub fn by_ids(&self, terms: &[IdTerm], cancelled: &dyn Fn() -> bool) -> Result<Found, ReadError> {
-        let mut coverage = Coverage::default();
+        let mut coverage = self.coverage();
         let mut records = Vec::new();
         for batch in &self.live {
             let view = batch.view();
@@ -182,7 +189,7 @@ impl Snapshot {
     /// How many records carry one of the ids.
     pub(crate) fn count_with(&self, terms: &[IdTerm]) -> (u64, Coverage) {
         let mut count: u64 = self.live.iter().map(|batch| self.live_rows_with(batch, terms).count() as u64).sum();
-        let mut coverage = Coverage { shards_searched: self.shards.len(), ..Coverage::default() };
+        let mut coverage = Coverage { shards_searched: self.shards.len(), ..self.coverage() };
         for shard in &self.shards {
             let read = scan::guarded(&self.cache, shard, &mut |reader| {
                 count += self.shard_rows_with(reader, terms)?.len();
@@ -224,7 +231,7 @@ impl Snapshot {
                 scan::live(batch, &self.tombstones, predicate, &mut sink);
             }
         }
-        let mut coverage = Coverage::default();
+        let mut coverage = self.coverage();
         let columns = Columns::of(predicate).with(&NARROW_COLUMNS);
         let scan = Scan { predicate, columns: &columns, tombstones: &self.tombstones, sweep: Sweep::Whole, cancelled };
         for shard in &self.shards {
@@ -246,7 +253,7 @@ impl Snapshot {
         for (number, batch) in self.live.iter().enumerate().filter(|(_, batch)| batch.record_last() >= from) {
             scan::live(batch, &self.tombstones, predicate, &mut AcceptedFrom { from, source: Source::Live(number), hits: &mut hits });
         }
-        let mut coverage = Coverage::default();
+        let mut coverage = self.coverage();
         let columns = Columns::of(predicate).with(&PLACE_COLUMNS);
         let scan = Scan { predicate, columns: &columns, tombstones: &self.tombstones, sweep: Sweep::Whole, cancelled: &|| false };
         for (number, shard) in self.shards.iter().enumerate().filter(|(_, shard)| shard.record_max >= from) {

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 
 pub(crate) use frame::{Digest, Frame};
-pub(crate) use segments::{Piece, SegmentFile, SegmentedWal, for_each_piece};
+pub(crate) use segments::{Piece, RecoveryReport, SegmentFile, SegmentedWal, for_each_piece};
 
 /// The number of a frame in the log: consecutive, from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
