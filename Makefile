@@ -1,7 +1,7 @@
 # `make help` lists what there is. Every target can be run again.
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test bench bench-shards tools ui
+.PHONY: help run check test bench bench-shards flips tools ui
 CARGO ?= cargo
 RECORDS ?= 300000
 SPANS ?= $(RECORDS)
@@ -28,6 +28,9 @@ bench: ## what a record and an answer cost, beside goals and a floor; RECORDS=20
 
 bench-shards: ## what an id costs over 10, 1,000 and 10,000 shards
 	@$(CARGO) bench --bench figures -- --seed $(SEED) --shards $(SHARDS)
+
+flips: ## 10,000 damaged data folders: what the store makes of each; FLIPS=10000 SEED=1 DURATION=600
+	@FLIPS=$(or $(FLIPS),10000) SEED=$(SEED) DURATION=$(DURATION) $(CARGO) test --test flips -- --nocapture
 
 tools: ## what the tests need of the system: Python with venv, Node.js, Chromium
 	sh tests/tools.sh

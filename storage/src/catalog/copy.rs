@@ -69,6 +69,8 @@ pub(crate) struct Salvage {
     /// Paths of shards that others took the place of.
     pub(crate) replaced: Vec<String>,
     pub(crate) tombstones: Vec<TombstoneRow>,
+    /// Whether anything was ever deleted: then the log may hold records that must not come back.
+    pub(crate) has_deletions: bool,
 }
 
 /// A row of the table of deletions, as it is.
@@ -105,9 +107,15 @@ impl CatalogCopy {
             position: sound_rows(&connection, "position", sqlite::SELECT_POSITION, sqlite::position).pop(),
             seen: sound_rows(&connection, "seen", sqlite::SELECT_SEEN, sqlite::seen),
             replaced: sound_rows(&connection, "replaced", "select path from replaced", |row| row.get(0)),
+            has_deletions: has_deletions(&connection).unwrap_or(true),
             tombstones: sound_rows(&connection, "tombstones", TOMBSTONES, tombstone),
         }
     }
+}
+
+/// SQLite remembers the highest number that a table gave, also when its rows are gone.
+fn has_deletions(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("select count(*) > 0 from sqlite_sequence where name = 'tombstones'", [], |row| row.get(0))
 }
 
 /// Makes a catalog of these at `path`, where there is none.

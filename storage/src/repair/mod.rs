@@ -178,7 +178,9 @@ impl Repair<'_> {
         let published = names.iter().chain(&damaged).filter(|name| !unpublished(name)).map(|name| name.last);
         let newest = published.max().max(known).unwrap_or_default();
         let uncertain = names.iter().filter(|name| known.is_none() && name.last == newest && log.holds(name));
-        let wanted: Vec<ShardName> = uncertain.chain(&damaged).copied().collect();
+        // Deleted records are gone from shards, and still in the log.
+        let restored = damaged.iter().filter(|_| !(old.is_sound && old.has_deletions));
+        let wanted: Vec<ShardName> = uncertain.chain(restored).copied().collect();
         sealed_before(&wanted, &names, newest, log)
     }
 
