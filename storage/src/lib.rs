@@ -11,6 +11,8 @@ mod delete;
 #[cfg_attr(not(test), expect(dead_code, reason = "joined to the store in the next commit"))]
 mod directory;
 mod disk;
+#[cfg(test)]
+mod format;
 mod keep;
 mod live;
 mod metrics;

@@ -4,6 +4,7 @@
 //! metadata says where the index is. In the index, doc id equals row number.
 
 mod blocks;
+mod cached;
 mod check;
 mod columns;
 mod cover;
@@ -18,6 +19,7 @@ mod read;
 mod words;
 mod write;
 
+pub(crate) use cached::BlockCache;
 pub(crate) use check::{Examined, examine};
 pub use inspect::{ColumnReport, ShardReport};
 pub(crate) use ranges::RowRanges;
