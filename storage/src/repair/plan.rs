@@ -75,7 +75,7 @@ pub(super) fn without_copies(mut shards: Vec<Sound>, old: &Salvage) -> (Vec<Soun
         };
         match why {
             Some(why) => {
-                leaving.push(Leaving { path: shard.meta.path.clone(), name: shard.name, why, is_copy: true, origins: shard.meta.origins })
+                leaving.push(Leaving { path: shard.meta.path.clone(), name: shard.name, why, is_copy: true, origins: shard.meta.origins });
             }
             None => {
                 numbers.extend(shard.records.iter().copied());
