@@ -100,3 +100,47 @@ impl Run {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::IdDirectory;
+    use crate::disk::LocalDisk;
+    use crate::objects::DiskObjects;
+
+    fn keys(origin: u64) -> Vec<IdKey> {
+        let mut keys: Vec<IdKey> = (0..10_000_u64).map(|n| IdKey((n << 3 | origin).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    #[test]
+    fn what_a_directory_does_not_lead_to_is_counted_and_damage_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects: Arc<dyn ObjectStore> = Arc::new(DiskObjects::new(Arc::new(LocalDisk), folder.path().to_owned()));
+        let path = Path::from("ids");
+        let (directory, _) = IdDirectory::open(objects.clone(), path.clone()).unwrap();
+        directory.add(&[(Origin(1), keys(1)), (Origin(2), keys(2))]).unwrap();
+        directory.add(&[(Origin(3), keys(3)[..9_000].to_vec())]).unwrap();
+        drop(directory);
+        let read = || SoundRuns::read(objects.clone(), path.clone()).unwrap();
+        let runs = read();
+        assert_eq!((runs.len(), runs.highest_origin(), runs.complaints.len()), (2, Some(3), 0));
+        assert_eq!(runs.missed(&BTreeSet::from([1]), &keys(1)).unwrap(), 0);
+        assert_eq!(runs.missed(&BTreeSet::from([1, 2]), &keys(2)).unwrap(), 0, "a shard of both seals is found by either");
+        assert_eq!(runs.missed(&BTreeSet::from([3]), &keys(3)).unwrap(), 1_000);
+        assert_eq!(runs.missed(&BTreeSet::from([3]), &keys(1)).unwrap(), 10_000, "they lead to another shard");
+        assert_eq!(runs.missed(&BTreeSet::from([3, 4]), &keys(1)).unwrap(), 0, "what is not covered is asked itself");
+        let run = folder.path().join("ids/0000000001.ids");
+        let whole = std::fs::read(&run).unwrap();
+        for at in (0..whole.len()).step_by(997) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            std::fs::write(&run, &bytes).unwrap();
+            let runs = read();
+            assert_eq!((runs.len(), runs.complaints.len()), (1, 1), "byte {at}");
+            assert!(runs.complaints[0].0.ends_with("0000000001.ids"));
+            assert!(std::fs::read(&run).unwrap() == bytes, "it is looked at, not removed");
+        }
+    }
+}
