@@ -28,10 +28,18 @@ impl Check<'_> {
         for object in listed {
             let path = object.location.as_ref();
             match catalog.get(path) {
-                _ if path.starts_with(OWN_FOLDER) => {}
+                _ if path.starts_with(OWN_FOLDER) => self.set_aside(path),
                 Some(shard) => self.shard(path, Some(shard), directory),
                 None => self.unlisted(object, known, directory),
             }
+        }
+    }
+
+    /// What was put aside because it could not be used.
+    fn set_aside(&mut self, path: &str) {
+        let folders = ["undecodable", "damaged", "copies"].map(|folder| format!("{OWN_FOLDER}/{folder}/"));
+        if path.ends_with(".damaged") || folders.iter().any(|folder| path.starts_with(folder)) {
+            self.report.note(path, "was set aside because it could not be used", "restore what it was from a backup, or remove it");
         }
     }
 

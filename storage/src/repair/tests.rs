@@ -159,3 +159,52 @@ async fn a_repair_that_was_interrupted_between_two_catalogs_is_done_again() {
     assert_sound(folder.path(), "after an interruption");
     assert_eq!(everything(&open(folder.path())), expected);
 }
+
+#[tokio::test]
+async fn what_an_old_catalog_does_not_know_is_said_until_it_is_repaired() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.append(incoming("1 r first")).await.unwrap();
+    store.flush().await.unwrap();
+    drop(store);
+    let catalog = std::fs::read(folder.path().join(CATALOG)).unwrap();
+    let store = open(folder.path());
+    store.append(incoming("2 r second")).await.unwrap();
+    store.flush().await.unwrap();
+    store.merge().await.unwrap();
+    let expected = everything(&store);
+    drop(store);
+    let merged = shards(folder.path());
+    assert_eq!(merged.len(), 1);
+    remove_catalog(folder.path());
+    std::fs::write(folder.path().join(CATALOG), catalog).unwrap();
+    let store = open(folder.path());
+    let test = crate::predicate::IdTest::of(crate::predicate::IdKind::Any, "r").unwrap();
+    let found = store.snapshot(&crate::model::Tenant::default()).by_ids(&test.terms(), &|| false).unwrap();
+    let failures = found.coverage.failures.join("\n");
+    assert!(failures.contains(&format!("{} is not in the catalog: run `needle repair`", merged[0])), "{failures}");
+    let stranger = store.snapshot(&crate::model::Tenant::new("stranger").unwrap()).by_ids(&test.terms(), &|| false).unwrap();
+    assert_eq!(stranger.coverage.failures, Vec::<String>::new(), "it is not the stranger's");
+    drop(store);
+    repair(folder.path(), false).unwrap();
+    assert_sound(folder.path(), "after a repair");
+    assert_eq!(everything(&open(folder.path())), expected);
+}
+
+#[tokio::test]
+async fn what_was_deleted_does_not_come_back_from_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.append(incoming("1 gone first\n2 kept second")).await.unwrap();
+    let test = crate::predicate::IdTest::of(crate::predicate::IdKind::Any, "gone").unwrap();
+    store.delete(&crate::model::Tenant::default(), test.terms()).await.unwrap();
+    store.flush().await.unwrap();
+    while store.tick_retire().unwrap() {}
+    assert_eq!(everything(&store), ["second"]);
+    drop(store);
+    let shard = folder.path().join(&shards(folder.path())[0]);
+    std::fs::write(&shard, "damaged").unwrap();
+    let report = repair(folder.path(), false).unwrap();
+    assert!(report.losses.iter().any(|loss| loss.contains("restore it from a backup")), "{report:?}");
+    assert_eq!(everything(&open(folder.path())), Vec::<String>::new());
+}
