@@ -12,7 +12,11 @@ use needle_ingest::storage::StoreSettings;
 use needle_web::WebSettings;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::{Unusable, parse_duration};
+use crate::cli::Unusable;
+
+mod retention;
+
+pub(crate) use retention::RetentionTable;
 
 /// What has to be said to listen where anyone can send and read.
 const INSECURE_PHRASE: &str = "i-understand";
@@ -32,7 +36,8 @@ pub(crate) struct ServeFlags {
     /// Where the UI and the API are [default: 127.0.0.1:7117].
     #[arg(long, env = "NEEDLE_HTTP", value_name = "ADDRESS")]
     pub(crate) http: Option<String>,
-    /// Refuse records older than this, as 7d or 12h [default: none, records of any age are taken and kept].
+    /// Keep logs and spans for this long, as 30d or 12h, and refuse older ones; by signal and service with
+    /// [retention] in the settings file [default: none, records of any age are taken and kept].
     #[arg(long, env = "NEEDLE_RETENTION", value_name = "DURATION")]
     pub(crate) retention: Option<String>,
     /// Use no more disk than this, as 50GB.
@@ -58,8 +63,8 @@ pub(crate) struct Settings {
     pub(crate) otlp_http: String,
     /// Where the UI and the API are.
     pub(crate) http: String,
-    /// Records older than this are refused.
-    pub(crate) retention: Option<String>,
+    /// How long records are kept; older ones are refused.
+    pub(crate) retention: RetentionTable,
     /// A bound of the data folder.
     pub(crate) disk_limit: Option<String>,
     /// The phrase that allows other than loopback addresses.
@@ -83,7 +88,7 @@ impl Default for Settings {
             otlp_grpc: "127.0.0.1:4317".to_owned(),
             otlp_http: "127.0.0.1:4318".to_owned(),
             http: "127.0.0.1:7117".to_owned(),
-            retention: None,
+            retention: RetentionTable::default(),
             disk_limit: None,
             insecure_listen: None,
             log: "info".to_owned(),
@@ -121,7 +126,7 @@ impl Settings {
         })?;
         // What has a name at the top has no second one in a room.
         let table: toml::Table = toml::from_str(text).map_err(|error| Unusable(format!("{file}: {}", error.message())))?;
-        for (room, key, top) in [("storage", "data", "data"), ("ingest", "retention_ms", "retention")] {
+        for (room, key, top) in [("storage", "data", "data"), ("storage", "retention", "retention"), ("ingest", "retention", "retention")] {
             if table.get(room).and_then(|room| room.get(key)).is_some() {
                 return Err(Unusable(format!("{file}: {room}.{key} is set by `{top}` at the top of the file: write it there")));
             }
@@ -132,7 +137,9 @@ impl Settings {
     fn overlay(&mut self, flags: &ServeFlags) {
         let ServeFlags { data, otlp_grpc, otlp_http, http, retention, disk_limit, insecure_listen, log } = flags.clone();
         self.data = data.or(self.data.take());
-        self.retention = retention.or(self.retention.take());
+        if let Some(duration) = retention {
+            self.retention.set_all(&duration);
+        }
         self.disk_limit = disk_limit.or(self.disk_limit.take());
         self.insecure_listen = insecure_listen.or(self.insecure_listen.take());
         for (own, flag) in
@@ -155,14 +162,8 @@ impl Settings {
         };
         self.storage.data = folder.clone();
         self.data = Some(folder);
-        if let Some(text) = &self.retention {
-            let retention = parse_duration(text).map_err(|error| Unusable(format!("retention: {error}")))?;
-            let milliseconds = u64::try_from(retention.as_millis()).unwrap_or(u64::MAX);
-            if milliseconds == 0 {
-                return Err(Unusable("retention is 0: every record would be refused; leave it out to keep everything".to_owned()));
-            }
-            self.ingest.retention_ms = Some(milliseconds);
-        }
+        let retention = self.retention.compose()?;
+        (self.storage.retention, self.ingest.retention) = (retention.clone(), retention);
         if let Some(text) = &self.disk_limit {
             let bytes = parse_size(text)?;
             return Err(Unusable(format!(

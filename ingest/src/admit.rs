@@ -1,6 +1,6 @@
 //! Which records are let in, and the account of those that are not.
 
-use needle_storage::model::UnixNanos;
+use needle_storage::model::{Signal, UnixNanos};
 
 use crate::settings::IngestSettings;
 
@@ -34,13 +34,25 @@ impl Rejections {
     }
 }
 
+/// What decides whether a record is let in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate<'a> {
+    pub(crate) signal: Signal,
+    pub(crate) service: &'a str,
+    /// What it took in the request.
+    pub(crate) bytes: usize,
+    pub(crate) time: UnixNanos,
+    pub(crate) arrival: UnixNanos,
+}
+
 /// Lets a record in by its size and its age.
-pub(crate) fn admit(settings: &IngestSettings, bytes: usize, time: UnixNanos, arrival: UnixNanos) -> Result<(), String> {
+pub(crate) fn admit(settings: &IngestSettings, candidate: &Candidate<'_>) -> Result<(), String> {
+    let Candidate { signal, service, bytes, time, arrival } = *candidate;
     if bytes > settings.record_bytes_max {
         let limit = settings.record_bytes_max;
         return Err(format!("it is {bytes} bytes, more than the limit of {limit}: send less, or raise record_bytes_max"));
     }
-    if let Some(retention_ms) = settings.retention_ms {
+    if let Some(retention_ms) = settings.retention.kept_ms(signal, service) {
         let age_ms = arrival.0.saturating_sub(time.0) / 1_000_000;
         if age_ms > retention_ms {
             let (age, retention) = (words(age_ms), words(retention_ms));
@@ -61,20 +73,30 @@ fn words(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use needle_storage::{Retention, ServiceRetention};
+
     use super::*;
 
     const DAY_NS: u64 = 86_400_000_000_000;
 
+    fn candidate(service: &str, time: u64, arrival: u64) -> Candidate<'_> {
+        Candidate { signal: Signal::Logs, service, bytes: 10, time: UnixNanos(time), arrival: UnixNanos(arrival) }
+    }
+
     #[test]
     fn without_a_retention_records_of_any_age_come_in() {
-        assert_eq!(admit(&IngestSettings::default(), 10, UnixNanos(1), UnixNanos(u64::MAX)), Ok(()));
+        assert_eq!(admit(&IngestSettings::default(), &candidate("web", 1, u64::MAX)), Ok(()));
     }
 
     #[test]
     fn a_record_past_the_retention_is_told_so() {
-        let settings = IngestSettings { retention_ms: Some(86_400_000), ..IngestSettings::default() };
-        assert_eq!(admit(&settings, 10, UnixNanos(9 * DAY_NS), UnixNanos(10 * DAY_NS)), Ok(()));
-        let reason = admit(&settings, 10, UnixNanos(7 * DAY_NS), UnixNanos(10 * DAY_NS)).unwrap_err();
+        let audit = ServiceRetention { service: "audit".to_owned(), logs_ms: Some(4 * 86_400_000), spans_ms: None };
+        let retention = Retention { logs_ms: Some(86_400_000), services: vec![audit], ..Retention::default() };
+        let settings = IngestSettings { retention, ..IngestSettings::default() };
+        assert_eq!(admit(&settings, &candidate("web", 9 * DAY_NS, 10 * DAY_NS)), Ok(()));
+        assert_eq!(admit(&settings, &candidate("audit", 7 * DAY_NS, 10 * DAY_NS)), Ok(()), "it has its own");
+        assert_eq!(admit(&settings, &Candidate { signal: Signal::Spans, ..candidate("web", 7 * DAY_NS, 10 * DAY_NS) }), Ok(()));
+        let reason = admit(&settings, &candidate("web", 7 * DAY_NS, 10 * DAY_NS)).unwrap_err();
         assert!(reason.starts_with("it is 3 days old, past the retention of 24 hours"), "{reason}");
     }
 

@@ -3,7 +3,7 @@
 use needle_storage::model::{LogRow, LogsBuilder, RowIds, Severity, Signal, SpanId, SpanRow, SpansBuilder, TraceId, UnixNanos, ValueKind};
 use needle_storage::{Decoded, RawRequest};
 
-use crate::admit::{Rejections, admit};
+use crate::admit::{Candidate, Rejections, admit};
 use crate::decode::{Decoder, Outcome};
 use crate::ids::{FoundIds, Place, RecordIds};
 
@@ -79,7 +79,9 @@ impl<'d> LogRows<'d> {
     /// Finds the ids of the record at `place`, admits it and appends it.
     pub(crate) fn append(&mut self, place: usize, raw: &RawLog<'_>) {
         let time = [raw.time, raw.observed_time, self.arrival.0].into_iter().find(|time| *time != 0).map_or(UnixNanos::MIN, UnixNanos);
-        if let Err(reason) = admit(&self.decoder.settings, raw.bytes, time, self.arrival) {
+        let (service, arrival) = (self.builder.service(), self.arrival);
+        let candidate = Candidate { signal: Signal::Logs, service, bytes: raw.bytes, time, arrival };
+        if let Err(reason) = admit(&self.decoder.settings, &candidate) {
             return self.reject(place, reason);
         }
         let ids = self.find_ids(raw);
@@ -164,7 +166,9 @@ impl<'d> SpanRows<'d> {
             let reason = bad_id("trace_id", trace_id, 16).or_else(|| bad_id("span_id", span_id, 8));
             return self.reject(place, reason.unwrap_or_default());
         };
-        if let Err(reason) = admit(&self.decoder.settings, bytes, row.start.max(row.end), self.arrival) {
+        let (service, time, arrival) = (self.builder.service(), row.start.max(row.end), self.arrival);
+        let candidate = Candidate { signal: Signal::Spans, service, bytes, time, arrival };
+        if let Err(reason) = admit(&self.decoder.settings, &candidate) {
             return self.reject(place, reason);
         }
         let mut found = self.resource_ids.clone();

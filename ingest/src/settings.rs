@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use needle_storage::Retention;
 use serde::{Deserialize, Serialize};
 
 /// What ingest can be told. Sizes are in bytes, times in milliseconds.
@@ -22,8 +23,8 @@ pub struct IngestSettings {
     pub connections_max: usize,
     /// Attribute keys that hold a request id, most telling first. Case does not matter, and `-`, `_` and `.` are alike.
     pub request_id_keys: Vec<String>,
-    /// Records older than this when they arrive are refused by name. Without it records of any age are accepted.
-    pub retention_ms: Option<u64>,
+    /// Records past it when they arrive are refused by name. Without it records of any age are accepted.
+    pub retention: Retention,
     /// The head of a request has to arrive within this time.
     pub header_timeout_ms: u64,
     /// Within this time a body has to make progress by 16 KiB, or end.
@@ -42,7 +43,7 @@ impl Default for IngestSettings {
             in_flight_bytes_max: 256 << 20,
             connections_max: 4096,
             request_id_keys: crate::ids::DEFAULT_REQUEST_ID_KEYS.iter().map(|key| (*key).to_owned()).collect(),
-            retention_ms: None,
+            retention: Retention::default(),
             header_timeout_ms: 10_000,
             body_timeout_ms: 30_000,
             drain_timeout_ms: 10_000,

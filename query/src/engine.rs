@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::Stream;
 use needle_storage::model::{IdTerm, Record, RecordId, Tenant, UnixNanos};
-use needle_storage::predicate::Predicate;
+use needle_storage::predicate::{IdKind, IdTest, Predicate};
 use needle_storage::{AcceptedAfter, Found, ReadError, Search, Snapshot, Store};
 
 use crate::answer::{CountAnswer, Journey, JourneyRequest, JourneysAnswer, Order, SearchAnswer, SearchRequest, ServicesAnswer, TailEvent};
@@ -119,6 +119,15 @@ impl QueryEngine {
         let feed = StoreFeed { store: self.store.clone(), tenant: tenant.clone() };
         let heartbeat = Duration::from_millis(self.settings.tail_heartbeat_ms.max(1));
         Ok(tail::follow(feed, predicate, self.store.accepted(), cursor, backfill, heartbeat))
+    }
+
+    /// Deletes every record that carries an id, in any of its spellings; how many that were.
+    pub async fn delete(&self, tenant: &Tenant, id: &str) -> Result<CountAnswer, QueryError> {
+        let Some(test) = IdTest::of(IdKind::Any, id) else {
+            return Err(QueryError::Parameter(format!("{id:?} is no id: give a trace, request or span id, at most 256 bytes long")));
+        };
+        let deleted = self.store.delete(tenant, test.terms()).await.map_err(QueryError::Storage)?;
+        Ok(CountAnswer { count: deleted.records, completeness: search::completeness(&deleted.coverage) })
     }
 
     /// Seals live records now; with `merge`, also merges until nothing is left to do.

@@ -117,6 +117,18 @@ impl Client {
         request.config().timeout_global(self.remaining()?).build().send(body).map_err(|error| self.explain(error))
     }
 
+    /// `DELETE path`, parsed.
+    pub(crate) fn delete<T: DeserializeOwned>(&self, path: &str, parameters: &[(&'static str, String)]) -> anyhow::Result<T> {
+        let mut request =
+            self.agent.delete(format!("{}{path}", self.url)).query_pairs(parameters.iter().map(|(name, value)| (*name, value.as_str())));
+        if let Some(bearer) = self.bearer() {
+            request = request.header("authorization", bearer);
+        }
+        let request = request.config().timeout_global(self.remaining()?).build();
+        let response = request.call().map_err(|error| self.explain(error))?;
+        self.parse(path, response)
+    }
+
     /// The body of a good answer as JSON; the error that a bad one carries.
     pub(crate) fn parse<T: DeserializeOwned>(&self, path: &str, mut response: Response) -> anyhow::Result<T> {
         if !response.status().is_success() {

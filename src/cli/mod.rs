@@ -2,6 +2,7 @@
 
 mod arguments;
 mod client;
+mod delete;
 mod exit;
 mod flush;
 mod generate;
@@ -44,6 +45,7 @@ enum Command {
     Trace(trace::TraceCommand),
     Services(services::ServicesCommand),
     Send(send::SendCommand),
+    Delete(delete::DeleteCommand),
     Flush(flush::FlushCommand),
     Shard(shard::ShardCommand),
     Completions(generate::CompletionsCommand),
@@ -60,6 +62,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Trace(command) => trace::run(&command),
         Command::Services(command) => services::run(&command),
         Command::Send(command) => send::run(&command),
+        Command::Delete(command) => delete::run(&command),
         Command::Flush(command) => flush::run(&command),
         Command::Shard(command) => shard::run(&command),
         Command::Completions(command) => generate::completions(&command),

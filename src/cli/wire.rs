@@ -24,6 +24,14 @@ pub(crate) struct Count {
     pub(crate) completeness: Completeness,
 }
 
+/// An answer of `DELETE /api/v1/records`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Deleted {
+    pub(crate) deleted: u64,
+    #[serde(default)]
+    pub(crate) completeness: Completeness,
+}
+
 /// What an answer knows to be missing.
 #[derive(Debug, Clone, Default, Deserialize, PartialEq, Eq)]
 #[serde(default)]

@@ -1,3 +1,6 @@
+use needle_ingest::storage::Retention;
+use needle_ingest::storage::model::Signal;
+
 use super::*;
 
 fn flags() -> ServeFlags {
@@ -23,7 +26,7 @@ fn flags_come_before_the_file_and_the_file_before_defaults() {
         ["127.0.0.1:4317", "127.0.0.1:1", "127.0.0.1:3"]
     );
     assert_eq!(settings.web.header_timeout_ms, 77);
-    assert_eq!(settings.ingest.retention_ms, Some(604_800_000));
+    assert_eq!((settings.ingest.retention.logs_ms, settings.storage.retention.spans_ms), (Some(604_800_000), Some(604_800_000)));
     assert_eq!(settings.storage.data, PathBuf::from("/srv/needle"));
 }
 
@@ -51,7 +54,7 @@ fn the_sample_says_what_the_defaults_are() {
     // What is commented out is a setting too: switched on, the file still parses.
     let all: String = sample.lines().map(|line| line.strip_prefix("#: ").unwrap_or(line).to_owned() + "\n").collect();
     let settings = Settings::parse(&all, "deploy/needle.toml").unwrap();
-    assert!(all != sample && settings.data.is_some() && settings.retention.is_some());
+    assert!(all != sample && settings.data.is_some() && settings.retention != RetentionTable::default());
 }
 
 #[test]
@@ -62,11 +65,35 @@ fn an_unknown_key_is_named_with_its_file_and_line() {
         ("http = 7117\n", ["needle.toml, line 1", "string"]),
         ("http = \n", ["needle.toml, line 1", "value"]),
         ("[storage]\ndata = \"x\"\n", ["storage.data", "`data` at the top"]),
-        ("[ingest]\nretention_ms = 5\n", ["ingest.retention_ms", "`retention` at the top"]),
+        ("[ingest.retention]\nlogs_ms = 5\n", ["ingest.retention", "`retention` at the top"]),
+        ("[storage.retention]\nlogs_ms = 5\n", ["storage.retention", "`retention` at the top"]),
+        ("retention = 30\n", ["needle.toml, line 1", "a duration as \"30d\""]),
+        ("[retention]\nlogs = \"30d\"\nspan = \"7d\"\n", ["needle.toml, line 3", "span"]),
+        ("[[retention.services]]\nservice = \"audit\"\nkeep = \"1d\"\n", ["needle.toml, line 3", "keep"]),
     ] {
         let error = refusal(file, &flags());
         assert!(says.iter().all(|part| error.contains(part)) && !error.contains('\n'), "{file}: {error}");
     }
+}
+
+#[test]
+fn retention_is_one_duration_or_a_table() {
+    let loaded = |file: &str, flag: Option<&str>| {
+        let mut settings = Settings::parse(file, "needle.toml").unwrap();
+        settings.overlay(&ServeFlags { retention: flag.map(str::to_owned), ..flags() });
+        settings.compose().unwrap();
+        assert_eq!(settings.storage.retention, settings.ingest.retention);
+        settings.storage.retention
+    };
+    let table = "[retention]\nlogs = \"30d\"\n[[retention.services]]\nservice = \"audit\"\nlogs = \"forever\"\nspans = \"90d\"\n";
+    let days = |days: u64| Some(days * 86_400_000);
+    let kept = |retention: &Retention, service: &str| [retention.kept_ms(Signal::Logs, service), retention.kept_ms(Signal::Spans, service)];
+    assert_eq!(kept(&loaded("", None), "web"), [None, None]);
+    assert_eq!(kept(&loaded("retention = \"7d\"\n", None), "web"), [days(7), days(7)]);
+    assert_eq!(kept(&loaded(table, None), "web"), [days(30), None]);
+    assert_eq!(kept(&loaded(table, None), "audit"), [None, days(90)]);
+    let with_flag = loaded(table, Some("1d"));
+    assert_eq!([kept(&with_flag, "web"), kept(&with_flag, "audit")], [[days(1), days(1)], [None, days(90)]]);
 }
 
 #[test]

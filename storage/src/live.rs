@@ -58,6 +58,11 @@ impl LiveBatch {
         RecordsView::new(self.signal, &self.records)
     }
 
+    /// The lowest record id in it.
+    pub(crate) fn record_first(&self) -> RecordId {
+        self.view().record_id(0)
+    }
+
     /// The highest record id in it.
     pub(crate) fn record_last(&self) -> RecordId {
         self.view().record_id(self.records.num_rows() - 1)

@@ -20,6 +20,9 @@ pub(crate) struct Metrics {
     pub(crate) merges: Counter,
     pub(crate) merged_records: Counter,
     pub(crate) merge_failures: Counter,
+    pub(crate) records_deleted: Counter,
+    pub(crate) records_removed: Counter,
+    pub(crate) tombstones: Gauge,
     pub(crate) live_records: Gauge,
     pub(crate) live_bytes: Gauge,
     pub(crate) shards: Gauge,
@@ -45,6 +48,9 @@ impl Metrics {
         storage.register("merges", "Merges of small shards into larger ones", m.merges.clone());
         storage.register("merged_records", "Records written again by merges", m.merged_records.clone());
         storage.register("merge_failures", "Merges that failed; the shards stay as they were", m.merge_failures.clone());
+        storage.register("records_deleted", "Records deleted by id", m.records_deleted.clone());
+        storage.register("records_removed", "Records that left the shards, deleted or past their retention", m.records_removed.clone());
+        storage.register("tombstones", "Deleted ids whose records may still be in shards", m.tombstones.clone());
         storage.register("live_records", "Records not yet in a shard", m.live_records.clone());
         storage.register_with_unit("live", "Memory of records not yet in a shard", Unit::Bytes, m.live_bytes.clone());
         storage.register("shards", "Shards", m.shards.clone());

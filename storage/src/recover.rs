@@ -12,15 +12,17 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use crate::accept::Decode;
-use crate::catalog::{Catalog, CatalogError, SeenRequest, ShardMeta, SqliteCatalog};
+use crate::background::Garbage;
+use crate::catalog::{Catalog, CatalogError, Position, SeenRequest, ShardMeta, SqliteCatalog};
 use crate::clock::Clock;
 use crate::disk::{Disk, FolderLock, LockError};
-use crate::keep::{Keep, SealError, ShardName};
+use crate::keep::{Keep, Rewrite, SealError, ShardName};
 use crate::live::LiveBatch;
 use crate::metrics::Metrics;
 use crate::objects::{DiskObjects, TEMPORARY_SUFFIX};
 use crate::settings::StoreSettings;
 use crate::state::State;
+use crate::tombstones::Tombstone;
 use crate::wal::{Frame, SegmentedWal, Sequence, Wal, WalError};
 use crate::window::Window;
 
@@ -101,6 +103,8 @@ pub(crate) struct Recovered {
     pub(crate) wal: Box<dyn Wal>,
     pub(crate) last_sequence: Sequence,
     pub(crate) window: Arc<Window>,
+    /// Files of shards that others took the place of.
+    pub(crate) garbage: Vec<Garbage>,
 }
 
 /// Opens the folder and replays the log.
@@ -121,8 +125,12 @@ pub(crate) fn recover(
     let keep = Keep { objects, catalog, clock, repetition_window_ms: settings.repetition_window_ms, next_origin };
 
     let shards = keep.catalog.shards()?;
-    let replaced = keep.catalog.replaced()?;
-    keep.collect(&replaced.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let mut replaced = keep.catalog.replaced()?;
+    if settings.garbage_grace_ms == 0 {
+        keep.collect(&replaced.iter().map(String::as_str).collect::<Vec<_>>())?;
+        replaced.clear();
+    }
+    let tombstones = keep.catalog.tombstones()?;
     let window = Arc::new(Window::default());
     keep.catalog.seen()?.into_iter().for_each(|request| window.remember(request));
 
@@ -133,11 +141,7 @@ pub(crate) fn recover(
         window: &window,
         set_aside: own.join("undecodable"),
         disk,
-        state: State {
-            shards: Arc::new(shards.into_iter().map(Arc::new).collect()),
-            next_record: position.next_record,
-            ..State::default()
-        },
+        state: state_of(shards, position, tombstones),
         first: None,
         undecodable: false,
         failure: None,
@@ -152,13 +156,25 @@ pub(crate) fn recover(
     let whole = !replay.undecodable && report.lost_frames == 0;
     let replayed = replay.first.filter(|_| whole).map(|first| first..=report.last);
     let state = replay.state;
-    remove_leftovers(&keep, &state.shards, replayed)?;
+    remove_leftovers(&keep, &state.shards, &replaced, replayed)?;
     metrics.wal_torn_tails.inc_by(u64::from(report.torn_tail));
     metrics.wal_lost_frames.inc_by(report.lost_frames);
     if report.lost_frames > 0 {
         tracing::error!(frames = report.lost_frames, set_aside = ?report.set_aside, "part of the log is damaged and cannot be replayed");
     }
-    Ok(Recovered { lock, state, wal: Box::new(wal), last_sequence: report.last, window, keep })
+    let since = keep.clock.monotonic();
+    let garbage = replaced.into_iter().map(|path| Garbage::left(path, since)).collect();
+    Ok(Recovered { lock, garbage, state, wal: Box::new(wal), last_sequence: report.last, window, keep })
+}
+
+/// What the catalog says. A tombstone holds for records before a number, so no later record may get a lower one,
+/// even if the end of the log was lost.
+fn state_of(shards: Vec<ShardMeta>, position: Position, tombstones: Vec<Tombstone>) -> State {
+    let before = tombstones.iter().map(|tombstone| tombstone.before).max().unwrap_or_default();
+    let shards = Arc::new(shards.into_iter().map(Arc::new).collect());
+    let mut state = State { shards, next_record: position.next_record.max(before), ..State::default() };
+    state.bury(tombstones);
+    state
 }
 
 fn lock(data: &std::path::Path, own: &std::path::Path) -> Result<FolderLock, OpenError> {
@@ -172,20 +188,26 @@ fn lock(data: &std::path::Path, own: &std::path::Path) -> Result<FolderLock, Ope
 /// Removes what a crash left: files that were being written, and shards that were never published. Only what
 /// is certainly there twice is removed; any other unknown shard stays, and is named. So a lost or an old
 /// catalog costs nothing but searchability.
-fn remove_leftovers(keep: &Keep, known: &[Arc<ShardMeta>], replayed: Option<RangeInclusive<Sequence>>) -> Result<(), OpenError> {
+fn remove_leftovers(
+    keep: &Keep,
+    known: &[Arc<ShardMeta>],
+    garbage: &[String],
+    replayed: Option<RangeInclusive<Sequence>>,
+) -> Result<(), OpenError> {
     let listed: Vec<_> = block_on(keep.objects.list(None).collect());
     let failed = |error: object_store::Error| OpenError::Shards(error.to_string());
     let listed: Vec<Path> =
         listed.into_iter().map(|object| object.map(|object| object.location)).collect::<Result<_, _>>().map_err(failed)?;
     let present: HashSet<&str> = listed.iter().map(Path::as_ref).collect();
     let known: HashMap<&str, &ShardMeta> = known.iter().map(|shard| (shard.path.as_str(), shard.as_ref())).collect();
-    for location in listed.iter().filter(|location| !known.contains_key(location.as_ref())) {
+    let is_known = |location: &Path| known.contains_key(location.as_ref()) || garbage.iter().any(|path| path == location.as_ref());
+    for location in listed.iter().filter(|location| !is_known(location)) {
         let file = location.filename().unwrap_or_default();
         let unfinished = file.strip_suffix(TEMPORARY_SUFFIX);
         let Some(name) = unfinished.unwrap_or(file).strip_suffix(".parquet").and_then(ShardName::parse) else { continue };
-        let twice = match name.merged_rows {
+        let twice = match name.rewrite {
             None => replayed.as_ref().is_some_and(|frames| frames.contains(&name.first) && frames.contains(&name.last)),
-            Some(rows) => {
+            Some(Rewrite { rows, .. }) => {
                 let sources = known.values().filter(|shard| present.contains(shard.path.as_str()) && is_source(shard, &name, location));
                 sources.map(|shard| shard.rows).sum::<u64>() >= rows
             }
@@ -248,7 +270,7 @@ impl Replay<'_> {
     /// More than memory should hold: into shards with it, as in normal operation.
     fn seal(&mut self) -> Result<(), OpenError> {
         if let Some(frozen) = self.state.freeze() {
-            let shards = self.keep.seal(&frozen)?;
+            let shards = self.keep.seal(&frozen, &self.state.tombstones)?;
             self.state.thaw(shards);
         }
         Ok(())

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::keep::MERGED_ROWS_MAX;
+use crate::retention::Retention;
+
 /// Settings of the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -22,6 +25,16 @@ pub struct StoreSettings {
     pub repetition_window_ms: u64,
     /// Shards kept open for reading.
     pub open_shards_max: usize,
+    /// Rows of the largest shard that a merge makes; 1 means that nothing is merged.
+    pub merged_rows_max: u64,
+    /// How long, in milliseconds, the file of a shard stays after another has taken its place, for readers that
+    /// listed it before. Who lists the folder within this time finds the records of both.
+    pub garbage_grace_ms: u64,
+    /// How long records are kept.
+    pub retention: Retention,
+    /// How long, in milliseconds, the clock must have run steadily before anything expires; and 24 times as long
+    /// when nothing arrives that bears it out.
+    pub retention_settle_ms: u64,
 }
 
 impl Default for StoreSettings {
@@ -34,9 +47,16 @@ impl Default for StoreSettings {
             wal_segment_bytes: 32 << 20,
             repetition_window_ms: 15 * 60_000,
             open_shards_max: 256,
+            merged_rows_max: MERGED_ROWS_MAX,
+            garbage_grace_ms: 0,
+            retention: Retention::default(),
+            retention_settle_ms: 60 * 60_000,
         }
     }
 }
+
+/// A merge fits into memory, and rows of a shard are counted in 31 bits by its index.
+const MERGED_ROWS_MAX_MAX: u64 = 10_000_000;
 
 impl StoreSettings {
     /// What does not fit together, in words.
@@ -54,6 +74,12 @@ impl StoreSettings {
         if self.open_shards_max == 0 {
             return Err("open_shards_max must be at least 1".to_owned());
         }
-        Ok(())
+        if !(1..=MERGED_ROWS_MAX_MAX).contains(&self.merged_rows_max) {
+            return Err(format!(
+                "merged_rows_max ({}) must be between 1 (nothing is merged) and {MERGED_ROWS_MAX_MAX}",
+                self.merged_rows_max
+            ));
+        }
+        self.retention.check()
     }
 }

@@ -1,13 +1,18 @@
 //! What is readable at a moment: live batches and shards, swapped together so that a reader sees each
 //! record once.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::catalog::{SeenRequest, ShardMeta};
 use crate::live::{self, LiveBatch};
-use crate::model::RecordId;
+use crate::model::{RecordId, Tenant, UnixNanos};
+use crate::tombstones::{Tombstone, Tombstones};
 use crate::wal::Sequence;
+
+/// Deletions, by whose records they are of.
+pub(crate) type TombstonesByTenant = HashMap<Tenant, Arc<Tombstones>>;
 
 /// Live records and shards.
 #[derive(Debug, Default)]
@@ -26,6 +31,8 @@ pub(crate) struct State {
     pub(crate) next_record: RecordId,
     /// When the oldest of `current` was applied, by the monotonic clock.
     pub(crate) oldest: Option<Duration>,
+    /// What readers must not see although it is still there.
+    pub(crate) tombstones: TombstonesByTenant,
 }
 
 /// Batches on their way into shards.
@@ -77,13 +84,46 @@ impl State {
         self.frozen = None;
     }
 
-    /// Puts a shard in the place of those it was merged from.
-    pub(crate) fn replace(&mut self, merged: ShardMeta, replaced: &[Arc<ShardMeta>]) {
+    /// Puts a shard in the place of those it was made of, or nothing.
+    pub(crate) fn replace(&mut self, written: Option<ShardMeta>, replaced: &[Arc<ShardMeta>]) {
         let mut shards: Vec<Arc<ShardMeta>> = self.shards.as_ref().clone();
         shards.retain(|old| !replaced.iter().any(|gone| gone.path == old.path));
-        shards.push(Arc::new(merged));
+        shards.extend(written.map(Arc::new));
         shards.sort_by_key(|shard| shard.time_max);
         self.shards = Arc::new(shards);
+    }
+
+    /// Hides what these deletions are of.
+    pub(crate) fn bury(&mut self, tombstones: Vec<Tombstone>) {
+        let mut all: Vec<Tombstone> = self.tombstones.values().flat_map(|own| own.iter().cloned()).collect();
+        all.extend(tombstones);
+        self.set_tombstones(all);
+    }
+
+    /// Forgets deletions that have nothing left to hide.
+    pub(crate) fn unearth(&mut self, numbers: &[u64]) {
+        let left = self.tombstones.values().flat_map(|own| own.iter()).filter(|tombstone| !numbers.contains(&tombstone.number));
+        let left = left.cloned().collect();
+        self.set_tombstones(left);
+    }
+
+    fn set_tombstones(&mut self, all: Vec<Tombstone>) {
+        let mut tenants: HashMap<Tenant, Vec<Tombstone>> = HashMap::new();
+        for tombstone in all {
+            tenants.entry(tombstone.tenant.clone()).or_default().push(tombstone);
+        }
+        self.tombstones = tenants.into_iter().map(|(tenant, own)| (tenant, Arc::new(Tombstones::new(own)))).collect();
+    }
+
+    /// A tenant's deletions.
+    pub(crate) fn tombstones_of(&self, tenant: &Tenant) -> Arc<Tombstones> {
+        self.tombstones.get(tenant).cloned().unwrap_or_default()
+    }
+
+    /// The time of the newest record that is not later than `now`, as near as it is known without reading.
+    pub(crate) fn newest(&self, now: UnixNanos) -> Option<UnixNanos> {
+        let times = self.live().map(|batch| batch.time_max).chain(self.shards.iter().map(|shard| shard.time_max));
+        times.filter(|time| *time <= now).max()
     }
 
     /// Every live batch, in order of acceptance.

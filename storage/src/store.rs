@@ -3,21 +3,23 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, RwLock};
 use prometheus_client::registry::Registry;
 use tokio::sync::{oneshot, watch};
 
 use crate::accept::{Accepted, AppendError, Decode, Incoming};
-use crate::background::Merging;
+use crate::background::Upkeep;
 use crate::cache::ShardCache;
 use crate::clock::{Clock, SystemClock};
 use crate::commit::{Pending, Queue};
+use crate::delete::Deleted;
 use crate::disk::{Disk, FolderLock, LocalDisk};
-use crate::keep::{Effort, Keep, SealError};
+use crate::keep::{Effort, Keep, SealError, SteadyTime};
 use crate::live::LiveBatch;
 use crate::metrics::Metrics;
-use crate::model::{RecordId, Tenant};
+use crate::model::{IdTerm, RecordId, Tenant};
 use crate::recover::{self, OpenError, Recovered};
 use crate::settings::StoreSettings;
 use crate::snapshot::Snapshot;
@@ -27,7 +29,7 @@ use crate::window::{self, Seen, Window};
 
 /// Everything that was accepted.
 pub struct Store {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -48,8 +50,10 @@ pub(crate) struct Shared {
     pub(crate) cache: Arc<ShardCache>,
     /// Held while a seal runs: one at a time.
     pub(crate) sealing: Mutex<()>,
-    /// Held while a merge runs: one at a time.
-    pub(crate) merging: Mutex<Merging>,
+    /// Held while shards are written anew or removed: one piece of work at a time.
+    pub(crate) upkeep: Mutex<Upkeep>,
+    /// Held while records are deleted: one deletion at a time.
+    pub(crate) deleting: Mutex<()>,
     pub(crate) last_seal_failure: Mutex<Option<String>>,
     pub(crate) closing: AtomicBool,
     pub(crate) closed: (Mutex<bool>, Condvar),
@@ -79,7 +83,9 @@ impl Store {
     ) -> Result<Arc<Store>, OpenError> {
         settings.check().map_err(OpenError::Settings)?;
         let metrics = Metrics::register(metrics);
-        let Recovered { lock, keep, state, wal, last_sequence, window } = recover::recover(settings, &decode, &disk, clock, &metrics)?;
+        let Recovered { lock, keep, state, wal, last_sequence, window, garbage } =
+            recover::recover(settings, &decode, &disk, clock, &metrics)?;
+        let time = SteadyTime::new(keep.clock.as_ref(), Duration::from_millis(settings.retention_settle_ms));
         let cache = Arc::new(ShardCache::new(keep.objects.clone(), settings.open_shards_max));
         let shared = Arc::new(Shared {
             settings: settings.clone(),
@@ -96,7 +102,8 @@ impl Store {
             cache,
             keep,
             sealing: Mutex::new(()),
-            merging: Mutex::new(Merging::default()),
+            upkeep: Mutex::new(Upkeep::new(garbage, time)),
+            deleting: Mutex::new(()),
             last_seal_failure: Mutex::new(None),
             closing: AtomicBool::new(false),
             closed: (Mutex::new(false), Condvar::new()),
@@ -106,8 +113,8 @@ impl Store {
         shared.measure(&shared.state.read());
         let committer = spawn("needle-commit", &shared, Shared::run_committer)?;
         let keeper = spawn("needle-keeper", &shared, Shared::run_keeper)?;
-        let merger = spawn("needle-merge", &shared, Shared::run_merger)?;
-        Ok(Arc::new(Store { shared, threads: Mutex::new(vec![committer, keeper, merger]) }))
+        let upkeep = spawn("needle-upkeep", &shared, Shared::run_upkeep)?;
+        Ok(Arc::new(Store { shared, threads: Mutex::new(vec![committer, keeper, upkeep]) }))
     }
 
     /// Accepts a request: when this returns `Ok` its records are on disk, once, and found by every query
@@ -162,13 +169,7 @@ impl Store {
 
     /// A consistent view of a tenant's records: everything acknowledged before this call, each record once.
     pub fn snapshot(&self, tenant: &Tenant) -> Snapshot {
-        let state = self.shared.state.read();
-        Snapshot::new(
-            state.live().filter(|batch| batch.tenant == *tenant).cloned().collect(),
-            state.shards.iter().filter(|shard| shard.tenant == *tenant).cloned().collect(),
-            state.next_record,
-            self.shared.cache.clone(),
-        )
+        Snapshot::new(&self.shared.state.read(), tenant, self.shared.cache.clone())
     }
 
     /// Wakes whenever records were accepted; holds the number the next record will get.
@@ -183,19 +184,39 @@ impl Store {
         sealed.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 
-    /// Merges shards until nothing is left to do, and waits for it.
+    /// Deletes every record of a tenant that carries one of the ids and was accepted before this call. When it
+    /// returns, that is durable, and no query that starts then finds them; their bytes leave the shards when
+    /// those are next looked after. Records that arrive later with such an id are new ones.
+    pub async fn delete(&self, tenant: &Tenant, terms: Vec<IdTerm>) -> Result<Deleted, String> {
+        let (shared, tenant) = (self.shared.clone(), tenant.clone());
+        let deleted = tokio::task::spawn_blocking(move || shared.delete(&tenant, &terms)).await;
+        deleted.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    }
+
+    /// Merges shards, without what has to leave them, until nothing is left to do, and waits for it.
     pub async fn merge(&self) -> Result<(), String> {
         let shared = self.shared.clone();
         let merged = tokio::task::spawn_blocking(move || {
-            while shared.merge_once(Effort::Everything)? {}
+            while shared.look_after_shards(Effort::Everything)? {}
             Ok::<(), SealError>(())
         });
         merged.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 
-    /// Merges the next shards that the policy finds, and removes files that nobody reads any more. Whether it merged.
+    /// Merges the next shards that the policy finds. Whether there were any.
     pub fn tick_merge(&self) -> Result<bool, String> {
-        self.shared.merge_once(Effort::Steady).map_err(|error| error.to_string())
+        self.shared.tick_merge(Effort::Steady).map_err(|error| error.to_string())
+    }
+
+    /// Takes records that are deleted or past their retention out of the next shard that holds some, or ends the
+    /// shards that hold nothing else. Whether there were any.
+    pub fn tick_retire(&self) -> Result<bool, String> {
+        self.shared.tick_retire().map_err(|error| error.to_string())
+    }
+
+    /// Removes files of shards that ended, when no query reads them and their grace has passed. Whether there were any.
+    pub fn tick_collect(&self) -> Result<bool, String> {
+        self.shared.tick_collect().map_err(|error| error.to_string())
     }
 
     /// Seals live records if there are enough of them or they are old enough. Whether it did.
@@ -278,6 +299,7 @@ impl Shared {
         self.metrics.live_bytes.set(live_bytes as i64);
         self.metrics.live_records.set(state.live().map(|batch| batch.records.num_rows() as i64).sum());
         self.metrics.shards.set(state.shards.len() as i64);
+        self.metrics.tombstones.set(state.tombstones.values().map(|own| own.iter().count() as i64).sum());
         self.metrics.shard_bytes.set(state.shards.iter().map(|shard| shard.bytes as i64).sum());
         if live_bytes >= self.settings.live_bytes_seal {
             self.wake_keeper();

@@ -54,6 +54,12 @@ impl Server {
         self.process = Process::serve(self.data.path(), &self.flags);
     }
 
+    /// Starts again on the same folder, with these flags from now on.
+    pub(crate) fn start_again_with(&mut self, flags: &[&str]) {
+        self.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        self.start_again();
+    }
+
     pub(crate) fn data(&self) -> &Path {
         self.data.path()
     }
@@ -332,8 +338,14 @@ pub(crate) fn try_post(url: &str, headers: &[(&str, &str)], body: &[u8]) -> Resu
 
 /// A request with any method and no body.
 pub(crate) fn request(method: &str, url: &str) -> Answer {
-    let request = ureq::http::Request::builder().method(method).uri(url).body(()).unwrap();
-    Answer::of(agent().run(request))
+    request_with(method, url, &[])
+}
+
+/// And some headers.
+pub(crate) fn request_with(method: &str, url: &str, headers: &[(&str, &str)]) -> Answer {
+    let request =
+        headers.iter().fold(ureq::http::Request::builder().method(method).uri(url), |request, (name, value)| request.header(*name, *value));
+    Answer::of(agent().run(request.body(()).unwrap()))
 }
 
 fn agent() -> ureq::Agent {

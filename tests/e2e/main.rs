@@ -16,6 +16,7 @@ mod duckdb;
 mod ingest;
 mod journey;
 mod json_logs;
+mod keep;
 mod nezha;
 mod openstack;
 mod sdk;

@@ -5,8 +5,9 @@ mod sqlite;
 
 use std::fmt::Debug;
 
-use crate::model::{RecordId, Signal, Tenant, UnixNanos};
+use crate::model::{IdTerm, RecordId, Signal, Tenant, UnixNanos};
 use crate::shard::Tail;
+use crate::tombstones::Tombstone;
 use crate::wal::{Digest, Sequence};
 
 pub(crate) use origins::Origins;
@@ -73,6 +74,15 @@ pub(crate) struct Publication {
     pub(crate) seen_since: UnixNanos,
 }
 
+/// A deletion of every record that carries one of these terms and was accepted before.
+#[derive(Clone, Debug)]
+pub(crate) struct Deletion<'a> {
+    pub(crate) tenant: &'a Tenant,
+    pub(crate) terms: &'a [IdTerm],
+    pub(crate) before: RecordId,
+    pub(crate) time: UnixNanos,
+}
+
 /// The list of shards.
 pub(crate) trait Catalog: Send + Sync + Debug {
     /// All shards.
@@ -84,13 +94,19 @@ pub(crate) trait Catalog: Send + Sync + Debug {
     /// Adds shards and moves the position: both or neither. When this returns it is durable. Publishing the
     /// same shard again changes nothing.
     fn publish(&self, publication: &Publication) -> Result<(), CatalogError>;
-    /// Puts a shard in the place of others: all or nothing, durable when it returns. The others are then
-    /// `replaced`: no longer listed, their files still there.
-    fn replace(&self, merged: &ShardMeta, replaced: &[&ShardMeta]) -> Result<(), CatalogError>;
+    /// Puts a shard, or nothing, in the place of others: all or nothing, durable when it returns. The others are
+    /// then `replaced`: no longer listed, their files still there.
+    fn replace(&self, written: Option<&ShardMeta>, replaced: &[&ShardMeta]) -> Result<(), CatalogError>;
     /// Paths of replaced shards whose files may still be there.
     fn replaced(&self) -> Result<Vec<String>, CatalogError>;
     /// The files of these replaced shards are gone.
     fn forget_replaced(&self, paths: &[&str]) -> Result<(), CatalogError>;
+    /// Deletions that may still have something to hide.
+    fn tombstones(&self) -> Result<Vec<Tombstone>, CatalogError>;
+    /// Remembers a deletion, one tombstone for each term; durable when it returns.
+    fn bury(&self, deletion: &Deletion<'_>) -> Result<Vec<Tombstone>, CatalogError>;
+    /// Nothing that these tombstones hide is left.
+    fn forget_tombstones(&self, numbers: &[u64]) -> Result<(), CatalogError>;
 }
 
 /// Why the catalog did not answer.

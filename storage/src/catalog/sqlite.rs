@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 use rusqlite::{Connection, Row, params};
 
-use super::{Catalog, CatalogError, Origins, Position, Publication, SeenRequest, ShardMeta};
-use crate::model::{RecordId, Signal, Tenant, UnixNanos};
+use super::{Catalog, CatalogError, Deletion, Origins, Position, Publication, SeenRequest, ShardMeta};
+use crate::model::{IdTerm, RecordId, Signal, Tenant, UnixNanos};
 use crate::shard::Tail;
+use crate::tombstones::Tombstone;
 use crate::wal::Sequence;
 
 const FORMAT: u32 = 2;
@@ -128,10 +129,10 @@ impl Catalog for SqliteCatalog {
         })
     }
 
-    fn replace(&self, merged: &ShardMeta, replaced: &[&ShardMeta]) -> Result<(), CatalogError> {
+    fn replace(&self, written: Option<&ShardMeta>, replaced: &[&ShardMeta]) -> Result<(), CatalogError> {
         self.with(|connection| {
             let transaction = connection.transaction()?;
-            insert_shard(&transaction, merged)?;
+            written.map(|shard| insert_shard(&transaction, shard)).transpose()?;
             for shard in replaced {
                 transaction.execute("delete from shards where path = ?1", params![shard.path])?;
                 transaction.execute("insert or ignore into replaced values (?1)", params![shard.path])?;
@@ -149,6 +150,39 @@ impl Catalog for SqliteCatalog {
             let transaction = connection.transaction()?;
             for path in paths {
                 transaction.execute("delete from replaced where path = ?1", params![path])?;
+            }
+            transaction.commit()
+        })
+    }
+
+    fn tombstones(&self) -> Result<Vec<Tombstone>, CatalogError> {
+        self.with(|connection| {
+            connection.prepare("select number, tenant, term, before_record from tombstones")?.query_map([], tombstone)?.collect()
+        })
+    }
+
+    fn bury(&self, deletion: &Deletion<'_>) -> Result<Vec<Tombstone>, CatalogError> {
+        self.with(|connection| {
+            let transaction = connection.transaction()?;
+            let mut tombstones = Vec::with_capacity(deletion.terms.len());
+            for term in deletion.terms {
+                tombstones.push(transaction.query_row(
+                    "insert into tombstones (tenant, term, before_record, deleted_at) values (?1, ?2, ?3, ?4)
+                     returning number, tenant, term, before_record",
+                    params![deletion.tenant.as_str(), term.as_bytes(), deletion.before.0 as i64, deletion.time.saturating_i64()],
+                    tombstone,
+                )?);
+            }
+            transaction.commit()?;
+            Ok(tombstones)
+        })
+    }
+
+    fn forget_tombstones(&self, numbers: &[u64]) -> Result<(), CatalogError> {
+        self.with(|connection| {
+            let transaction = connection.transaction()?;
+            for number in numbers {
+                transaction.execute("delete from tombstones where number = ?1", params![*number as i64])?;
             }
             transaction.commit()
         })
@@ -182,8 +216,21 @@ fn insert_shard(connection: &Connection, shard: &ShardMeta) -> rusqlite::Result<
     )
 }
 
+fn tombstone(row: &Row<'_>) -> rusqlite::Result<Tombstone> {
+    Ok(Tombstone {
+        number: unsigned(row, 0)?,
+        tenant: tenant(row, 1)?,
+        term: IdTerm::from_bytes(&row.get::<_, Vec<u8>>(2)?),
+        before: RecordId(unsigned(row, 3)?),
+    })
+}
+
+fn tenant(row: &Row<'_>, column: usize) -> rusqlite::Result<Tenant> {
+    let name: String = row.get(column)?;
+    Tenant::new(&name).map_err(|error| unusable(column, error))
+}
+
 fn shard(row: &Row<'_>) -> rusqlite::Result<ShardMeta> {
-    let tenant: String = row.get(1)?;
     let signal: String = row.get(2)?;
     // A column saturates in the year 2262; what lies beyond is later than everything else.
     let time_max = match row.get(5)? {
@@ -192,7 +239,7 @@ fn shard(row: &Row<'_>) -> rusqlite::Result<ShardMeta> {
     };
     Ok(ShardMeta {
         id: row.get(0)?,
-        tenant: Tenant::new(&tenant).map_err(|error| unusable(1, error))?,
+        tenant: tenant(row, 1)?,
         signal: Signal::ALL.into_iter().find(|known| known.as_str() == signal).ok_or_else(|| unusable(2, SignalError(signal)))?,
         path: row.get(3)?,
         time_min: UnixNanos::from_column(row.get(4)?),
@@ -312,6 +359,40 @@ mod tests {
             catalog.publish(&Publication { position, ..Publication::default() }).unwrap();
             assert_eq!(catalog.position().unwrap().next_origin, 7);
         }
+    }
+
+    #[test]
+    fn tombstones_stay_until_they_are_forgotten_and_their_numbers_do_not_come_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.db");
+        let terms = ["order-7", "5af7183fb1d4cf5f"].map(|id| crate::model::NormalId::of(id).unwrap().term());
+        let deletion = Deletion { tenant: &Tenant::default(), terms: &terms, before: RecordId(8), time: UnixNanos(5) };
+        let catalog = SqliteCatalog::open(&path).unwrap();
+        let buried = catalog.bury(&deletion).unwrap();
+        assert_eq!(
+            buried.iter().map(|tombstone| (&tombstone.term, tombstone.before)).collect::<Vec<_>>(),
+            [(&terms[0], RecordId(8)), (&terms[1], RecordId(8))]
+        );
+        drop(catalog);
+        let catalog = SqliteCatalog::open(&path).unwrap();
+        assert_eq!(catalog.tombstones().unwrap(), buried);
+        catalog.forget_tombstones(&buried.iter().map(|tombstone| tombstone.number).collect::<Vec<_>>()).unwrap();
+        assert_eq!(catalog.tombstones().unwrap(), []);
+        assert!(catalog.bury(&deletion).unwrap()[0].number > buried[1].number);
+    }
+
+    #[test]
+    fn shards_end_in_one_transaction_with_what_takes_their_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = SqliteCatalog::open(&folder.path().join("catalog.db")).unwrap();
+        let (a, b, merged) = (shard("a"), shard("b"), shard("a-b"));
+        catalog.publish(&Publication { shards: vec![a.clone(), b.clone()], ..Publication::default() }).unwrap();
+        catalog.replace(Some(&merged), &[&a, &b]).unwrap();
+        assert_eq!((catalog.shards().unwrap(), catalog.replaced().unwrap()), (vec![merged.clone()], vec![a.path.clone(), b.path.clone()]));
+        catalog.replace(None, &[&merged]).unwrap();
+        assert_eq!(catalog.shards().unwrap(), []);
+        catalog.forget_replaced(&[&a.path, &b.path]).unwrap();
+        assert_eq!(catalog.replaced().unwrap(), [merged.path]);
     }
 
     #[test]

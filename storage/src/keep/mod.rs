@@ -1,10 +1,15 @@
 //! Background work, as `tick_*` functions that a test can call without a timer.
 
+mod leaving;
 mod merge;
 mod name;
 mod policy;
 mod seal;
+mod steady;
 
-pub(crate) use name::ShardName;
-pub(crate) use policy::{Effort, choose};
+pub(crate) use leaving::Leaving;
+pub(crate) use merge::{Rewritten, reading};
+pub(crate) use name::{Rewrite, ShardName};
+pub(crate) use policy::{Effort, MERGED_ROWS_MAX, choose};
 pub(crate) use seal::{Keep, SealError};
+pub(crate) use steady::SteadyTime;

@@ -13,8 +13,9 @@ use crate::catalog::ShardMeta;
 const FAN_IN: usize = 8;
 /// Rows of the lowest tier.
 const TIER_ROWS_MIN: u64 = 1_024;
-/// A merge makes at most so many rows, and reads at most so many bytes: it has to fit into memory.
-const MERGED_ROWS_MAX: u64 = 200_000;
+/// A merge makes at most so many rows unless told otherwise, and reads at most so many bytes: it has to fit into
+/// memory.
+pub(crate) const MERGED_ROWS_MAX: u64 = 200_000;
 const MERGED_BYTES_MAX: u64 = 32 << 20;
 
 const _: () = assert!(TIER_ROWS_MIN * (FAN_IN * FAN_IN) as u64 <= MERGED_ROWS_MAX);
@@ -29,8 +30,8 @@ pub(crate) enum Effort {
 }
 
 /// The next neighbours to merge among the shards of one tenant and signal in order of time.
-pub(crate) fn choose(shards: &[&ShardMeta], effort: Effort) -> Option<Range<usize>> {
-    (0..shards.len()).map(|start| run_from(shards, start, effort)).find(|run| run.worthwhile).map(|run| run.range)
+pub(crate) fn choose(shards: &[&ShardMeta], effort: Effort, rows_max: u64) -> Option<Range<usize>> {
+    (0..shards.len()).map(|start| run_from(shards, start, effort, rows_max)).find(|run| run.worthwhile).map(|run| run.range)
 }
 
 struct Run {
@@ -39,7 +40,7 @@ struct Run {
 }
 
 /// The shards that fit together with the one at `start`.
-fn run_from(shards: &[&ShardMeta], start: usize, effort: Effort) -> Run {
+fn run_from(shards: &[&ShardMeta], start: usize, effort: Effort, rows_max: u64) -> Run {
     let (mut rows, mut bytes, mut end) = (0, 0, start);
     let mut full = false;
     for shard in &shards[start..] {
@@ -47,7 +48,7 @@ fn run_from(shards: &[&ShardMeta], start: usize, effort: Effort) -> Run {
         if !together {
             break;
         }
-        full = rows + shard.rows > MERGED_ROWS_MAX || bytes + shard.bytes > MERGED_BYTES_MAX;
+        full = rows + shard.rows > rows_max || bytes + shard.bytes > MERGED_BYTES_MAX;
         if full {
             break;
         }
@@ -56,7 +57,7 @@ fn run_from(shards: &[&ShardMeta], start: usize, effort: Effort) -> Run {
         end += 1;
     }
     let count = end - start;
-    let fills = full && 2 * rows >= MERGED_ROWS_MAX;
+    let fills = full && 2 * rows >= rows_max;
     Run { range: start..end, worthwhile: count >= 2 && (effort == Effort::Everything || count == FAN_IN || fills) }
 }
 
@@ -90,7 +91,7 @@ mod tests {
 
     fn chosen(rows: &[u64], effort: Effort) -> Option<Range<usize>> {
         let shards: Vec<ShardMeta> = rows.iter().map(|rows| shard(*rows)).collect();
-        choose(&shards.iter().collect::<Vec<_>>(), effort)
+        choose(&shards.iter().collect::<Vec<_>>(), effort, MERGED_ROWS_MAX)
     }
 
     #[test]
@@ -116,12 +117,22 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_of_one_row_merges_nothing() {
+        let shards: Vec<ShardMeta> = [1, 1, 90, 90, 5].map(shard).into();
+        let shards: Vec<&ShardMeta> = shards.iter().collect();
+        for effort in [Effort::Steady, Effort::Everything] {
+            assert_eq!(choose(&shards, effort, 1), None);
+        }
+        assert_eq!(choose(&shards, Effort::Everything, 100), Some(0..3));
+    }
+
+    #[test]
     fn a_record_is_rewritten_a_bounded_number_of_times() {
         // Half a million rows, sealed by thousands and merged as the policy says.
         let mut shards: Vec<(ShardMeta, u32)> = Vec::new();
         for _ in 0..512 {
             shards.push((shard(1_000), 0));
-            while let Some(run) = choose(&shards.iter().map(|(shard, _)| shard).collect::<Vec<_>>(), Effort::Steady) {
+            while let Some(run) = choose(&shards.iter().map(|(shard, _)| shard).collect::<Vec<_>>(), Effort::Steady, MERGED_ROWS_MAX) {
                 let rows = shards[run.clone()].iter().map(|(shard, _)| shard.rows).sum();
                 let rewritten = shards[run.clone()].iter().map(|(_, times)| *times).max().unwrap() + 1;
                 shards.splice(run, [(shard(rows), rewritten)]);

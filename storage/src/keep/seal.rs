@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use arrow::array::RecordBatch;
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
 use chrono::DateTime;
 use futures::executor::block_on;
 use object_store::path::Path;
@@ -14,8 +15,8 @@ use super::name::ShardName;
 use crate::catalog::{Catalog, CatalogError, Origins, Position, Publication, ShardMeta};
 use crate::clock::Clock;
 use crate::model::{Signal, Tenant, UnixNanos};
-use crate::shard::{self, ShardError};
-use crate::state::Frozen;
+use crate::shard::{self, RowRanges, ShardError};
+use crate::state::{Frozen, TombstonesByTenant};
 
 /// Why records could not be sealed or merged. They stay readable where they are, and it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -51,12 +52,15 @@ pub(super) struct ShardPlace {
 }
 
 impl Keep {
-    /// Writes the shards of these batches and publishes them: when this returns they are durable, and the
-    /// log's frames up to the frozen position are no longer needed.
-    pub(crate) fn seal(&self, frozen: &Frozen) -> Result<Vec<ShardMeta>, SealError> {
+    /// Writes the shards of these batches, without what is deleted, and publishes them: when this returns they are
+    /// durable, and the log's frames up to the frozen position are no longer needed.
+    pub(crate) fn seal(&self, frozen: &Frozen, tombstones: &TombstonesByTenant) -> Result<Vec<ShardMeta>, SealError> {
         let mut groups: BTreeMap<(Tenant, Signal), Vec<RecordBatch>> = BTreeMap::new();
         for batch in &frozen.batches {
-            groups.entry((batch.tenant.clone(), batch.signal)).or_default().push(batch.records.clone());
+            let deleted = tombstones.get(&batch.tenant).map(|tombstones| tombstones.rows_of_batch(batch)).unwrap_or_default();
+            if deleted.len() < batch.records.num_rows() as u64 {
+                groups.entry((batch.tenant.clone(), batch.signal)).or_default().push(without(&batch.records, &deleted)?);
+            }
         }
         let mut shards = Vec::with_capacity(groups.len());
         for ((tenant, signal), batches) in groups {
@@ -106,9 +110,18 @@ impl Keep {
     }
 }
 
+/// The records but for these rows.
+fn without(records: &RecordBatch, rows: &RowRanges) -> Result<RecordBatch, SealError> {
+    if rows.is_empty() {
+        return Ok(records.clone());
+    }
+    let stay: BooleanArray = (0..records.num_rows()).map(|row| Some(!rows.contains(row as u32))).collect();
+    filter_record_batch(records, &stay).map_err(|error| SealError::Build { path: "of live records".to_owned(), error: error.into() })
+}
+
 /// A shard is named after the frames of the log it was made of.
 fn shard_id(frozen: &Frozen) -> String {
-    ShardName { first: frozen.first, last: frozen.last, merged_rows: None }.id()
+    ShardName { first: frozen.first, last: frozen.last, rewrite: None }.id()
 }
 
 fn day(time: UnixNanos) -> String {

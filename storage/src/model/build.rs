@@ -134,6 +134,11 @@ macro_rules! row_context {
             self.common.set_service(service_name);
         }
 
+        /// The service of the rows that follow.
+        pub fn service(&self) -> &str {
+            self.common.service.current.as_deref().unwrap_or(UNKNOWN_SERVICE)
+        }
+
         /// The scope of the rows that follow, as typed JSON: `{"name":..,"version":..,"attributes":{..},"schema_url":..}`.
         pub fn set_scope(&mut self, json: Option<&str>) {
             self.common.set_scope(json);

@@ -152,6 +152,11 @@ impl IdTerm {
         IdTerm::tagged(b'k', trace.term().as_bytes())
     }
 
+    /// The term of these bytes, as [`IdTerm::as_bytes`] gave them.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> IdTerm {
+        IdTerm(bytes.into())
+    }
+
     /// The bytes of the term.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

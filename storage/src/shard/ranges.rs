@@ -63,6 +63,26 @@ impl RowRanges {
         both
     }
 
+    /// The rows that are not in the other.
+    pub(crate) fn without(&self, other: &RowRanges) -> RowRanges {
+        let mut left = RowRanges::default();
+        for own in &self.0 {
+            let mut start = own.start;
+            for gone in other.within(own.clone()).0 {
+                left.push(start..gone.start);
+                start = gone.end;
+            }
+            left.push(start..own.end);
+        }
+        left
+    }
+
+    /// Whether a row is among them.
+    pub(crate) fn contains(&self, row: u32) -> bool {
+        let at = self.0.partition_point(|range| range.end <= row);
+        self.0.get(at).is_some_and(|range| range.contains(&row))
+    }
+
     /// The rows in either.
     pub(crate) fn or(&self, other: &RowRanges) -> RowRanges {
         let mut all: Vec<Range<u32>> = self.0.iter().chain(&other.0).cloned().collect();
@@ -99,8 +119,11 @@ mod tests {
             prop_assert!(a.rows().eq(set_a.iter().copied()));
             prop_assert_eq!(a.len(), set_a.len() as u64);
             prop_assert!(a.and(&b).rows().eq(set_a.intersection(&set_b).copied()));
+            prop_assert!(a.without(&b).rows().eq(set_a.difference(&set_b).copied()));
+            prop_assert!((0..61).all(|row| a.contains(row) == set_a.contains(&row)));
             prop_assert!(a.or(&b).rows().eq(set_a.union(&set_b).copied()));
             prop_assert!(a.within(cut..50).rows().eq(set_a.range(cut.min(50)..50).copied()));
+            prop_assert!(a.without(&b).ranges().windows(2).all(|pair| pair[0].end < pair[1].start), "neither touch nor overlap");
             prop_assert!(a.or(&b).ranges().windows(2).all(|pair| pair[0].end < pair[1].start), "neither touch nor overlap");
         }
     }

@@ -140,9 +140,14 @@ impl ShardReader {
     /// Candidates as rows.
     pub(crate) fn among_all(&self, candidates: Candidates) -> RowRanges {
         match candidates {
-            Candidates::All => RowRanges::of(0..self.rows()),
+            Candidates::All => self.all(),
             Candidates::Rows(rows) => rows,
         }
+    }
+
+    /// Every row.
+    pub(crate) fn all(&self) -> RowRanges {
+        RowRanges::of(0..self.rows())
     }
 
     fn rows(&self) -> u32 {

@@ -11,9 +11,11 @@ use std::sync::Arc;
 use crate::cache::ShardCache;
 use crate::catalog::ShardMeta;
 use crate::live::LiveBatch;
-use crate::model::{IdTerm, Record, RecordId, RecordsView, UnixNanos, column};
+use crate::model::{IdTerm, Record, RecordId, RecordsView, Tenant, UnixNanos, column};
 use crate::predicate::{Columns, Predicate};
-use crate::shard::{RowRanges, Wanted};
+use crate::shard::{RowRanges, ShardError, ShardReader, Wanted};
+use crate::state::State;
+use crate::tombstones::Tombstones;
 
 use nearest::{Hit, Nearest, Source};
 use scan::{Scan, Sink, Sweep};
@@ -82,6 +84,7 @@ pub struct Snapshot {
     shards: Vec<Arc<ShardMeta>>,
     next_record: RecordId,
     cache: Arc<ShardCache>,
+    tombstones: Arc<Tombstones>,
 }
 
 /// Columns that hold little: what [`Snapshot::for_each`] shows of a row.
@@ -104,8 +107,15 @@ const NARROW_COLUMNS: [&str; 12] = [
 const PLACE_COLUMNS: [&str; 4] = [column::RECORD_ID, column::TIMESTAMP, column::START, column::ORIGINAL_TIME];
 
 impl Snapshot {
-    pub(crate) fn new(live: Vec<Arc<LiveBatch>>, shards: Vec<Arc<ShardMeta>>, next_record: RecordId, cache: Arc<ShardCache>) -> Snapshot {
-        Snapshot { live, shards, next_record, cache }
+    /// What is readable of a tenant's records just now.
+    pub(crate) fn new(state: &State, tenant: &Tenant, cache: Arc<ShardCache>) -> Snapshot {
+        Snapshot {
+            live: state.live().filter(|batch| batch.tenant == *tenant).cloned().collect(),
+            shards: state.shards.iter().filter(|shard| shard.tenant == *tenant).cloned().collect(),
+            next_record: state.next_record,
+            cache,
+            tombstones: state.tombstones_of(tenant),
+        }
     }
 
     /// Matching records in order, up to the limit. Shards that cannot improve the answer are not read.
@@ -116,13 +126,13 @@ impl Snapshot {
                 return Err(ReadError::Cancelled);
             }
             if nearest.may_improve(batch.time_min, batch.time_max) {
-                scan::live(batch, &search.predicate, &mut nearest.of(Source::Live(number)));
+                scan::live(batch, &self.tombstones, &search.predicate, &mut nearest.of(Source::Live(number)));
             }
         }
         let mut coverage = Coverage::default();
         let columns = Columns::of(&search.predicate).with(&PLACE_COLUMNS);
         let sweep = if search.ascending { Sweep::Oldest } else { Sweep::Newest };
-        let scan = Scan { predicate: &search.predicate, columns: &columns, sweep, cancelled };
+        let scan = Scan { predicate: &search.predicate, columns: &columns, tombstones: &self.tombstones, sweep, cancelled };
         let mut order: Vec<usize> = (0..self.shards.len()).collect();
         if search.ascending {
             order.sort_by_key(|number| self.shards[*number].time_min);
@@ -150,14 +160,14 @@ impl Snapshot {
         let mut records = Vec::new();
         for batch in &self.live {
             let view = batch.view();
-            records.extend(batch.rows_with(terms).into_iter().map(|row| view.record(row)));
+            records.extend(self.live_rows_with(batch, terms).map(|row| view.record(row)));
         }
         for shard in &self.shards {
             if cancelled() {
                 return Err(ReadError::Cancelled);
             }
             let read = scan::guarded(&self.cache, shard, &mut |reader| {
-                reader.read(&reader.rows_with(terms)?, Wanted::Records, &mut |view, _| {
+                reader.read(&self.shard_rows_with(reader, terms)?, Wanted::Records, &mut |view, _| {
                     records.extend((0..view.len()).map(|row| view.record(row)));
                     Ok(!cancelled())
                 })
@@ -167,6 +177,31 @@ impl Snapshot {
         }
         records.sort_by_key(|record| (record.common().time, record.common().record_id));
         Ok(Found { records, more: false, coverage })
+    }
+
+    /// How many records carry one of the ids.
+    pub(crate) fn count_with(&self, terms: &[IdTerm]) -> (u64, Coverage) {
+        let mut count: u64 = self.live.iter().map(|batch| self.live_rows_with(batch, terms).count() as u64).sum();
+        let mut coverage = Coverage { shards_searched: self.shards.len(), ..Coverage::default() };
+        for shard in &self.shards {
+            let read = scan::guarded(&self.cache, shard, &mut |reader| {
+                count += self.shard_rows_with(reader, terms)?.len();
+                Ok(())
+            });
+            coverage.note(shard, read).expect("nothing cancels it");
+        }
+        (count, coverage)
+    }
+
+    /// Rows of a live batch that carry one of the ids and are not deleted, ascending.
+    fn live_rows_with(&self, batch: &LiveBatch, terms: &[IdTerm]) -> impl Iterator<Item = usize> {
+        let deleted = self.tombstones.rows_of_batch(batch);
+        batch.rows_with(terms).into_iter().filter(move |row| !deleted.contains(*row as u32))
+    }
+
+    /// Rows of a shard that carry one of the ids and are not deleted.
+    fn shard_rows_with(&self, shard: &ShardReader, terms: &[IdTerm]) -> Result<RowRanges, ShardError> {
+        Ok(shard.rows_with(terms)?.without(&self.tombstones.rows_of_shard(shard)?))
     }
 
     /// Calls `visit` with every matching row, in no order; each record once. The view holds the narrow
@@ -186,12 +221,12 @@ impl Snapshot {
                 return Err(ReadError::Cancelled);
             }
             if sink.wants(batch.time_min, batch.time_max) {
-                scan::live(batch, predicate, &mut sink);
+                scan::live(batch, &self.tombstones, predicate, &mut sink);
             }
         }
         let mut coverage = Coverage::default();
         let columns = Columns::of(predicate).with(&NARROW_COLUMNS);
-        let scan = Scan { predicate, columns: &columns, sweep: Sweep::Whole, cancelled };
+        let scan = Scan { predicate, columns: &columns, tombstones: &self.tombstones, sweep: Sweep::Whole, cancelled };
         for shard in &self.shards {
             if cancelled() {
                 return Err(ReadError::Cancelled);
@@ -209,11 +244,11 @@ impl Snapshot {
     pub fn accepted_from(&self, from: RecordId, predicate: &Predicate, limit: usize) -> Result<AcceptedAfter, ReadError> {
         let mut hits: Vec<Hit> = Vec::new();
         for (number, batch) in self.live.iter().enumerate().filter(|(_, batch)| batch.record_last() >= from) {
-            scan::live(batch, predicate, &mut AcceptedFrom { from, source: Source::Live(number), hits: &mut hits });
+            scan::live(batch, &self.tombstones, predicate, &mut AcceptedFrom { from, source: Source::Live(number), hits: &mut hits });
         }
         let mut coverage = Coverage::default();
         let columns = Columns::of(predicate).with(&PLACE_COLUMNS);
-        let scan = Scan { predicate, columns: &columns, sweep: Sweep::Whole, cancelled: &|| false };
+        let scan = Scan { predicate, columns: &columns, tombstones: &self.tombstones, sweep: Sweep::Whole, cancelled: &|| false };
         for (number, shard) in self.shards.iter().enumerate().filter(|(_, shard)| shard.record_max >= from) {
             let mut sink = AcceptedFrom { from, source: Source::Shard(number), hits: &mut hits };
             coverage.note(shard, scan.shard(&self.cache, shard, &mut sink))?;

@@ -8,6 +8,7 @@ use crate::live::LiveBatch;
 use crate::model::{RecordsView, UnixNanos};
 use crate::predicate::{Columns, Predicate, matching_rows};
 use crate::shard::{Page, RowRanges, ShardError, ShardReader, Wanted};
+use crate::tombstones::Tombstones;
 
 /// Why a shard gave no rows.
 pub(super) enum ScanError {
@@ -38,11 +39,14 @@ pub(super) enum Sweep {
 const FIRST_PAGES: usize = 2;
 const PAGES_MAX: usize = 64;
 
-/// Gives a sink every matching row of a live batch.
-pub(super) fn live(batch: &LiveBatch, predicate: &Predicate, sink: &mut dyn Sink) {
+/// Gives a sink every matching row of a live batch that is not deleted.
+pub(super) fn live(batch: &LiveBatch, tombstones: &Tombstones, predicate: &Predicate, sink: &mut dyn Sink) {
     let view = batch.view();
+    let deleted = tombstones.rows_of_batch(batch);
     for row in matching_rows(predicate, &view) {
-        sink.take(&view, row as usize, row);
+        if !deleted.contains(row) {
+            sink.take(&view, row as usize, row);
+        }
     }
 }
 
@@ -50,16 +54,17 @@ pub(super) fn live(batch: &LiveBatch, predicate: &Predicate, sink: &mut dyn Sink
 pub(super) struct Scan<'a> {
     pub(super) predicate: &'a Predicate,
     pub(super) columns: &'a Columns,
+    pub(super) tombstones: &'a Tombstones,
     pub(super) sweep: Sweep,
     pub(super) cancelled: &'a dyn Fn() -> bool,
 }
 
 impl Scan<'_> {
-    /// Gives a sink every matching row of a shard that it wants.
+    /// Gives a sink every matching row of a shard that it wants and that is not deleted.
     pub(super) fn shard(&self, cache: &ShardCache, meta: &ShardMeta, sink: &mut dyn Sink) -> Result<(), ScanError> {
         let mut stopped = false;
         guarded(cache, meta, &mut |reader| {
-            let candidates = reader.among_all(reader.narrow(self.predicate));
+            let candidates = reader.among_all(reader.narrow(self.predicate)).without(&self.tombstones.rows_of_shard(reader)?);
             let mut pages: Vec<&Page> = reader.pages().iter().collect();
             match self.sweep {
                 Sweep::Newest => pages.sort_by_key(|page| std::cmp::Reverse(page.time_max)),

@@ -157,7 +157,7 @@ fn decoded(rows: &[Row], signal: Signal) -> Decoded {
 }
 
 /// Each test's rows are handed to the decoder through the body: their place in this list.
-fn check(rows: Vec<Row>, predicates: &[Predicate], split: usize) {
+fn check(rows: Vec<Row>, predicates: &[Predicate], split: usize, deleted: Option<&str>) {
     let folder = tempfile::tempdir().unwrap();
     let settings = StoreSettings { data: folder.path().to_owned(), wal_segment_bytes: 64 << 10, ..StoreSettings::default() };
     let rows = Arc::new(rows);
@@ -198,9 +198,21 @@ fn check(rows: Vec<Row>, predicates: &[Predicate], split: usize) {
         };
         predicates.iter().map(ask).collect()
     };
+    let carries = |record: &Record, id: &IdTest| {
+        let common = record.common();
+        let own = common.request_ids.iter().filter_map(|text| NormalId::of(text)).chain(common.trace_id.map(NormalId::of_trace));
+        own.flat_map(|own| [Some(own.term()), own.low_half_term()]).flatten().any(|term| id.terms().contains(&term))
+    };
     runtime.block_on(store.flush()).unwrap();
     ["l1", "s1"].into_iter().for_each(|body| append(&store, body));
+    let id = deleted.and_then(|id| IdTest::of(IdKind::Any, id));
+    let mut expected = answers(&store);
+    if let Some(id) = &id {
+        expected.iter_mut().for_each(|records| records.retain(|record| !carries(record, id)));
+        runtime.block_on(store.delete(&Tenant::default(), id.terms())).unwrap();
+    }
     let live = answers(&store);
+    assert_eq!(live, expected, "what is not deleted stays, what is deleted goes");
     runtime.block_on(store.flush()).unwrap();
     let sealed = answers(&store);
     assert_eq!(live, sealed, "live and sealed differ");
@@ -218,7 +230,8 @@ proptest! {
         rows in prop::collection::vec(any_row(), 1..60),
         predicates in prop::collection::vec(any_predicate(), 20),
         split in 0..60_usize,
+        deleted in prop::option::of(prop::sample::select(&IDS[..])),
     ) {
-        check(rows, &predicates, split);
+        check(rows, &predicates, split, deleted);
     }
 }

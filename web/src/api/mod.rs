@@ -68,6 +68,7 @@ mod tests {
             ("/api/v1/services", "get"),
             ("/api/v1/tail", "get"),
             ("/api/v1/logs", "post"),
+            ("/api/v1/records", "delete"),
             ("/api/v1/admin/flush", "post"),
             ("/healthz", "get"),
             ("/readyz", "get"),

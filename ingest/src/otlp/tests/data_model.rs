@@ -140,7 +140,8 @@ fn values_as_deep_as_allowed_are_kept_in_both_encodings() {
 
 #[test]
 fn records_over_a_limit_are_rejected_and_the_others_kept() {
-    let settings = IngestSettings { record_bytes_max: 100, retention_ms: Some(1000), ..IngestSettings::default() };
+    let retention = needle_storage::Retention { logs_ms: Some(1000), ..needle_storage::Retention::default() };
+    let settings = IngestSettings { record_bytes_max: 100, retention, ..IngestSettings::default() };
     let large = LogRecord { severity_text: "x".repeat(200), time_unix_nano: ARRIVAL.0, ..LogRecord::default() };
     let old = LogRecord { time_unix_nano: ARRIVAL.0 - 60_000_000_000, ..LogRecord::default() };
     let good = LogRecord { time_unix_nano: ARRIVAL.0, ..LogRecord::default() };

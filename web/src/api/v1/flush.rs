@@ -55,7 +55,7 @@ pub(crate) async fn flush(
 
 /// Any page in a browser on this machine can send a plain POST here; browsers say where it comes from
 /// (Fetch Metadata, `Sec-Fetch-Site`), programs send no such header.
-fn refuse_cross_site(headers: &HeaderMap) -> Result<(), ApiError> {
+pub(super) fn refuse_cross_site(headers: &HeaderMap) -> Result<(), ApiError> {
     match headers.get("sec-fetch-site").map(|site| site.as_bytes()) {
         None | Some(b"same-origin" | b"none") => Ok(()),
         Some(_) => Err(ApiError::CrossSite),

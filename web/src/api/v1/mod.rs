@@ -1,6 +1,7 @@
 //! Version 1 of the API: wire types, conversions, handlers. `query` answers plain structs; JSON begins here.
 
 mod completeness;
+mod delete;
 mod flush;
 mod journey;
 mod journeys;
@@ -28,5 +29,6 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(journey::journey))
         .routes(routes!(services::services))
         .routes(routes!(tail::tail))
+        .routes(routes!(delete::delete))
         .routes(routes!(flush::flush))
 }

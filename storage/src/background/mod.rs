@@ -1,0 +1,163 @@
+//! Background work: what the store's threads do when, one step at a time.
+
+mod collect;
+mod merge;
+mod retire;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::catalog::ShardMeta;
+use crate::commit;
+use crate::keep::{Effort, SealError, SteadyTime};
+use crate::store::Shared;
+
+pub(crate) use collect::Garbage;
+use retire::Looked;
+
+/// How often background work is looked at when nothing wakes it.
+const KEEPER_INTERVAL: Duration = Duration::from_millis(250);
+/// How often shards to merge, to retire and to remove are looked for.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What work on shards remembers between its turns.
+pub(crate) struct Upkeep {
+    /// Files of shards that others took the place of.
+    garbage: Vec<Garbage>,
+    /// Shards that are too large in memory to be merged.
+    too_large: HashSet<String>,
+    /// Shards that cannot be read: they stay as they are.
+    unreadable: HashSet<String>,
+    /// What is known of shards without reading them again.
+    looked: HashMap<String, Looked>,
+    time: SteadyTime,
+}
+
+impl Upkeep {
+    pub(crate) fn new(garbage: Vec<Garbage>, time: SteadyTime) -> Upkeep {
+        Upkeep { garbage, too_large: HashSet::new(), unreadable: HashSet::new(), looked: HashMap::new(), time }
+    }
+
+    /// Remembers nothing of shards that are no more.
+    fn keep_only(&mut self, shards: &[Arc<ShardMeta>]) {
+        if self.looked.len() + self.too_large.len() + self.unreadable.len() > 2 * shards.len() {
+            let there: HashSet<&str> = shards.iter().map(|shard| shard.path.as_str()).collect();
+            self.looked.retain(|path, _| there.contains(path.as_str()));
+            self.too_large.retain(|path| there.contains(path.as_str()));
+            self.unreadable.retain(|path| there.contains(path.as_str()));
+        }
+    }
+}
+
+impl Shared {
+    /// Commits until the queue is closed. What a fault in it left on disk is unknown, so nothing is accepted after one.
+    pub(crate) fn run_committer(shared: &Shared) {
+        if catch_unwind(AssertUnwindSafe(|| commit::run(shared))).is_err() {
+            let reason = shared.poisoned.get_or_init(|| "the commit thread failed".to_owned());
+            tracing::error!(%reason, "no more records are accepted until a restart");
+            shared.queue.close();
+            shared.queue.discard();
+        }
+    }
+
+    /// Does background work until the store closes. A fault in it costs that one attempt.
+    pub(crate) fn run_keeper(shared: &Shared) {
+        while catch_unwind(AssertUnwindSafe(|| shared.keep_house())).is_err() {
+            *shared.last_seal_failure.lock() = Some("background work failed and was started again".to_owned());
+        }
+    }
+
+    fn keep_house(&self) {
+        while !self.closing.load(Ordering::Relaxed) {
+            {
+                let (woken, condition) = &self.wake_keeper;
+                let mut woken = woken.lock();
+                if !*woken {
+                    condition.wait_for(&mut woken, KEEPER_INTERVAL);
+                }
+                *woken = false;
+            }
+            self.window.forget(self.keep.seen_since());
+            if let Err(error) = self.tick_seal() {
+                tracing::warn!(%error, "live records stay in memory and in the log; sealing is tried again");
+            }
+        }
+    }
+
+    pub(crate) fn tick_seal(&self) -> Result<bool, SealError> {
+        let due = {
+            let state = self.state.read();
+            let age = state.oldest.map(|since| self.keep.clock.monotonic().saturating_sub(since));
+            let old = age.is_some_and(|age| age >= Duration::from_millis(self.settings.seal_interval_ms));
+            old || state.frozen.is_some() || state.live_bytes() >= self.settings.live_bytes_seal
+        };
+        if due { self.seal_once() } else { Ok(false) }
+    }
+
+    pub(crate) fn seal_all(&self) -> Result<(), SealError> {
+        // What was frozen by a seal that failed comes first, then what came since.
+        while self.seal_once()? {}
+        Ok(())
+    }
+
+    /// Seals what is live now. Whether there was anything.
+    fn seal_once(&self) -> Result<bool, SealError> {
+        let _one_at_a_time = self.sealing.lock();
+        let (frozen, tombstones) = {
+            let mut state = self.state.write();
+            let Some(frozen) = state.freeze() else { return Ok(false) };
+            (frozen, state.tombstones.clone())
+        };
+        let sealed = self.keep.seal(&frozen, &tombstones);
+        *self.last_seal_failure.lock() = sealed.as_ref().err().map(ToString::to_string);
+        let shards = sealed.inspect_err(|_| {
+            self.metrics.seal_failures.inc();
+        })?;
+        self.metrics.seals.inc();
+        {
+            let mut state = self.state.write();
+            state.thaw(shards);
+            self.measure(&state);
+        }
+        if let Err(error) = self.wal.lock().forget(frozen.last) {
+            tracing::warn!(%error, "a file of the log that is no longer needed stays until the next seal");
+        }
+        Ok(true)
+    }
+
+    /// Looks after shards until the store closes, one piece of work at a time. A fault in it costs that one attempt.
+    pub(crate) fn run_upkeep(shared: &Shared) {
+        while !shared.closing.load(Ordering::Relaxed) {
+            match catch_unwind(AssertUnwindSafe(|| shared.look_after_shards(Effort::Steady))) {
+                Ok(Ok(true)) => continue,
+                Ok(Ok(false)) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "shards stay as they are"),
+                Err(_) => tracing::error!("work on shards failed; they stay as they are"),
+            }
+            shared.closed_within(UPKEEP_INTERVAL);
+        }
+    }
+
+    /// Takes out of shards what has to go, merges the next ones, and removes files. Whether there was anything to write.
+    pub(crate) fn look_after_shards(&self, effort: Effort) -> Result<bool, SealError> {
+        // First of all what frees space: the rest may fail for want of it.
+        self.tick_collect()?;
+        let wrote = self.tick_retire()? || self.tick_merge(effort)?;
+        self.tick_collect()?;
+        Ok(wrote)
+    }
+
+    /// Waits for so long, or until the store closes.
+    fn closed_within(&self, interval: Duration) {
+        let (closed, condition) = &self.closed;
+        let mut closed = closed.lock();
+        if !*closed {
+            condition.wait_for(&mut closed, interval);
+        }
+    }
+}
