@@ -7,14 +7,15 @@ mod catalog;
 mod clock;
 mod commit;
 mod delete;
-#[cfg_attr(not(test), expect(dead_code, reason = "joined to the store in the next commit"))]
 mod directory;
 mod disk;
 mod keep;
 mod live;
+mod lookup;
 mod metrics;
 pub mod model;
 mod objects;
+mod places;
 pub mod predicate;
 mod recover;
 mod retention;

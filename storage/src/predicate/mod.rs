@@ -48,6 +48,16 @@ impl Predicate {
     pub fn matches(&self, view: &RecordsView<'_>, row: usize) -> bool {
         evaluate::holds(self, view, row)
     }
+
+    /// Terms of which every matching record carries one; `None` when records without any id may match.
+    pub(crate) fn required_ids(&self) -> Option<Vec<IdTerm>> {
+        match self {
+            Predicate::Id(test) => Some(test.terms()),
+            Predicate::And(all) => all.iter().find_map(Predicate::required_ids),
+            Predicate::Or(any) => Some(any.iter().map(Predicate::required_ids).collect::<Option<Vec<_>>>()?.concat()),
+            _ => None,
+        }
+    }
 }
 
 /// A test on text. Words are runs of letters and digits, compared in lower case.
