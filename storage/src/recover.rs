@@ -182,7 +182,8 @@ pub(crate) fn recover(
 /// even if the end of the log was lost.
 fn state_of(shards: Vec<ShardMeta>, position: Position, tombstones: Vec<Tombstone>) -> State {
     let before = tombstones.iter().map(|tombstone| tombstone.before).max().unwrap_or_default();
-    let mut state = State { next_record: position.next_record.max(before), ..State::default() };
+    let mut state = State::default();
+    state.next_record = position.next_record.max(before);
     state.set_shards(shards.into_iter().map(Arc::new).collect());
     state.bury(tombstones);
     state
