@@ -88,3 +88,6 @@ impl Lookup {
         self.metrics.directory_bytes.set(size.bytes as i64);
     }
 }
+
+#[cfg(test)]
+mod tests;

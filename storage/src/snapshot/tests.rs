@@ -1,4 +1,4 @@
-//! A predicate means the same on live records, on a fresh shard and after a restart.
+//! A predicate means the same on live records, on a fresh shard and after a restart, with and without the id directory.
 
 use std::sync::Arc;
 
@@ -37,6 +37,8 @@ const WORDS: [&str; 9] = [
 ];
 const IDS: [&str; 6] =
     ["7d3f9a52-11c0-4f0e-9a7b-2f6f0b1c2d3e", "7D3F9A5211C04F0E9A7B2F6F0B1C2D3E", "order-7", "5af7183fb1d4cf5f", "6554734444506566495", "-"];
+/// A trace, its low half as a trace of its own, and a span.
+const MORE_IDS: [&str; 3] = ["02020202020202025af7183fb1d4cf5f", "00000000000000005af7183fb1d4cf5f", "0303030303030303"];
 const KEYS: [&str; 3] = ["code", "route", "tags"];
 
 #[derive(Clone, Debug)]
@@ -196,7 +198,13 @@ fn check(rows: Vec<Row>, predicates: &[Predicate], split: usize, deleted: Option
             assert_eq!(found.coverage.failures, Vec::<String>::new());
             found.records
         };
-        predicates.iter().map(ask).collect()
+        let with_id = |id: &&str| {
+            let terms = IdTest::of(IdKind::Any, id).map(|test| test.terms()).unwrap_or_default();
+            let found = snapshot.by_ids(&terms, &|| false).unwrap();
+            assert_eq!(found.coverage.failures, Vec::<String>::new());
+            found.records
+        };
+        predicates.iter().map(ask).chain(IDS.iter().chain(&MORE_IDS).map(with_id)).collect()
     };
     let carries = |record: &Record, id: &IdTest| {
         let common = record.common();
@@ -217,10 +225,20 @@ fn check(rows: Vec<Row>, predicates: &[Predicate], split: usize, deleted: Option
     let sealed = answers(&store);
     assert_eq!(live, sealed, "live and sealed differ");
     runtime.block_on(store.merge()).unwrap();
+    while store.tick_directory().unwrap() {}
     let merged = answers(&store);
     assert_eq!(sealed, merged, "a merge changes answers");
     drop(store);
     assert_eq!(merged, answers(&open()), "a restart changes answers");
+    let directory = settings.data.join("_needle/ids");
+    // There is none when everything was deleted before it was sealed.
+    if directory.exists() {
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+    let store = open();
+    assert_eq!(merged, answers(&store), "without the id directory answers change");
+    while store.tick_directory().unwrap() {}
+    assert_eq!(merged, answers(&store), "the id directory, made anew, changes answers");
 }
 
 proptest! {
