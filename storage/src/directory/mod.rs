@@ -332,7 +332,8 @@ impl IdDirectory {
     }
 
     /// Reads everything and says what is wrong with it. What is damaged covers nothing from then on.
-    pub(crate) fn verify(&self) -> Result<Vec<String>, DirectoryError> {
+    #[cfg(test)]
+    fn verify(&self) -> Result<Vec<String>, DirectoryError> {
         self.verify_runs(&self.runs().all)
     }
 

@@ -158,6 +158,37 @@ fn decoded(rows: &[Row], signal: Signal) -> Decoded {
     Decoded { signal, records, own_times: true }
 }
 
+/// What matches each of the predicates, and what carries each of the ids.
+fn answers(store: &Store, predicates: &[Predicate]) -> Vec<Vec<Record>> {
+    let snapshot = store.snapshot(&Tenant::default());
+    let ask = |predicate: &Predicate| {
+        let search = Search {
+            predicate: predicate.clone(),
+            start: Some(UnixNanos(2)),
+            end: Some(UnixNanos(18)),
+            ascending: false,
+            after: None,
+            limit: 1000,
+        };
+        let found = snapshot.search(&search, &|| false).unwrap();
+        assert_eq!(found.coverage.failures, Vec::<String>::new());
+        found.records
+    };
+    let with_id = |id: &&str| {
+        let terms = IdTest::of(IdKind::Any, id).map(|test| test.terms()).unwrap_or_default();
+        let found = snapshot.by_ids(&terms, &|| false).unwrap();
+        assert_eq!(found.coverage.failures, Vec::<String>::new());
+        found.records
+    };
+    predicates.iter().map(ask).chain(IDS.iter().chain(&MORE_IDS).map(with_id)).collect()
+}
+
+fn carries(record: &Record, id: &IdTest) -> bool {
+    let common = record.common();
+    let own = common.request_ids.iter().filter_map(|text| NormalId::of(text)).chain(common.trace_id.map(NormalId::of_trace));
+    own.flat_map(|own| [Some(own.term()), own.low_half_term()]).flatten().any(|term| id.terms().contains(&term))
+}
+
 /// Each test's rows are handed to the decoder through the body: their place in this list.
 fn check(rows: Vec<Row>, predicates: &[Predicate], split: usize, deleted: Option<&str>) {
     let folder = tempfile::tempdir().unwrap();
@@ -183,34 +214,7 @@ fn check(rows: Vec<Row>, predicates: &[Predicate], split: usize, deleted: Option
         runtime.block_on(store.append(Incoming { request, decoded: decode_part(&body), idempotency_key: None })).unwrap();
     };
     ["l0", "s0"].into_iter().for_each(|body| append(&store, body));
-    let answers = |store: &Store| -> Vec<Vec<Record>> {
-        let snapshot = store.snapshot(&Tenant::default());
-        let ask = |predicate: &Predicate| {
-            let search = Search {
-                predicate: predicate.clone(),
-                start: Some(UnixNanos(2)),
-                end: Some(UnixNanos(18)),
-                ascending: false,
-                after: None,
-                limit: 1000,
-            };
-            let found = snapshot.search(&search, &|| false).unwrap();
-            assert_eq!(found.coverage.failures, Vec::<String>::new());
-            found.records
-        };
-        let with_id = |id: &&str| {
-            let terms = IdTest::of(IdKind::Any, id).map(|test| test.terms()).unwrap_or_default();
-            let found = snapshot.by_ids(&terms, &|| false).unwrap();
-            assert_eq!(found.coverage.failures, Vec::<String>::new());
-            found.records
-        };
-        predicates.iter().map(ask).chain(IDS.iter().chain(&MORE_IDS).map(with_id)).collect()
-    };
-    let carries = |record: &Record, id: &IdTest| {
-        let common = record.common();
-        let own = common.request_ids.iter().filter_map(|text| NormalId::of(text)).chain(common.trace_id.map(NormalId::of_trace));
-        own.flat_map(|own| [Some(own.term()), own.low_half_term()]).flatten().any(|term| id.terms().contains(&term))
-    };
+    let answers = |store: &Store| answers(store, predicates);
     runtime.block_on(store.flush()).unwrap();
     ["l1", "s1"].into_iter().for_each(|body| append(&store, body));
     let id = deleted.and_then(|id| IdTest::of(IdKind::Any, id));
