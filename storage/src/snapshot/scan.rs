@@ -64,7 +64,8 @@ impl Scan<'_> {
     pub(super) fn shard(&self, cache: &ShardCache, meta: &ShardMeta, sink: &mut dyn Sink) -> Result<(), ScanError> {
         let mut stopped = false;
         guarded(cache, meta, &mut |reader| {
-            let candidates = reader.among_all(reader.narrow(self.predicate)).without(&self.tombstones.rows_of_shard(reader)?);
+            let deleted = self.tombstones.rows_of_shard(reader)?;
+            let candidates = reader.among_all(reader.narrow(self.predicate)).without(&deleted);
             let mut pages: Vec<&Page> = reader.pages().iter().collect();
             match self.sweep {
                 Sweep::Newest => pages.sort_by_key(|page| std::cmp::Reverse(page.time_max)),
