@@ -34,10 +34,9 @@ impl Lookup {
         Ok(lookup)
     }
 
-    /// The seals whose records may carry one of the ids. One question for all of them.
-    pub(crate) fn find(&self, terms: &[IdTerm]) -> Hits {
-        let keys: Vec<IdKey> = terms.iter().flat_map(IdTerm::keys).collect();
-        let hits = self.directory.find(&keys);
+    /// The seals whose records may be found by one of the keys. One question for all of them.
+    pub(crate) fn find(&self, keys: &[IdKey]) -> Hits {
+        let hits = self.directory.find(keys);
         self.metrics.directory_lookups.inc();
         self.metrics.directory_reads.inc_by(hits.reads as u64);
         if !hits.unreadable.is_empty() {
@@ -45,6 +44,12 @@ impl Lookup {
             self.measure();
         }
         hits
+    }
+
+    /// Whether a shard of these seals may hold one of the ids.
+    pub(crate) fn may_hold(&self, origins: &Origins, terms: &[IdTerm]) -> bool {
+        let hits = self.find(&keys_of(terms));
+        origins.is_empty() || origins.iter().any(|origin| hits.may_hold(Origin(origin)))
     }
 
     /// The seals that need not be asked when a lookup does not find them.
@@ -87,6 +92,11 @@ impl Lookup {
         self.metrics.directory_runs.set(size.runs as i64);
         self.metrics.directory_bytes.set(size.bytes as i64);
     }
+}
+
+/// The keys that records with these terms are found by.
+pub(crate) fn keys_of(terms: &[IdTerm]) -> Vec<IdKey> {
+    terms.iter().flat_map(IdTerm::keys).collect()
 }
 
 #[cfg(test)]

@@ -152,8 +152,7 @@ impl Hits {
     }
 
     /// Whether the shard of this origin has to be asked: it was found, or this lookup did not cover it.
-    #[cfg(test)]
-    fn may_hold(&self, origin: Origin) -> bool {
+    pub(crate) fn may_hold(&self, origin: Origin) -> bool {
         self.origins.contains(&origin) || !self.covered().contains(origin.0)
     }
 }

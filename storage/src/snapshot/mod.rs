@@ -11,8 +11,8 @@ use std::sync::Arc;
 use crate::cache::ShardCache;
 use crate::catalog::ShardMeta;
 use crate::live::LiveBatch;
-use crate::lookup::Lookup;
-use crate::model::{IdTerm, Record, RecordId, RecordsView, Tenant, UnixNanos, column};
+use crate::lookup::{Lookup, keys_of};
+use crate::model::{IdKey, IdTerm, Record, RecordId, RecordsView, Tenant, UnixNanos, column};
 use crate::places::ShardList;
 use crate::predicate::{Columns, Predicate};
 use crate::shard::{RowRanges, ShardError, ShardReader, Wanted};
@@ -159,7 +159,7 @@ impl Snapshot {
 
     /// Every record that carries one of the ids, oldest first.
     pub fn by_ids(&self, terms: &[IdTerm], cancelled: &dyn Fn() -> bool) -> Result<Found, ReadError> {
-        let asked = self.shards_that_may_hold(terms);
+        let asked = self.shards_with(&keys_of(terms));
         let mut coverage = self.without_asking(&asked);
         let mut records = Vec::new();
         for batch in &self.live {
@@ -187,7 +187,7 @@ impl Snapshot {
     pub(crate) fn count_with(&self, terms: &[IdTerm]) -> (u64, Coverage) {
         let mut count: u64 = self.live.iter().map(|batch| self.live_rows_with(batch, terms).count() as u64).sum();
         let mut coverage = Coverage { shards_searched: self.shards.len(), ..Coverage::default() };
-        for shard in self.shards_that_may_hold(terms).into_iter().map(|number| &self.shards[number]) {
+        for shard in self.shards_with(&keys_of(terms)).into_iter().map(|number| &self.shards[number]) {
             let read = scan::guarded(&self.cache, shard, &mut |reader| {
                 count += self.shard_rows_with(reader, terms)?.len();
                 Ok(())
@@ -197,17 +197,14 @@ impl Snapshot {
         (count, coverage)
     }
 
-    /// The shards whose records may carry one of the ids, by latest time.
-    fn shards_that_may_hold(&self, terms: &[IdTerm]) -> Vec<usize> {
-        if self.shards.is_empty() { Vec::new() } else { self.shards.not_ruled_out(&self.lookup.find(terms)) }
+    /// The shards whose records may be found by one of the keys, by latest time.
+    fn shards_with(&self, keys: &[IdKey]) -> Vec<usize> {
+        if self.shards.is_empty() { Vec::new() } else { self.shards.not_ruled_out(&self.lookup.find(keys)) }
     }
 
     /// The shards whose records may match, as far as ids tell, by latest time.
     fn shards_that_may_match(&self, predicate: &Predicate) -> Vec<usize> {
-        match predicate.required_ids() {
-            Some(terms) => self.shards_that_may_hold(&terms),
-            None => (0..self.shards.len()).collect(),
-        }
+        predicate.required_keys().map_or_else(|| (0..self.shards.len()).collect(), |keys| self.shards_with(&keys))
     }
 
     /// What is covered when the shards but these are ruled out.
