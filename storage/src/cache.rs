@@ -1,4 +1,4 @@
-//! Shards kept open for reading, the least recently used closed first.
+//! Shards kept open for reading, the least recently used closed first, and what was read of them lately.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -8,18 +8,19 @@ use object_store::ObjectStore;
 use parking_lot::Mutex;
 
 use crate::catalog::ShardMeta;
-use crate::shard::{ShardError, ShardReader};
+use crate::shard::{BlockCache, ShardError, ShardReader};
 
 pub(crate) struct ShardCache {
     objects: Arc<dyn ObjectStore>,
     open: Mutex<LruCache<String, Arc<ShardReader>>>,
+    blocks: Arc<BlockCache>,
 }
 
 impl ShardCache {
-    /// A cache of at most `open_max` shards.
-    pub(crate) fn new(objects: Arc<dyn ObjectStore>, open_max: usize) -> ShardCache {
+    /// A cache of at most `open_max` shards, and of `block_bytes_max` bytes read from them.
+    pub(crate) fn new(objects: Arc<dyn ObjectStore>, open_max: usize, block_bytes_max: usize) -> ShardCache {
         let open_max = NonZeroUsize::new(open_max).expect("settings are checked: at least one");
-        ShardCache { objects, open: Mutex::new(LruCache::new(open_max)) }
+        ShardCache { objects, open: Mutex::new(LruCache::new(open_max)), blocks: Arc::new(BlockCache::new(block_bytes_max)) }
     }
 
     /// Closes a shard.
@@ -33,7 +34,7 @@ impl ShardCache {
             return Ok(reader.clone());
         }
         // Opened outside the lock: two may open the same shard at once, which costs little.
-        let reader = Arc::new(ShardReader::open(self.objects.clone(), meta.clone())?);
+        let reader = Arc::new(ShardReader::open_with(self.objects.clone(), meta.clone(), self.blocks.clone())?);
         self.open.lock().put(meta.path.clone(), reader.clone());
         Ok(reader)
     }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A read is widened to whole blocks, so they are about as large as a page.
-const BLOCK_BYTES: u64 = 16 << 10;
+pub(super) const BLOCK_BYTES: u64 = 16 << 10;
 
 /// CRC-32 of every block before the tail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,7 +17,8 @@ use tantivy::HasLen;
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
 use tantivy::directory::{Directory, DirectoryLock, FileHandle, Lock, OwnedBytes, WatchCallback, WatchHandle, WritePtr};
 
-use super::blocks::Blocks;
+use super::blocks::{BLOCK_BYTES, Blocks};
+use super::cached::BlockCache;
 use super::write::Tail;
 
 /// A shard's object. What is read from it was verified.
@@ -31,16 +32,23 @@ pub(crate) struct ShardFile {
     tail: Bytes,
     /// Checksums of what comes before the tail; none until the footer is parsed.
     blocks: Option<Arc<Blocks>>,
+    cache: Arc<BlockCache>,
+    /// Its number in the cache.
+    number: u64,
 }
+
+/// A longer read is not kept in the cache: it would push everything else out.
+const CACHED_BYTES_MAX: u64 = 1 << 20;
 
 impl ShardFile {
     /// Reads the tail and verifies it.
-    pub(super) fn open(objects: Arc<dyn ObjectStore>, path: Path, bytes: u64, tail: Tail) -> io::Result<ShardFile> {
+    pub(super) fn open(objects: Arc<dyn ObjectStore>, path: Path, bytes: u64, tail: Tail, cache: Arc<BlockCache>) -> io::Result<ShardFile> {
         let read = block_on(objects.get_range(&path, tail.offset.min(bytes)..bytes)).map_err(io::Error::other)?;
         if crc32fast::hash(&read) != tail.crc32 {
             return Err(damaged(&path, tail.offset));
         }
-        Ok(ShardFile { objects, path, bytes, tail_offset: tail.offset, tail: read, blocks: None })
+        let number = cache.number();
+        Ok(ShardFile { objects, path, bytes, tail_offset: tail.offset, tail: read, blocks: None, cache, number })
     }
 
     /// From here on what comes before the tail can be read.
@@ -70,11 +78,22 @@ impl ShardFile {
         let blocks = self.blocks.as_ref().filter(|blocks| blocks.bytes == self.tail_offset);
         let blocks = blocks.ok_or_else(|| io::Error::other(format!("{}: its checksums are not known", self.path)))?;
         let whole = blocks.widen(range.start, range.end);
-        let read = block_on(self.objects.get_range(&self.path, whole.clone())).map_err(io::Error::other)?;
-        match blocks.damaged(whole.start, &read) {
-            Some(offset) => Err(damaged(&self.path, offset)),
-            None => Ok(read.slice((range.start - whole.start) as usize..(range.end - whole.start) as usize)),
+        let within = |read: Bytes| read.slice((range.start - whole.start) as usize..(range.end - whole.start) as usize);
+        // Blocks are of one length in all files of today; of a file with others nothing is cached.
+        let cached = blocks.block_bytes == BLOCK_BYTES && whole.end - whole.start <= CACHED_BYTES_MAX;
+        let first = whole.start / BLOCK_BYTES;
+        if cached && let Some(found) = self.cache.get(self.number, first..whole.end.div_ceil(BLOCK_BYTES)) {
+            return Ok(within(found));
         }
+        let read = block_on(self.objects.get_ranges(&self.path, std::slice::from_ref(&whole))).map_err(io::Error::other)?;
+        let read = read.into_iter().next().ok_or_else(|| io::Error::other(format!("{}: nothing was read", self.path)))?;
+        if let Some(offset) = blocks.damaged(whole.start, &read) {
+            return Err(damaged(&self.path, offset));
+        }
+        if cached {
+            self.cache.put(self.number, first, &read);
+        }
+        Ok(within(read))
     }
 }
 
@@ -107,8 +126,6 @@ pub(crate) struct Sequential {
     position: u64,
     buffer: Bytes,
 }
-
-const BLOCK_BYTES: u64 = 16 << 10;
 
 impl Read for Sequential {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {

@@ -4,6 +4,7 @@
 //! metadata says where the index is. In the index, doc id equals row number.
 
 mod blocks;
+mod cached;
 mod columns;
 mod cover;
 mod file;
@@ -17,6 +18,7 @@ mod read;
 mod words;
 mod write;
 
+pub(crate) use cached::BlockCache;
 pub use inspect::{ColumnReport, ShardReport};
 pub(crate) use ranges::RowRanges;
 pub(crate) use read::{Page, ShardReader, Wanted};

@@ -1,5 +1,6 @@
 //! Reading a shard: candidates from the index, then only the pages that hold them.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, Parq
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 
+use super::cached::BlockCache;
 use super::file::{IndexDirectory, ShardFile};
 use super::index::{Candidates, ShardIndex};
 use super::ranges::RowRanges;
@@ -32,6 +34,8 @@ pub(crate) struct ShardReader {
     parquet: ArrowReaderMetadata,
     index: Index,
     pages: Vec<Page>,
+    /// Fields of the schema that hold nothing in any row; they need not be read.
+    empty: BTreeSet<String>,
 }
 
 /// The index of a shard.
@@ -61,9 +65,14 @@ pub(crate) enum Wanted<'a> {
 }
 
 impl ShardReader {
-    /// Opens a shard.
+    /// Opens a shard that is read once.
     pub(crate) fn open(objects: Arc<dyn ObjectStore>, meta: ShardMeta) -> Result<ShardReader, ShardError> {
-        let mut file = ShardFile::open(objects, Path::from(meta.path.as_str()), meta.bytes, meta.tail)?;
+        ShardReader::open_with(objects, meta, Arc::new(BlockCache::new(0)))
+    }
+
+    /// Opens a shard, with a cache of what was read of it and others.
+    pub(crate) fn open_with(objects: Arc<dyn ObjectStore>, meta: ShardMeta, cache: Arc<BlockCache>) -> Result<ShardReader, ShardError> {
+        let mut file = ShardFile::open(objects, Path::from(meta.path.as_str()), meta.bytes, meta.tail, cache)?;
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         let parquet = ArrowReaderMetadata::load(&file, options)?;
         file.cover(footer_entry(&parquet, BLOCKS_KEY)?);
@@ -77,7 +86,7 @@ impl ShardReader {
         let parquet = with_dictionaries(parquet)?;
         let index = if description.format < FIRST_INDEXED_FORMAT { Index::Older } else { open_index(&meta, &file, &parquet) };
         let pages = pages(meta.signal, parquet.metadata());
-        Ok(ShardReader { meta, file, parquet, index, pages })
+        Ok(ShardReader { meta, file, parquet, index, pages, empty: description.empty_columns })
     }
 
     /// Why the index is not used, if it should be.
@@ -179,12 +188,14 @@ impl ShardReader {
         }
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.parquet.clone())
             .with_batch_size(count.min(BATCH_ROWS));
-        if let Wanted::Columns(columns) = wanted {
-            let fields = self.parquet.schema().fields().iter().enumerate();
-            let roots = fields.filter(|(_, field)| columns.contain(field.name())).map(|(root, _)| root);
-            let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-            builder = builder.with_projection(mask);
-        }
+        let is_wanted = |name: &str| match wanted {
+            Wanted::Records => true,
+            Wanted::Columns(columns) => columns.contain(name),
+        };
+        let fields = self.parquet.schema().fields().iter().enumerate();
+        let roots = fields.filter(|(_, field)| is_wanted(field.name()) && !self.empty.contains(field.name())).map(|(root, _)| root);
+        let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
+        builder = builder.with_projection(mask);
         if count < self.rows() as usize {
             let ranges = rows.ranges().iter().map(|range| range.start as usize..range.end as usize);
             builder = builder.with_row_selection(RowSelection::from_consecutive_ranges(ranges, self.rows() as usize));

@@ -1,6 +1,9 @@
 //! Building a shard: order, columns, index, footer.
 
-use arrow::array::RecordBatch;
+use std::collections::BTreeSet;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, UInt32Type};
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -67,6 +70,9 @@ pub(super) struct ShardDescription {
     /// Absent in shards that were written before seals were numbered.
     #[serde(default)]
     pub(super) origins: Origins,
+    /// Columns that hold nothing in any row.
+    #[serde(default)]
+    pub(super) empty_columns: BTreeSet<String>,
 }
 
 /// Where the index is and what it covers.
@@ -90,13 +96,15 @@ pub(crate) fn build(
     let layout = Layout::choose(signal, &views);
     let mut index = IndexBuilder::new(order.len());
     let mut writer = ArrowWriter::try_new(Vec::new(), layout.schema(), Some(properties(signal, &layout)))?;
+    let mut empty_columns: BTreeSet<String> = layout.schema().fields().iter().map(|field| field.name().clone()).collect();
     for rows in order.chunks(CHUNK_ROWS) {
         let chunk = layout.gather(batches, &views, rows)?;
+        empty_columns.retain(|name| chunk.column_by_name(name).is_some_and(|column| holds_nothing(column.as_ref())));
         index.add(&RecordsView::new(signal, &chunk));
         writer.write(&chunk)?;
     }
     writer.flush()?;
-    let description = describe(id, tenant, signal, origins, &views);
+    let description = ShardDescription { empty_columns, ..describe(id, tenant, signal, origins, &views) };
     let BuiltIndex { files, pages: (pages, pages_description), cover, keys } = index.finish()?;
     let files = files.into_iter().chain([(PAGES_FILE.into(), pages)]);
     let mut placed = Vec::new();
@@ -123,6 +131,15 @@ pub(crate) fn build(
     })
 }
 
+/// Whether reading the column would tell nothing: absent, it reads the same.
+fn holds_nothing(column: &dyn Array) -> bool {
+    match column.data_type() {
+        DataType::UInt32 => column.as_primitive::<UInt32Type>().values().iter().all(|number| *number == 0),
+        DataType::Map(..) => column.as_map().entries().is_empty(),
+        _ => column.null_count() == column.len(),
+    }
+}
+
 fn describe(id: &str, tenant: &Tenant, signal: Signal, origins: &Origins, views: &[RecordsView<'_>]) -> ShardDescription {
     let rows = || views.iter().flat_map(|view| (0..view.len()).map(move |row| (view, row)));
     let (mut time_min, mut time_max, mut record_min, mut record_max) = (u64::MAX, 0, u64::MAX, 0);
@@ -142,6 +159,7 @@ fn describe(id: &str, tenant: &Tenant, signal: Signal, origins: &Origins, views:
         record_min,
         record_max,
         origins: origins.clone(),
+        empty_columns: BTreeSet::new(),
     }
 }
 
@@ -173,6 +191,20 @@ fn properties(signal: Signal, layout: &Layout) -> WriterProperties {
     }
     for (name, kind) in layout.values_that_differ() {
         properties = encoded(properties, &name, if kind == ValueKind::Int { Encoding::BYTE_STREAM_SPLIT } else { Encoding::PLAIN });
+    }
+    // What is packed bit by bit does not compress any more, and a reader of it need not set up a decompressor, which
+    // costs more than reading a page does.
+    let packed = [column::RECORD_ID, time, column::ORIGINAL_TIME, column::SERVICE_NAME, column::SCOPE];
+    let packed = packed.into_iter().chain(
+        match signal {
+            Signal::Logs => &[column::SEVERITY_NUMBER, column::SEVERITY_TEXT, column::EVENT_NAME, column::BODY_TYPE][..],
+            Signal::Spans => &[column::SPAN_ID, column::NAME, column::KIND, column::STATUS_CODE, column::ORIGINAL_END][..],
+        }
+        .iter()
+        .copied(),
+    );
+    for name in packed.map(str::to_owned).chain(layout.values_of_few()) {
+        properties = properties.set_column_compression(ColumnPath::from(name), Compression::UNCOMPRESSED);
     }
     properties.set_column_compression(ColumnPath::from(column::BODY), zstd(TEXT_COMPRESSION_LEVEL)).build()
 }
