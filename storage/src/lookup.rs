@@ -7,7 +7,7 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 
 use crate::catalog::Origins;
-use crate::directory::{DirectoryError, Hits, IdDirectory, Origin};
+use crate::directory::{DirectoryError, Hits, IdDirectory, Origin, RUNS_MAX};
 use crate::metrics::Metrics;
 use crate::model::{IdKey, IdTerm};
 
@@ -70,6 +70,11 @@ impl Lookup {
         let added = self.directory.add(keys);
         self.measure();
         added
+    }
+
+    /// Whether lookups cost more reads than they should until parts are merged.
+    pub(crate) fn has_too_many_parts(&self) -> bool {
+        self.directory.size().runs > RUNS_MAX
     }
 
     /// Merges the next parts of the directory. `place` names the shard of a seal by any one of its seals; what has

@@ -127,6 +127,9 @@ impl Shared {
         }
         // Only now: the directory forgets what is of no shard, and meanwhile the shards are asked themselves.
         self.keep.lookup.add_sealed(&keys);
+        if self.keep.lookup.has_too_many_parts() {
+            self.closed.1.notify_all();
+        }
         if let Err(error) = self.wal.lock().forget(frozen.last) {
             tracing::warn!(%error, "a file of the log that is no longer needed stays until the next seal");
         }
@@ -161,7 +164,7 @@ impl Shared {
         Ok(wrote || indexed)
     }
 
-    /// Waits for so long, or until the store closes.
+    /// Waits for so long, until there is work that should not wait, or until the store closes.
     fn closed_within(&self, interval: Duration) {
         let (closed, condition) = &self.closed;
         let mut closed = closed.lock();

@@ -77,6 +77,7 @@ use crate::model::IdKey;
 use block::{Entry, KEY_BITS};
 use folder::{Folder, Listed};
 use merge::Chosen;
+pub(crate) use merge::RUNS_MAX;
 use origins::Origins;
 use run::Run;
 use write::{RunName, RunWriter};
