@@ -36,7 +36,7 @@ pub struct Common {
     pub request_ids: Vec<String>,
     /// `service.name`.
     pub service: String,
-    /// Attributes in the order sent.
+    /// Attributes in the order of their keys.
     pub attributes: Attributes,
     /// Resource attributes.
     pub resource: Attributes,

@@ -20,9 +20,9 @@ use super::ranges::RowRanges;
 use super::write::{IndexDescription, ShardDescription};
 use super::{BLOCKS_KEY, FIRST_INDEXED_FORMAT, FORMAT, INDEX_KEY, SHARD_KEY, ShardError};
 use crate::catalog::ShardMeta;
-use crate::live::carries;
 use crate::model::{IdTerm, RecordsView, Signal, UnixNanos, attribute_key, column, dictionary_type};
 use crate::predicate::{Columns, Predicate};
+use crate::terms::WantedIds;
 
 /// Rows handed out at a time.
 const BATCH_ROWS: usize = 8_192;
@@ -118,9 +118,10 @@ impl ShardReader {
             Candidates::All
         });
         let candidates = self.among_all(found);
+        let wanted = WantedIds::new(terms);
         let mut rows = Vec::new();
         self.read(&candidates, Wanted::Columns(&Columns::of_ids()), &mut |view, numbers| {
-            rows.extend((0..view.len()).filter(|row| terms.iter().any(|term| carries(view, *row, term))).map(|row| numbers[row]));
+            rows.extend(wanted.rows(view).into_iter().map(|local| numbers[local as usize]));
             Ok(true)
         })?;
         Ok(RowRanges::of_rows(rows))

@@ -189,6 +189,12 @@ fn entries_of(list: &[KeyValue]) -> Attributes {
 }
 
 /// Of a repeated key the last value counts.
+/// A record shows its attributes in the order of their keys.
+fn by_key(mut attributes: Attributes) -> Attributes {
+    attributes.sort_by(|(one, _), (other, _)| one.cmp(other));
+    attributes
+}
+
 fn distinct(entries: &[(String, Value)]) -> Attributes {
     let kept = entries.iter().enumerate().filter(|(n, (key, _))| !entries[n + 1..].iter().any(|(later, _)| later == key));
     kept.map(|(_, entry)| entry.clone()).collect()
@@ -243,7 +249,7 @@ fn expected_logs(request: &ExportLogsServiceRequest) -> Vec<Record> {
                     span_id: SpanId::from_bytes(&log.span_id),
                     request_ids: vec![],
                     service: service.clone(),
-                    attributes: distinct(&entries_of(&log.attributes)),
+                    attributes: by_key(distinct(&entries_of(&log.attributes))),
                     resource: resource.clone(),
                     scope: scope_of(scope.scope.as_ref(), &scope.schema_url),
                     flags: log.flags,
@@ -282,7 +288,7 @@ fn expected_spans(request: &ExportTraceServiceRequest) -> Vec<Record> {
                     span_id: Some(span_id),
                     request_ids: vec![],
                     service: service.clone(),
-                    attributes: distinct(&entries_of(&span.attributes)),
+                    attributes: by_key(distinct(&entries_of(&span.attributes))),
                     resource: resource.clone(),
                     scope: scope_of(scope.scope.as_ref(), &scope.schema_url),
                     flags: span.flags,

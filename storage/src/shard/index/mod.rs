@@ -2,6 +2,7 @@
 //! numbers by page. It narrows a predicate to candidate rows, never fewer than match; the columns decide.
 
 mod build;
+mod regex;
 
 use std::io;
 use std::ops::Range;
@@ -16,11 +17,12 @@ use super::cover::{Cover, VALUE_BYTES_MAX};
 use super::file::IndexDirectory;
 use super::pages::{FieldKey, Found, PageKey, PagesDescription};
 use super::ranges::RowRanges;
-use super::words::{is_number, may_begin_number, truncated};
+use super::words::{is_number, may_be_cut, may_be_in_number, truncated};
 use crate::model::{IdTerm, Signal, Value, column, words_lowercase};
 use crate::predicate::{Comparison, Field, FieldTest, Literal, Predicate, TextTest, resource_test_holds};
 
 pub(super) use build::{BuiltIndex, IndexBuilder};
+use regex::Required;
 
 const META_FILE: &str = "meta.json";
 const RAW: &str = "raw";
@@ -173,7 +175,12 @@ impl ShardIndex {
             TextTest::Word(word) => self.word(word),
             TextTest::Prefix(prefix) => self.words_with_prefix(prefix),
             TextTest::Phrase(words) => words.iter().try_fold(Candidates::All, |narrowed, word| Ok(narrowed.and(self.word(word)?))),
-            TextTest::Regex(_) => Ok(Candidates::All),
+            TextTest::Regex(regex) => regex::required(regex.as_str()).iter().try_fold(Candidates::All, |narrowed, required| {
+                Ok(narrowed.and(match required {
+                    Required::Word(word) => self.word(word)?,
+                    Required::Within(part) => self.words_with(part)?,
+                }))
+            }),
         }
     }
 
@@ -181,6 +188,9 @@ impl ShardIndex {
         let literal = match test {
             FieldTest::Compare(Comparison::Equal, literal) if literal.text.len() <= VALUE_BYTES_MAX => literal,
             FieldTest::Text(text) if *field == Field::Body => return self.narrow_text(text),
+            FieldTest::Regex(regex) if matches!(field, Field::Body | Field::Name) => {
+                return self.narrow_text(&TextTest::Regex(regex.clone()));
+            }
             _ => return Ok(Candidates::All),
         };
         let column = |name: &str| self.find(PageKey::of_value(FieldKey::of_column(name), &literal.text));
@@ -243,7 +253,7 @@ impl ShardIndex {
 
     fn words_with_prefix(&self, prefix: &str) -> Result<Candidates, ShardError> {
         let prefix = truncated(prefix);
-        if may_begin_number(prefix) {
+        if may_be_in_number(prefix) {
             return Ok(Candidates::All);
         }
         let inverted = self.segment.inverted_index(self.fields.word)?;
@@ -253,6 +263,25 @@ impl ShardIndex {
         while stream.advance() && stream.key().starts_with(prefix.as_bytes()) {
             words += 1;
             if words > PREFIX_WORDS_MAX || !collect(&inverted, &stream.value().clone(), &mut rows)? {
+                return Ok(Candidates::All);
+            }
+        }
+        Ok(Candidates::Rows(RowRanges::of_rows(rows)))
+    }
+
+    /// Rows with a word that contains this.
+    fn words_with(&self, part: &str) -> Result<Candidates, ShardError> {
+        if may_be_in_number(part) {
+            return Ok(Candidates::All);
+        }
+        let inverted = self.segment.inverted_index(self.fields.word)?;
+        let mut stream = inverted.terms().stream()?;
+        let finder = memchr::memmem::Finder::new(part);
+        let mut rows = Vec::new();
+        while stream.advance() {
+            // The rest of a long word is not in the dictionary.
+            let may_hold = finder.find(stream.key()).is_some() || std::str::from_utf8(stream.key()).is_ok_and(may_be_cut);
+            if may_hold && !collect(&inverted, &stream.value().clone(), &mut rows)? {
                 return Ok(Candidates::All);
             }
         }
