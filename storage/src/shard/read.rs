@@ -36,6 +36,8 @@ pub(crate) struct ShardReader {
     pages: Vec<Page>,
     /// Fields of the schema that hold nothing in any row; they need not be read.
     empty: BTreeSet<String>,
+    /// Attributes that stand in the column of request ids.
+    request_keys: BTreeSet<String>,
 }
 
 /// The index of a shard.
@@ -86,7 +88,7 @@ impl ShardReader {
         let parquet = with_dictionaries(parquet)?;
         let index = if description.format < FIRST_INDEXED_FORMAT { Index::Older } else { open_index(&meta, &file, &parquet) };
         let pages = pages(meta.signal, parquet.metadata());
-        Ok(ShardReader { meta, file, parquet, index, pages, empty: description.empty_columns })
+        Ok(ShardReader { meta, file, parquet, index, pages, empty: description.empty_columns, request_keys: description.request_keys })
     }
 
     /// Why the index is not used, if it should be.
@@ -186,6 +188,9 @@ impl ShardReader {
             .with_batch_size(count.min(BATCH_ROWS));
         let is_wanted = |name: &str| match wanted {
             Wanted::Records => true,
+            Wanted::Columns(columns) if matches!(name, column::REQUEST_ID | column::REQUEST_ID_KEY) => {
+                columns.contain(name) || columns.contain_attribute_of(&self.request_keys)
+            }
             Wanted::Columns(columns) => columns.contain(name),
         };
         let fields = self.parquet.schema().fields().iter().enumerate();

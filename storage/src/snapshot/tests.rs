@@ -58,6 +58,7 @@ fn any_scalar() -> impl Strategy<Value = Value> {
         (0..4_i64).prop_map(Value::Int),
         prop_oneof![Just(0.0), Just(1.0), Just(2.5)].prop_map(Value::Double),
         prop_oneof![Just("1"), Just("1.0"), Just("/cart"), Just("x")].prop_map(|text| Value::String(text.to_owned())),
+        prop::sample::select(&IDS[..2]).prop_map(|id| Value::String(id.to_owned())),
         any::<bool>().prop_map(Value::Bool),
         Just(Value::Empty),
     ]
@@ -74,7 +75,7 @@ fn any_row() -> impl Strategy<Value = Row> {
 }
 
 fn any_predicate() -> impl Strategy<Value = Predicate> {
-    let literal = prop::sample::select(&["1", "1.0", "2.5", "/cart", "x", "true", "web", "error", "0"][..]);
+    let literal = prop::sample::select(&["1", "1.0", "2.5", "/cart", "x", "true", "web", "error", "0", IDS[0]][..]);
     let test = (literal, prop::sample::select(&[Comparison::Equal, Comparison::Equal, Comparison::GreaterOrEqual, Comparison::Less][..]));
     let compared = test.prop_map(|(text, comparison)| {
         FieldTest::Compare(comparison, Literal { text: text.to_owned(), number: text.parse().ok(), severity: Severity::from_name(text) })
