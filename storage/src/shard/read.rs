@@ -57,6 +57,9 @@ pub(crate) struct Page {
     pub(crate) time_max: UnixNanos,
 }
 
+/// Takes some rows and their numbers; false when it wants no more.
+pub(crate) type Visit<'a> = dyn FnMut(&RecordsView<'_>, &[u32]) -> Result<bool, ShardError> + 'a;
+
 /// What of the rows is read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Wanted<'a> {
@@ -174,12 +177,7 @@ impl ShardReader {
     }
 
     /// Hands out rows in row order, batch by batch with their numbers, until `visit` returns false.
-    pub(crate) fn read(
-        &self,
-        rows: &RowRanges,
-        wanted: Wanted<'_>,
-        visit: &mut dyn FnMut(&RecordsView<'_>, &[u32]) -> Result<bool, ShardError>,
-    ) -> Result<(), ShardError> {
+    pub(crate) fn read(&self, rows: &RowRanges, wanted: Wanted<'_>, visit: &mut Visit<'_>) -> Result<(), ShardError> {
         let count = usize::try_from(rows.len()).unwrap_or(usize::MAX);
         if count == 0 {
             return Ok(());
