@@ -2,6 +2,7 @@
 
 mod cli;
 mod demo;
+mod memory;
 mod serve;
 mod settings;
 mod shutdown;

@@ -37,6 +37,7 @@ pub(crate) struct ServeCommand {
 
 /// Runs it until a signal comes.
 pub(crate) fn run(command: &ServeCommand) -> anyhow::Result<Exit> {
+    crate::memory::limit_arenas();
     let settings = Settings::load(command.config.as_deref(), &command.flags)?;
     telemetry::start(&settings.log)?;
     runtime()?.block_on(async {

@@ -63,9 +63,7 @@ impl QueryEngine {
     pub async fn count(&self, tenant: &Tenant, request: SearchRequest) -> Result<CountAnswer, QueryError> {
         self.ask("count", tenant, move |reading| {
             let predicate = search::predicate_in_range(&request)?;
-            let mut count = 0;
-            let coverage =
-                reading.snapshot.for_each(&predicate, request.start, request.end, &reading.cancelled(), &mut |_, _| count += 1)?;
+            let (count, coverage) = reading.snapshot.count(&predicate, request.start, request.end, &reading.cancelled())?;
             Ok(CountAnswer { count, completeness: search::completeness(&coverage) })
         })
         .await

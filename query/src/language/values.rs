@@ -192,8 +192,9 @@ fn bad_duration(text: &str) -> String {
 
 /// A regular expression of bounded size.
 pub(super) fn compile(pattern: &str, ignore_case: bool, position: usize) -> Result<Regex, LanguageError> {
+    // In the pattern, not beside it: indexes look at the pattern to find out what a match must hold.
+    let pattern = if ignore_case { &format!("(?i){pattern}") } else { pattern };
     RegexBuilder::new(pattern)
-        .case_insensitive(ignore_case)
         .size_limit(REGEX_BYTES_MAX)
         .dfa_size_limit(REGEX_BYTES_MAX)
         .build()

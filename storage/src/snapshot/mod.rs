@@ -105,6 +105,9 @@ const NARROW_COLUMNS: [&str; 12] = [
     column::STATUS_CODE,
 ];
 
+/// Columns that say when.
+const TIME_COLUMNS: [&str; 3] = [column::TIMESTAMP, column::START, column::ORIGINAL_TIME];
+
 /// Columns that say where in the order a row stands.
 const PLACE_COLUMNS: [&str; 4] = [column::RECORD_ID, column::TIMESTAMP, column::START, column::ORIGINAL_TIME];
 
@@ -235,24 +238,50 @@ impl Snapshot {
         visit: &mut dyn FnMut(&RecordsView<'_>, usize),
     ) -> Result<Coverage, ReadError> {
         let mut sink = Within { start: start.unwrap_or(UnixNanos::MIN), end, visit };
+        self.sweep(predicate, &Columns::of(predicate).with(&NARROW_COLUMNS), cancelled, &mut sink)
+    }
+
+    /// How many records match. Of what matches as a whole only the bounds are looked at, of the rest the columns
+    /// that decide.
+    pub fn count(
+        &self,
+        predicate: &Predicate,
+        start: Option<UnixNanos>,
+        end: Option<UnixNanos>,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<(u64, Coverage), ReadError> {
+        let mut sink = Counted { start: start.unwrap_or(UnixNanos::MIN), end, count: 0 };
+        let bounded = start.is_some() || end.is_some();
+        let columns = Columns::of(predicate).with(if bounded { &TIME_COLUMNS } else { &[] });
+        let coverage = self.sweep(predicate, &columns, cancelled, &mut sink)?;
+        Ok((sink.count, coverage))
+    }
+
+    /// Gives a sink everything that matches.
+    fn sweep(
+        &self,
+        predicate: &Predicate,
+        columns: &Columns,
+        cancelled: &dyn Fn() -> bool,
+        sink: &mut dyn Sink,
+    ) -> Result<Coverage, ReadError> {
         for batch in &self.live {
             if cancelled() {
                 return Err(ReadError::Cancelled);
             }
             if sink.wants(batch.time_min, batch.time_max) {
-                scan::live(batch, &self.tombstones, predicate, &mut sink);
+                scan::live(batch, &self.tombstones, predicate, sink);
             }
         }
         let asked = self.shards_that_may_match(predicate);
         let mut coverage = self.without_asking(&asked);
-        let columns = Columns::of(predicate).with(&NARROW_COLUMNS);
-        let scan = Scan { predicate, columns: &columns, tombstones: &self.tombstones, sweep: Sweep::Whole, cancelled };
+        let scan = Scan { predicate, columns, tombstones: &self.tombstones, sweep: Sweep::Whole, cancelled };
         for shard in asked.into_iter().map(|number| &self.shards[number]) {
             if cancelled() {
                 return Err(ReadError::Cancelled);
             }
             if sink.wants(shard.time_min, shard.time_max) {
-                coverage.note(shard, scan.shard(&self.cache, shard, &mut sink))?;
+                coverage.note(shard, scan.shard(&self.cache, shard, sink))?;
             }
             coverage.shards_searched += 1;
         }
@@ -339,9 +368,41 @@ struct Within<'a> {
     visit: &'a mut dyn FnMut(&RecordsView<'_>, usize),
 }
 
+/// Whether some time between two may be in a range.
+fn overlaps((time_min, time_max): (UnixNanos, UnixNanos), start: UnixNanos, end: Option<UnixNanos>) -> bool {
+    time_max >= start && end.is_none_or(|end| time_min < end)
+}
+
+/// Counts rows between two times.
+struct Counted {
+    start: UnixNanos,
+    end: Option<UnixNanos>,
+    count: u64,
+}
+
+impl Sink for Counted {
+    fn wants(&mut self, time_min: UnixNanos, time_max: UnixNanos) -> bool {
+        overlaps((time_min, time_max), self.start, self.end)
+    }
+
+    fn take_unseen(&mut self, time_min: UnixNanos, time_max: UnixNanos, rows: u64) -> bool {
+        let within = time_min >= self.start && self.end.is_none_or(|end| time_max < end);
+        self.count += if within { rows } else { 0 };
+        within
+    }
+
+    fn take(&mut self, view: &RecordsView<'_>, local: usize, _row: u32) {
+        // Where no range was asked for, times are not read.
+        let anytime = self.start == UnixNanos::MIN && self.end.is_none();
+        if anytime || self.wants(view.time(local), view.time(local)) {
+            self.count += 1;
+        }
+    }
+}
+
 impl Sink for Within<'_> {
     fn wants(&mut self, time_min: UnixNanos, time_max: UnixNanos) -> bool {
-        time_max >= self.start && self.end.is_none_or(|end| time_min < end)
+        overlaps((time_min, time_max), self.start, self.end)
     }
 
     fn take(&mut self, view: &RecordsView<'_>, local: usize, _row: u32) {

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::cache::ShardCache;
 use crate::catalog::ShardMeta;
 use crate::live::LiveBatch;
-use crate::model::{RecordsView, UnixNanos};
+use crate::model::{RecordsView, Signal, UnixNanos};
 use crate::predicate::{Columns, Predicate, matching_rows};
 use crate::shard::{Page, RowRanges, ShardError, ShardReader, Wanted};
 use crate::tombstones::Tombstones;
@@ -20,6 +20,10 @@ pub(super) enum ScanError {
 pub(super) trait Sink {
     /// Whether rows between two times are wanted. What was taken may change the answer.
     fn wants(&mut self, time_min: UnixNanos, time_max: UnixNanos) -> bool;
+    /// Takes rows between two times that all match, without looking at them. False if it has to look.
+    fn take_unseen(&mut self, _time_min: UnixNanos, _time_max: UnixNanos, _rows: u64) -> bool {
+        false
+    }
     /// Takes a matching row: its place in the view, and its number in the batch or shard.
     fn take(&mut self, view: &RecordsView<'_>, local: usize, row: u32);
 }
@@ -88,8 +92,12 @@ impl Scan<'_> {
 
     /// Reads some pages. Whether the question was withdrawn meanwhile.
     fn read(&self, reader: &ShardReader, pages: Vec<(&Page, RowRanges)>, sink: &mut dyn Sink) -> Result<bool, ShardError> {
-        let wanted = pages.into_iter().filter(|(page, _)| sink.wants(page.time_min, page.time_max));
-        let mut ranges: Vec<_> = wanted.flat_map(|(_, rows)| rows.ranges().to_vec()).collect();
+        let all_match = matches_all(self.predicate, reader.meta.signal);
+        let mut looked_at = |page: &Page, rows: &RowRanges| {
+            sink.wants(page.time_min, page.time_max) && !(all_match && sink.take_unseen(page.time_min, page.time_max, rows.len()))
+        };
+        let pages = pages.into_iter().filter(|(page, rows)| looked_at(page, rows));
+        let mut ranges: Vec<_> = pages.flat_map(|(_, rows)| rows.ranges().to_vec()).collect();
         ranges.sort_unstable_by_key(|range| range.start);
         let mut rows = RowRanges::default();
         ranges.into_iter().for_each(|range| rows.push(range));
@@ -102,6 +110,16 @@ impl Scan<'_> {
             Ok(!stopped)
         })?;
         Ok(stopped)
+    }
+}
+
+/// Whether every record of the signal matches, whatever it holds.
+fn matches_all(predicate: &Predicate, signal: Signal) -> bool {
+    match predicate {
+        Predicate::All => true,
+        Predicate::Signal(wanted) => *wanted == signal,
+        Predicate::And(all) => all.iter().all(|inner| matches_all(inner, signal)),
+        _ => false,
     }
 }
 

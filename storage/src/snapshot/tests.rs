@@ -35,6 +35,8 @@ const WORDS: [&str; 9] = [
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
     "long",
 ];
+const REGEXES: [&str; 8] =
+    ["(?i)pay.*card", "declined for", "refused: [0-9]+", "(?i)über", "naïve$", "^GET /ca", "a{40}b other", "card-5[0-9]$|OK"];
 const IDS: [&str; 6] =
     ["7d3f9a52-11c0-4f0e-9a7b-2f6f0b1c2d3e", "7D3F9A5211C04F0E9A7B2F6F0B1C2D3E", "order-7", "5af7183fb1d4cf5f", "6554734444506566495", "-"];
 /// A trace, its low half as a trace of its own, and a span.
@@ -58,6 +60,7 @@ fn any_scalar() -> impl Strategy<Value = Value> {
         (0..4_i64).prop_map(Value::Int),
         prop_oneof![Just(0.0), Just(1.0), Just(2.5)].prop_map(Value::Double),
         prop_oneof![Just("1"), Just("1.0"), Just("/cart"), Just("x")].prop_map(|text| Value::String(text.to_owned())),
+        prop::sample::select(&IDS[..2]).prop_map(|id| Value::String(id.to_owned())),
         any::<bool>().prop_map(Value::Bool),
         Just(Value::Empty),
     ]
@@ -74,7 +77,7 @@ fn any_row() -> impl Strategy<Value = Row> {
 }
 
 fn any_predicate() -> impl Strategy<Value = Predicate> {
-    let literal = prop::sample::select(&["1", "1.0", "2.5", "/cart", "x", "true", "web", "error", "0"][..]);
+    let literal = prop::sample::select(&["1", "1.0", "2.5", "/cart", "x", "true", "web", "error", "0", IDS[0]][..]);
     let test = (literal, prop::sample::select(&[Comparison::Equal, Comparison::Equal, Comparison::GreaterOrEqual, Comparison::Less][..]));
     let compared = test.prop_map(|(text, comparison)| {
         FieldTest::Compare(comparison, Literal { text: text.to_owned(), number: text.parse().ok(), severity: Severity::from_name(text) })
@@ -99,7 +102,7 @@ fn any_predicate() -> impl Strategy<Value = Predicate> {
         word().prop_map(|word| Predicate::Text(TextTest::Word(word))),
         word().prop_map(|word| Predicate::Text(TextTest::Prefix(word))),
         prop::collection::vec(word(), 1..3).prop_map(|words| Predicate::Text(TextTest::Phrase(words))),
-        Just(Predicate::Text(TextTest::Regex(Regex::new("(?i)pay.*card").unwrap()))),
+        prop::sample::select(&REGEXES[..]).prop_map(|regex| Predicate::Text(TextTest::Regex(Regex::new(regex).unwrap()))),
         (field, field_test).prop_map(|(field, test)| Predicate::Field { field, test }),
         (prop::sample::select(&IDS[..]), prop::sample::select(&[IdKind::Any, IdKind::Request, IdKind::Trace][..]))
             .prop_map(|(id, kind)| IdTest::of(kind, id).map_or(Predicate::All, Predicate::Id)),
@@ -172,6 +175,8 @@ fn answers(store: &Store, predicates: &[Predicate]) -> Vec<Vec<Record>> {
         };
         let found = snapshot.search(&search, &|| false).unwrap();
         assert_eq!(found.coverage.failures, Vec::<String>::new());
+        let (count, _) = snapshot.count(predicate, search.start, search.end, &|| false).unwrap();
+        assert_eq!(count, found.records.len() as u64, "counted otherwise than found");
         found.records
     };
     let with_id = |id: &&str| {
