@@ -2,7 +2,7 @@
 
 use crate::catalog::{CatalogError, Deletion};
 use crate::model::{IdTerm, Tenant};
-use crate::snapshot::{Coverage, Snapshot};
+use crate::snapshot::Coverage;
 use crate::store::Shared;
 
 /// What a deletion did.
@@ -18,7 +18,7 @@ impl Shared {
     /// Deletes every record that carries one of the ids and was accepted before this call.
     pub(crate) fn delete(&self, tenant: &Tenant, terms: &[IdTerm]) -> Result<Deleted, CatalogError> {
         let _one_at_a_time = self.deleting.lock();
-        let snapshot = Snapshot::new(&self.state.read(), tenant, self.cache.clone());
+        let snapshot = self.snapshot(tenant);
         let (records, coverage) = snapshot.count_with(terms);
         if records > 0 || !coverage.failures.is_empty() {
             let time = self.keep.clock.now();

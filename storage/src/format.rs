@@ -13,8 +13,8 @@ use rusqlite::Connection;
 
 use crate::catalog::Origins;
 use crate::check::tests::{files, fill};
-use crate::directory::{IdDirectory, IdKey, Origin};
-use crate::model::{IdTerm, LogRow, LogsBuilder, NormalId, RowIds, Signal, SpanRow, SpansBuilder, Tenant, UnixNanos};
+use crate::directory::IdDirectory;
+use crate::model::{IdKey, IdTerm, LogRow, LogsBuilder, NormalId, RowIds, Signal, SpanRow, SpansBuilder, Tenant, UnixNanos};
 use crate::shard;
 
 const PAGE: &str = include_str!("../../FORMAT.md");
@@ -89,7 +89,7 @@ async fn tables_of_the_catalog_and_the_head_of_the_log() {
 fn the_head_of_a_run_of_the_directory() {
     let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let (directory, _) = IdDirectory::open(objects.clone(), Path::from("_needle/ids")).unwrap();
-    directory.add(&[(Origin(1), vec![IdKey(7 << 40)])]).unwrap();
+    directory.add(&[(Origins::one(1), vec![IdKey(7 << 40)])]).unwrap();
     let run = block_on(async { objects.get(&Path::from("_needle/ids/0000000001.ids")).await?.bytes().await }).unwrap();
     assert_said([format!("`{}`", String::from_utf8(run[..4].to_vec()).unwrap()), format!("run version **{}**", run[4])]);
 }

@@ -8,16 +8,17 @@ mod check;
 mod clock;
 mod commit;
 mod delete;
-#[cfg_attr(not(test), expect(dead_code, reason = "joined to the store in the next commit"))]
 mod directory;
 mod disk;
 #[cfg(test)]
 mod format;
 mod keep;
 mod live;
+mod lookup;
 mod metrics;
 pub mod model;
 mod objects;
+mod places;
 pub mod predicate;
 mod recover;
 mod repair;

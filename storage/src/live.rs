@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt64Array};
 use arrow::compute::concat_batches;
 use arrow::error::ArrowError;
 
@@ -33,6 +33,10 @@ impl LiveBatch {
     /// The batch of a decoded request. Its record ids are given when it is committed.
     pub(crate) fn new(tenant: Tenant, decoded: Decoded) -> LiveBatch {
         let Decoded { signal, records, .. } = decoded;
+        // Builders reserve room for many rows; a request of one line would be counted, and kept, as a hundred.
+        let (schema, mut columns, _) = records.into_parts();
+        columns.iter_mut().for_each(Array::shrink_to_fit);
+        let records = RecordBatch::try_new(schema, columns).expect("the columns keep their types");
         let view = RecordsView::new(signal, &records);
         let mut ids = Vec::with_capacity(records.num_rows() * 3);
         let (mut time_min, mut time_max) = (UnixNanos::MAX, UnixNanos::MIN);

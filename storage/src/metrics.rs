@@ -23,6 +23,11 @@ pub(crate) struct Metrics {
     pub(crate) records_deleted: Counter,
     pub(crate) records_removed: Counter,
     pub(crate) tombstones: Gauge,
+    pub(crate) directory_lookups: Counter,
+    pub(crate) directory_reads: Counter,
+    pub(crate) directory_damaged_runs: Counter,
+    pub(crate) directory_runs: Gauge,
+    pub(crate) directory_bytes: Gauge,
     pub(crate) live_records: Gauge,
     pub(crate) live_bytes: Gauge,
     pub(crate) shards: Gauge,
@@ -55,6 +60,12 @@ impl Metrics {
         storage.register_with_unit("live", "Memory of records not yet in a shard", Unit::Bytes, m.live_bytes.clone());
         storage.register("shards", "Shards", m.shards.clone());
         storage.register_with_unit("shards", "Length of all shards", Unit::Bytes, m.shard_bytes.clone());
+        let directory = registry.sub_registry_with_prefix("needle_directory");
+        directory.register("lookups", "Questions to the id directory", m.directory_lookups.clone());
+        directory.register("reads", "Reads of the id directory, each of one block", m.directory_reads.clone());
+        directory.register("damaged_runs", "Parts of the id directory that could not be read", m.directory_damaged_runs.clone());
+        directory.register("runs", "Parts of the id directory; an id costs one read in each", m.directory_runs.clone());
+        directory.register("bytes", "Length of the id directory", m.directory_bytes.clone());
         metrics
     }
 }

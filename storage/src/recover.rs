@@ -15,9 +15,11 @@ use crate::accept::Decode;
 use crate::background::Garbage;
 use crate::catalog::{Catalog, CatalogError, Position, SeenRequest, ShardMeta, SqliteCatalog};
 use crate::clock::Clock;
+use crate::directory::DirectoryError;
 use crate::disk::{Disk, FolderLock, LockError};
 use crate::keep::{Keep, Rewrite, SealError, ShardName};
 use crate::live::LiveBatch;
+use crate::lookup::Lookup;
 use crate::metrics::Metrics;
 use crate::model::Tenant;
 use crate::objects::{DiskObjects, TEMPORARY_SUFFIX};
@@ -97,6 +99,12 @@ impl From<WalError> for OpenError {
     }
 }
 
+impl From<DirectoryError> for OpenError {
+    fn from(error: DirectoryError) -> Self {
+        OpenError::Shards(error.to_string())
+    }
+}
+
 impl From<SealError> for OpenError {
     fn from(error: SealError) -> Self {
         OpenError::Shards(error.to_string())
@@ -130,8 +138,11 @@ pub(crate) fn recover(
     refuse_lost_catalog(disk.as_ref(), objects.as_ref(), &own.join(CATALOG_FILE))?;
     let catalog: Arc<dyn Catalog> = Arc::new(SqliteCatalog::open(&own.join(CATALOG_FILE))?);
     let position = catalog.position()?;
-    let next_origin = AtomicU32::new(position.next_origin);
-    let keep = Keep { objects, catalog, clock, repetition_window_ms: settings.repetition_window_ms, next_origin };
+    let lookup = Arc::new(Lookup::open(objects.clone(), metrics.clone())?);
+    // A catalog from a backup may be older than the directory: a number that is in either is never given again.
+    let next_origin =
+        AtomicU32::new(lookup.covered().last().map_or(position.next_origin, |last| position.next_origin.max(last.saturating_add(1))));
+    let keep = Keep { objects, catalog, clock, repetition_window_ms: settings.repetition_window_ms, next_origin, lookup };
 
     let shards = keep.catalog.shards()?;
     let mut replaced = keep.catalog.replaced()?;
@@ -182,8 +193,9 @@ pub(crate) fn recover(
 /// even if the end of the log was lost.
 fn state_of(shards: Vec<ShardMeta>, position: Position, tombstones: Vec<Tombstone>) -> State {
     let before = tombstones.iter().map(|tombstone| tombstone.before).max().unwrap_or_default();
-    let shards = Arc::new(shards.into_iter().map(Arc::new).collect());
-    let mut state = State { shards, next_record: position.next_record.max(before), ..State::default() };
+    let mut state = State::default();
+    state.next_record = position.next_record.max(before);
+    state.set_shards(shards.into_iter().map(Arc::new).collect());
     state.bury(tombstones);
     state
 }
@@ -330,8 +342,9 @@ impl Replay<'_> {
     /// More than memory should hold: into shards with it, as in normal operation.
     fn seal(&mut self) -> Result<(), OpenError> {
         if let Some(frozen) = self.state.freeze() {
-            let shards = self.keep.seal(&frozen, &self.state.tombstones)?;
-            self.state.thaw(shards);
+            let sealed = self.keep.seal(&frozen, &self.state.tombstones)?;
+            self.state.thaw(sealed.shards);
+            self.keep.lookup.add_sealed(&sealed.keys);
         }
         Ok(())
     }

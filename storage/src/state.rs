@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::catalog::{SeenRequest, ShardMeta};
 use crate::live::{self, LiveBatch};
 use crate::model::{RecordId, Tenant, UnixNanos};
+use crate::places::ShardList;
 use crate::tombstones::{Tombstone, Tombstones};
 use crate::wal::Sequence;
 
@@ -23,8 +24,10 @@ pub(crate) struct State {
     pub(crate) current: Vec<Arc<LiveBatch>>,
     /// Requests of `current`, for the catalog.
     pub(crate) seen: Vec<SeenRequest>,
-    /// Published shards, by latest time.
-    pub(crate) shards: Arc<Vec<Arc<ShardMeta>>>,
+    /// Published shards.
+    pub(crate) shards: Arc<ShardList>,
+    /// Those of each tenant.
+    tenants: HashMap<Tenant, Arc<ShardList>>,
     /// The first and last frame of `current`.
     pub(crate) applied: Option<(Sequence, Sequence)>,
     /// The number the next record gets.
@@ -86,21 +89,37 @@ impl State {
 
     /// Puts shards in the place of the frozen batches.
     pub(crate) fn thaw(&mut self, published: Vec<ShardMeta>) {
-        let mut shards: Vec<Arc<ShardMeta>> = self.shards.as_ref().clone();
+        let mut shards: Vec<Arc<ShardMeta>> = self.shards.to_vec();
         shards.retain(|old| !published.iter().any(|new| new.path == old.path));
         shards.extend(published.into_iter().map(Arc::new));
-        shards.sort_by_key(|shard| shard.time_max);
-        self.shards = Arc::new(shards);
+        self.set_shards(shards);
         self.frozen = None;
     }
 
     /// Puts a shard in the place of those it was made of, or nothing.
     pub(crate) fn replace(&mut self, written: Option<ShardMeta>, replaced: &[Arc<ShardMeta>]) {
-        let mut shards: Vec<Arc<ShardMeta>> = self.shards.as_ref().clone();
+        let mut shards: Vec<Arc<ShardMeta>> = self.shards.to_vec();
         shards.retain(|old| !replaced.iter().any(|gone| gone.path == old.path));
         shards.extend(written.map(Arc::new));
-        shards.sort_by_key(|shard| shard.time_max);
-        self.shards = Arc::new(shards);
+        self.set_shards(shards);
+    }
+
+    /// Makes these the shards that readers see.
+    pub(crate) fn set_shards(&mut self, shards: Vec<Arc<ShardMeta>>) {
+        let mut tenants: HashMap<Tenant, Vec<Arc<ShardMeta>>> = HashMap::new();
+        for shard in &shards {
+            match tenants.get_mut(&shard.tenant) {
+                Some(own) => own.push(shard.clone()),
+                None => _ = tenants.insert(shard.tenant.clone(), vec![shard.clone()]),
+            }
+        }
+        self.tenants = tenants.into_iter().map(|(tenant, own)| (tenant, Arc::new(ShardList::new(own)))).collect();
+        self.shards = Arc::new(ShardList::new(shards));
+    }
+
+    /// A tenant's shards.
+    pub(crate) fn shards_of(&self, tenant: &Tenant) -> Arc<ShardList> {
+        self.tenants.get(tenant).cloned().unwrap_or_default()
     }
 
     /// Hides what these deletions are of.

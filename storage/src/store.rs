@@ -169,7 +169,7 @@ impl Store {
 
     /// A consistent view of a tenant's records: everything acknowledged before this call, each record once.
     pub fn snapshot(&self, tenant: &Tenant) -> Snapshot {
-        Snapshot::new(&self.shared.state.read(), tenant, self.shared.cache.clone())
+        self.shared.snapshot(tenant)
     }
 
     /// Wakes whenever records were accepted; holds the number the next record will get.
@@ -217,6 +217,11 @@ impl Store {
     /// Removes files of shards that ended, when no query reads them and their grace has passed. Whether there were any.
     pub fn tick_collect(&self) -> Result<bool, String> {
         self.shared.tick_collect().map_err(|error| error.to_string())
+    }
+
+    /// Adds the next shards that the id directory does not cover, and merges its next parts. Whether there were any.
+    pub fn tick_directory(&self) -> Result<bool, String> {
+        self.shared.tick_directory().map_err(|error| error.to_string())
     }
 
     /// Seals live records if there are enough of them or they are old enough. Whether it did.
@@ -273,6 +278,10 @@ impl Drop for Store {
 }
 
 impl Shared {
+    pub(crate) fn snapshot(&self, tenant: &Tenant) -> Snapshot {
+        Snapshot::new(&self.state.read(), tenant, self.cache.clone(), self.keep.lookup.clone())
+    }
+
     /// Takes no more requests and ends the threads.
     fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);

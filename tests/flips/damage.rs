@@ -12,6 +12,7 @@ pub(crate) enum FileKind {
     Log,
     Catalog,
     CatalogJournal,
+    Directory,
     Other,
 }
 
@@ -21,6 +22,7 @@ impl FileKind {
             _ if path.ends_with(".parquet") => FileKind::Shard,
             _ if path.ends_with(".wal") => FileKind::Log,
             _ if path.ends_with("catalog.db") => FileKind::Catalog,
+            _ if path.ends_with(".ids") || path.ends_with(".blocks") => FileKind::Directory,
             _ if path.ends_with("catalog.db-wal") => FileKind::CatalogJournal,
             _ => FileKind::Other,
         }
@@ -32,7 +34,8 @@ impl FileKind {
             FileKind::Shard => 45,
             FileKind::Log => 20,
             FileKind::Catalog => 20,
-            FileKind::CatalogJournal => 15,
+            FileKind::CatalogJournal => 10,
+            FileKind::Directory => 5,
             FileKind::Other => 0,
         }
     }
@@ -157,6 +160,7 @@ fn version_byte(kind: FileKind, bytes: &[u8]) -> usize {
         // `user_version`, and the version of the journal.
         FileKind::Catalog => 63,
         FileKind::CatalogJournal => 7,
+        FileKind::Directory => 4,
         FileKind::Other => 0,
     }
 }

@@ -1,6 +1,7 @@
 //! Background work: what the store's threads do when, one step at a time.
 
 mod collect;
+mod directory;
 mod merge;
 mod retire;
 #[cfg(test)]
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use crate::catalog::ShardMeta;
 use crate::commit;
-use crate::keep::{Effort, SealError, SteadyTime};
+use crate::keep::{Effort, SealError, Sealed, SteadyTime};
 use crate::store::Shared;
 
 pub(crate) use collect::Garbage;
@@ -115,7 +116,7 @@ impl Shared {
         };
         let sealed = self.keep.seal(&frozen, &tombstones);
         *self.last_seal_failure.lock() = sealed.as_ref().err().map(ToString::to_string);
-        let shards = sealed.inspect_err(|_| {
+        let Sealed { shards, keys } = sealed.inspect_err(|_| {
             self.metrics.seal_failures.inc();
         })?;
         self.metrics.seals.inc();
@@ -123,6 +124,11 @@ impl Shared {
             let mut state = self.state.write();
             state.thaw(shards);
             self.measure(&state);
+        }
+        // Only now: the directory forgets what is of no shard, and meanwhile the shards are asked themselves.
+        self.keep.lookup.add_sealed(&keys);
+        if self.keep.lookup.has_too_many_parts() {
+            self.closed.1.notify_all();
         }
         if let Err(error) = self.wal.lock().forget(frozen.last) {
             tracing::warn!(%error, "a file of the log that is no longer needed stays until the next seal");
@@ -143,16 +149,22 @@ impl Shared {
         }
     }
 
-    /// Takes out of shards what has to go, merges the next ones, and removes files. Whether there was anything to write.
+    /// Takes out of shards what has to go, merges the next ones, removes files, and looks after the id directory. Whether
+    /// there was anything to write.
     pub(crate) fn look_after_shards(&self, effort: Effort) -> Result<bool, SealError> {
         // First of all what frees space: the rest may fail for want of it.
         self.tick_collect()?;
         let wrote = self.tick_retire()? || self.tick_merge(effort)?;
         self.tick_collect()?;
-        Ok(wrote)
+        // Whatever fails in the directory costs reads only, and is tried again.
+        let indexed = self.tick_directory().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the id directory stays as it is");
+            false
+        });
+        Ok(wrote || indexed)
     }
 
-    /// Waits for so long, or until the store closes.
+    /// Waits for so long, until there is work that should not wait, or until the store closes.
     fn closed_within(&self, interval: Duration) {
         let (closed, condition) = &self.closed;
         let mut closed = closed.lock();

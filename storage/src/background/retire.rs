@@ -7,7 +7,7 @@ use super::Upkeep;
 use super::collect::Garbage;
 use crate::catalog::ShardMeta;
 use crate::keep::{Leaving, SealError, reading};
-use crate::model::{RecordId, UnixNanos};
+use crate::model::{IdTerm, RecordId, UnixNanos};
 use crate::shard::ShardReader;
 use crate::state::State;
 use crate::store::Shared;
@@ -92,7 +92,9 @@ impl Shared {
 
     fn look(&self, shard: &ShardMeta, leaving: &Leaving<'_>, mut looked: Looked) -> Result<(Looked, bool), SealError> {
         let newer = leaving.tombstones.since(looked.clean);
-        if newer.iter().any(|tombstone| shard.record_min < tombstone.before) {
+        let concerned = newer.iter().filter(|tombstone| shard.record_min < tombstone.before);
+        let terms: Vec<IdTerm> = concerned.map(|tombstone| tombstone.term.clone()).collect();
+        if !terms.is_empty() && self.keep.lookup.may_hold(&shard.origins, &terms) {
             let deleted = self.read_shard(shard, |reader| newer.rows_of_shard(reader))?;
             if !deleted.is_empty() {
                 return Ok((looked, true));

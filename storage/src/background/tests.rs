@@ -153,7 +153,7 @@ impl House {
     }
 
     fn shards(&self) -> Vec<Arc<ShardMeta>> {
-        self.store().shared.state.read().shards.as_ref().clone()
+        self.store().shared.state.read().shards.to_vec()
     }
 
     /// Records in files, whatever is hidden.

@@ -28,6 +28,36 @@ impl Origins {
         self.ranges.get(at).is_some_and(|range| range.contains(&number))
     }
 
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// The highest number.
+    pub(crate) fn last(&self) -> Option<u32> {
+        self.ranges.last().map(|range| *range.end())
+    }
+
+    /// The ranges of numbers, ascending.
+    pub(crate) fn ranges(&self) -> &[RangeInclusive<u32>] {
+        &self.ranges
+    }
+
+    /// Those that are not among others.
+    pub(crate) fn without(&self, others: &Origins) -> Origins {
+        let mut left = Vec::new();
+        for own in &self.ranges {
+            let from = others.ranges.partition_point(|other| other.end() < own.start());
+            let mut start = Some(*own.start());
+            for gone in others.ranges[from..].iter().take_while(|other| other.start() <= own.end()) {
+                left.extend(start.filter(|start| start < gone.start()).map(|start| start..=gone.start() - 1));
+                start = gone.end().checked_add(1);
+            }
+            left.extend(start.filter(|start| start <= own.end()).map(|start| start..=*own.end()));
+        }
+        Origins { ranges: left }
+    }
+
     /// All numbers, ascending.
     #[allow(dead_code, reason = "for an index of seals beside the shards")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
@@ -41,7 +71,11 @@ impl Origins {
 
     /// Those of all.
     pub(crate) fn union<'a>(all: impl IntoIterator<Item = &'a Origins>) -> Origins {
-        let mut ranges: Vec<_> = all.into_iter().flat_map(|origins| origins.ranges.iter().cloned()).collect();
+        Origins::of_ranges(all.into_iter().flat_map(|origins| origins.ranges.iter().cloned()).collect())
+    }
+
+    /// Those of ranges in any order.
+    pub(crate) fn of_ranges(mut ranges: Vec<RangeInclusive<u32>>) -> Origins {
         ranges.sort_unstable_by_key(|range| *range.start());
         let mut joined: Vec<RangeInclusive<u32>> = Vec::with_capacity(ranges.len());
         for range in ranges {
@@ -134,6 +168,11 @@ mod tests {
             let expected: BTreeSet<u32> = parts.into_iter().flatten().collect();
             prop_assert!(origins.iter().eq(expected.iter().copied()));
             prop_assert!((0..61).all(|number| origins.contains(number) == expected.contains(&number)));
+            let without: Vec<Origins> = lists.iter().map(|list| origins.without(list)).collect();
+            for (left, list) in without.iter().zip(&lists) {
+                prop_assert!(left.iter().eq(origins.iter().filter(|number| !list.contains(*number))));
+                prop_assert_eq!(left.is_empty(), left.last().is_none());
+            }
             prop_assert_eq!(origins.to_string().parse(), Ok(origins));
         }
     }

@@ -9,7 +9,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
 
 use super::{Check, Known, REPAIR, RESTORE};
 use crate::catalog::{Origins, ShardMeta};
-use crate::directory::{IdKey, SoundRuns};
+use crate::directory::SoundRuns;
 use crate::keep::ShardName;
 use crate::objects::TEMPORARY_SUFFIX;
 use crate::recover::OWN_FOLDER;
@@ -101,9 +101,8 @@ impl Check<'_> {
 
     fn directory_of(&mut self, known: &ShardMeta, directory: Option<&SoundRuns>, examined: &Examined) {
         let Some(directory) = directory.filter(|_| known.origins != Origins::default()) else { return };
-        let keys: Vec<IdKey> = examined.keys.iter().map(|key| IdKey(key.0)).collect();
         let mend = "run `needle repair`, which has the directory made anew";
-        match directory.missed(&known.origins.iter().collect(), &keys) {
+        match directory.missed(&known.origins.iter().collect(), &examined.keys) {
             Ok(0) => {}
             Ok(missed) => self.report.damage(&known.path, format!("the id directory does not lead to {missed} of its ids"), mend),
             Err(error) => self.report.damage(&known.path, error.to_string(), mend),

@@ -9,7 +9,8 @@ use object_store::path::Path;
 use super::block::Entry;
 use super::folder::Folder;
 use super::run::Run;
-use super::{DirectoryError, IdKey, Origin};
+use super::{DirectoryError, Origin};
+use crate::model::IdKey;
 
 /// Keys that are looked up together.
 const KEYS_AT_ONCE: usize = 4_096;

@@ -19,7 +19,7 @@ use super::write::RunWriter;
 use super::{DirectoryError, Origin};
 
 /// With so many runs a lookup is within its reads, also while an eighth waits to be merged.
-pub(super) const RUNS_MAX: usize = 7;
+pub(crate) const RUNS_MAX: usize = 7;
 /// Runs that are merged at once: each takes some 100 KiB of memory meanwhile.
 const PARTS_MAX: usize = 32;
 /// How often a merge asks whether it should stop.

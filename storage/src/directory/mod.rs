@@ -65,7 +65,7 @@ mod run;
 mod tests;
 mod write;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -73,10 +73,13 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use parking_lot::{Mutex, RwLock};
 
+use crate::catalog;
+use crate::model::IdKey;
 use block::{Entry, KEY_BITS};
 pub(crate) use check::SoundRuns;
 use folder::{Folder, Listed};
 use merge::Chosen;
+pub(crate) use merge::RUNS_MAX;
 use origins::Origins;
 use run::Run;
 use write::{RunName, RunWriter};
@@ -84,12 +87,8 @@ use write::{RunName, RunWriter};
 /// Blocks of a piece: 4 MiB.
 const PIECE_BLOCKS: u32 = 1 << 10;
 
-/// A uniform hash of an id's term.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct IdKey(pub(crate) u64);
-
 impl IdKey {
-    /// What is kept of it.
+    /// What the directory keeps of it.
     fn kept(self) -> u64 {
         self.0 >> (u64::BITS - KEY_BITS)
     }
@@ -104,13 +103,36 @@ pub(crate) struct Origin(pub(crate) u32);
 pub(crate) struct IdDirectory {
     folder: Folder,
     piece_blocks: u32,
-    runs: RwLock<Arc<Vec<Arc<Run>>>>,
+    runs: RwLock<Arc<Runs>>,
     /// The number the next run gets.
     next_run: AtomicU64,
+    /// One addition at a time, so that no origin is added twice.
+    adding: Mutex<()>,
     /// One merge at a time.
     merging: Mutex<()>,
     /// Runs that are no longer looked at; their objects go when no lookup holds them.
     leaving: Mutex<Vec<Arc<Run>>>,
+}
+
+/// The runs that lookups look at.
+#[derive(Debug, Default)]
+struct Runs {
+    all: Vec<Arc<Run>>,
+    /// What they cover together. Origins mostly follow each other: this is short.
+    covered: catalog::Origins,
+}
+
+impl Runs {
+    fn of(all: Vec<Arc<Run>>) -> Runs {
+        let covered = catalog::Origins::union(&all.iter().map(|run| run.origins.covered()).collect::<Vec<_>>());
+        Runs { all, covered }
+    }
+}
+
+impl From<Origin> for catalog::Origins {
+    fn from(Origin(number): Origin) -> catalog::Origins {
+        catalog::Origins::one(number)
+    }
 }
 
 /// What a lookup found.
@@ -122,14 +144,19 @@ pub(crate) struct Hits {
     pub(crate) reads: usize,
     /// What could not be read, and why. Its origins are not covered.
     pub(crate) unreadable: Vec<String>,
-    searched: Vec<Arc<Run>>,
+    searched: Arc<Runs>,
 }
 
 impl Hits {
-    /// Whether the shard of this origin has to be asked: it was found, or this lookup did not cover it. (What is
-    /// covered after a lookup may have been added after it; only the lookup itself knows what it looked at.)
+    /// What this lookup covered: an origin of it that was not found has none of the keys. (What is covered after
+    /// a lookup may have been added after it; only the lookup itself knows what it looked at.)
+    pub(crate) fn covered(&self) -> &catalog::Origins {
+        &self.searched.covered
+    }
+
+    /// Whether the shard of this origin has to be asked: it was found, or this lookup did not cover it.
     pub(crate) fn may_hold(&self, origin: Origin) -> bool {
-        self.origins.contains(&origin) || !self.searched.iter().any(|run| run.origins.covers(origin))
+        self.origins.contains(&origin) || !self.covered().contains(origin.0)
     }
 }
 
@@ -208,8 +235,9 @@ impl IdDirectory {
         let directory = IdDirectory {
             folder,
             piece_blocks,
-            runs: RwLock::new(Arc::new(kept)),
+            runs: RwLock::new(Arc::new(Runs::of(kept))),
             next_run: AtomicU64::new(listed.keys().last().map_or(1, |last| last + 1)),
+            adding: Mutex::default(),
             merging: Mutex::default(),
             leaving: Mutex::new(copies),
         };
@@ -221,11 +249,13 @@ impl IdDirectory {
     pub(crate) fn find(&self, keys: &[IdKey]) -> Hits {
         let keys: Vec<u64> = keys.iter().map(|key| key.kept()).collect::<BTreeSet<u64>>().into_iter().collect();
         let mut hits = Hits::default();
-        for run in self.runs().iter() {
+        let runs = self.runs();
+        let mut searched = Vec::with_capacity(runs.all.len());
+        for run in &runs.all {
             match run.find(&keys, &mut hits.reads) {
                 Ok(origins) => {
                     hits.origins.extend(origins);
-                    hits.searched.push(run.clone());
+                    searched.push(run.clone());
                 }
                 Err(error) => {
                     self.give_up_damaged(run, &error);
@@ -233,39 +263,43 @@ impl IdDirectory {
                 }
             }
         }
+        hits.searched = if hits.unreadable.is_empty() { runs } else { Arc::new(Runs::of(searched)) };
         hits
     }
 
-    /// Whether lookups say all there is to say about this origin.
-    pub(crate) fn covers(&self, origin: Origin) -> bool {
-        self.runs().iter().any(|run| run.origins.covers(origin))
-    }
-
-    /// The origins that are covered.
-    pub(crate) fn origins(&self) -> BTreeSet<Origin> {
-        let runs = self.runs();
-        runs.iter().flat_map(|run| run.origins.iter()).map(|(origin, _)| origin).collect()
+    /// The origins of which lookups say all there is to say.
+    pub(crate) fn covered(&self) -> catalog::Origins {
+        self.runs().covered.clone()
     }
 
     /// How large it is.
     pub(crate) fn size(&self) -> DirectorySize {
         let runs = self.runs();
         DirectorySize {
-            runs: runs.len(),
-            entries: runs.iter().map(|run| run.header.entries).sum(),
-            bytes: runs.iter().map(|run| run.bytes()).sum(),
+            runs: runs.all.len(),
+            entries: runs.all.iter().map(|run| run.header.entries).sum(),
+            bytes: runs.all.iter().map(|run| run.bytes()).sum(),
         }
     }
 
-    /// Adds origins, each with all its keys, as one run. When this returns it is durable, and the origins are covered.
-    pub(crate) fn add(&self, origins: &[(Origin, Vec<IdKey>)]) -> Result<(), DirectoryError> {
-        if origins.is_empty() {
+    /// Adds the keys of shards, all of each, under the origins of the shard, as one run; no origin is in two shards.
+    /// Origins that are covered already are left out: then others of the same shard may stand for more than their
+    /// own keys, which is as good, since an origin is only a way to its shard. When this returns it is durable, and
+    /// all the origins are covered.
+    pub(crate) fn add(&self, shards: &[(impl Into<catalog::Origins> + Clone, Vec<IdKey>)]) -> Result<(), DirectoryError> {
+        let _one_at_a_time = self.adding.lock();
+        let covered = self.covered();
+        let uncovered = shards.iter().map(|(origins, keys)| (origins.clone().into().without(&covered), keys));
+        let added: Vec<(catalog::Origins, &Vec<IdKey>)> = uncovered.filter(|(origins, _)| !origins.is_empty()).collect();
+        if added.is_empty() {
             return Ok(());
         }
-        let table = Origins::apart(&origins.iter().map(|(origin, _)| *origin).collect());
-        let groups: BTreeMap<Origin, u32> = table.iter().collect();
-        let mut entries: Vec<Entry> =
-            origins.iter().flat_map(|(origin, keys)| keys.iter().map(|key| Entry { key: key.kept(), group: groups[origin] })).collect();
+        let of_group = |(group, (origins, _)): (u32, &(catalog::Origins, _))| {
+            origins.iter().map(move |origin| (Origin(origin), group)).collect::<Vec<_>>()
+        };
+        let table = Origins::of(&(0..).zip(&added).flat_map(of_group).collect());
+        let entries = (0..).zip(&added).flat_map(|(group, (_, keys))| keys.iter().map(move |key| Entry { key: key.kept(), group }));
+        let mut entries: Vec<Entry> = entries.collect();
         entries.sort_unstable();
         entries.dedup();
         let mut writer = RunWriter::new(&self.folder, self.name(0), table, entries.len() as u64);
@@ -281,7 +315,7 @@ impl IdDirectory {
     pub(crate) fn tick_merge(&self, place: impl Fn(Origin) -> Option<Origin>, stop: impl Fn() -> bool) -> Result<bool, DirectoryError> {
         let _one_at_a_time = self.merging.lock();
         self.collect();
-        let Some(Chosen { parts, generation }) = merge::choose(&self.runs(), &place) else { return Ok(false) };
+        let Some(Chosen { parts, generation }) = merge::choose(&self.runs().all, &place) else { return Ok(false) };
         let (origins, regroup) = Origins::join(&parts.iter().map(|run| &run.origins).collect::<Vec<_>>(), &place);
         let mut merged = None;
         if !origins.is_empty() {
@@ -300,8 +334,9 @@ impl IdDirectory {
     }
 
     /// Reads everything and says what is wrong with it. What is damaged covers nothing from then on.
-    pub(crate) fn verify(&self) -> Result<Vec<String>, DirectoryError> {
-        self.verify_runs(&self.runs())
+    #[cfg(test)]
+    fn verify(&self) -> Result<Vec<String>, DirectoryError> {
+        self.verify_runs(&self.runs().all)
     }
 
     fn verify_runs(&self, runs: &[Arc<Run>]) -> Result<Vec<String>, DirectoryError> {
@@ -319,7 +354,7 @@ impl IdDirectory {
         Ok(complaints)
     }
 
-    fn runs(&self) -> Arc<Vec<Arc<Run>>> {
+    fn runs(&self) -> Arc<Runs> {
         self.runs.read().clone()
     }
 
@@ -338,9 +373,9 @@ impl IdDirectory {
     fn replace(&self, parts: &[Arc<Run>], merged: Option<Arc<Run>>) {
         let mut runs = self.runs.write();
         let is_part = |run: &Arc<Run>| parts.iter().any(|part| Arc::ptr_eq(part, run));
-        let (left, mut kept): (Vec<_>, Vec<_>) = runs.iter().cloned().partition(is_part);
+        let (left, mut kept): (Vec<_>, Vec<_>) = runs.all.iter().cloned().partition(is_part);
         kept.extend(merged);
-        *runs = Arc::new(kept);
+        *runs = Arc::new(Runs::of(kept));
         self.leaving.lock().extend(left);
     }
 

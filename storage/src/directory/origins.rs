@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Origin;
+use crate::catalog;
 
 /// First origin, last origin and group, four bytes each.
 const RANGE_BYTES: usize = 12;
@@ -25,7 +26,7 @@ pub(super) struct Origins {
 
 impl Origins {
     /// The table of origins and their groups.
-    fn of(groups: &BTreeMap<Origin, u32>) -> Origins {
+    pub(super) fn of(groups: &BTreeMap<Origin, u32>) -> Origins {
         let mut ranges: Vec<OriginRange> = Vec::new();
         for (&Origin(origin), &group) in groups {
             match ranges.last_mut().filter(|range| range.group == group && range.last.checked_add(1) == Some(origin)) {
@@ -37,6 +38,7 @@ impl Origins {
     }
 
     /// The table in which each origin is a group of its own, in order.
+    #[cfg(test)]
     pub(super) fn apart(origins: &BTreeSet<Origin>) -> Origins {
         Origins::of(&origins.iter().copied().zip(0..).collect())
     }
@@ -52,6 +54,11 @@ impl Origins {
     /// How many origins there are.
     pub(super) fn count(&self) -> u64 {
         self.ranges.iter().map(|range| u64::from(range.last - range.first) + 1).sum()
+    }
+
+    /// The origins alone.
+    pub(super) fn covered(&self) -> catalog::Origins {
+        catalog::Origins::of_ranges(self.ranges.iter().map(|range| range.first..=range.last).collect())
     }
 
     pub(super) fn covers(&self, Origin(origin): Origin) -> bool {

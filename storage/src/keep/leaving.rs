@@ -7,7 +7,7 @@ use arrow::compute::filter_record_batch;
 
 use crate::catalog::ShardMeta;
 use crate::model::{RecordsView, UnixNanos, column};
-use crate::predicate::{Columns, Predicate};
+use crate::predicate::Columns;
 use crate::retention::Retention;
 use crate::shard::{ShardError, ShardReader, Wanted};
 use crate::tombstones::Tombstones;
@@ -48,7 +48,7 @@ impl Leaving<'_> {
     pub(crate) fn due(&self, shard: &ShardReader) -> Result<UnixNanos, ShardError> {
         let columns = Columns::default().with(&[column::TIMESTAMP, column::START, column::ORIGINAL_TIME, column::SERVICE_NAME]);
         let mut ends = Vec::new();
-        shard.read(&shard.among_all(shard.narrow(&Predicate::All)), Wanted::Columns(&columns), &mut |view, _| {
+        shard.read(&shard.all(), Wanted::Columns(&columns), &mut |view, _| {
             ends.extend((0..view.len()).map(|row| self.retention.end(view.signal, view.service(row), view.time(row))));
             Ok(true)
         })?;

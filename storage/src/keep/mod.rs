@@ -11,5 +11,5 @@ pub(crate) use leaving::Leaving;
 pub(crate) use merge::{Rewritten, reading};
 pub(crate) use name::{Rewrite, ShardName};
 pub(crate) use policy::{Effort, MERGED_ROWS_MAX, choose};
-pub(crate) use seal::{Keep, SealError};
+pub(crate) use seal::{Keep, SealError, Sealed};
 pub(crate) use steady::SteadyTime;

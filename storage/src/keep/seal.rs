@@ -14,7 +14,8 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 use super::name::ShardName;
 use crate::catalog::{Catalog, CatalogError, Origins, Position, Publication, ShardMeta};
 use crate::clock::Clock;
-use crate::model::{Signal, Tenant, UnixNanos};
+use crate::lookup::{Lookup, ShardKeys};
+use crate::model::{IdKey, Signal, Tenant, UnixNanos};
 use crate::shard::{self, RowRanges, ShardError};
 use crate::state::{Frozen, TombstonesByTenant};
 
@@ -40,6 +41,16 @@ pub(crate) struct Keep {
     pub(crate) repetition_window_ms: u64,
     /// The number the next seal of a tenant's signal gets. Those of seals that failed are not used again.
     pub(crate) next_origin: AtomicU32,
+    /// Where ids are looked up.
+    pub(crate) lookup: Arc<Lookup>,
+}
+
+/// What a seal published.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    pub(crate) shards: Vec<ShardMeta>,
+    /// The ids in them. They go to the directory once queries know the shards.
+    pub(crate) keys: Vec<ShardKeys>,
 }
 
 /// What a shard is called and whose it is.
@@ -54,7 +65,7 @@ pub(super) struct ShardPlace {
 impl Keep {
     /// Writes the shards of these batches, without what is deleted, and publishes them: when this returns they are
     /// durable, and the log's frames up to the frozen position are no longer needed.
-    pub(crate) fn seal(&self, frozen: &Frozen, tombstones: &TombstonesByTenant) -> Result<Vec<ShardMeta>, SealError> {
+    pub(crate) fn seal(&self, frozen: &Frozen, tombstones: &TombstonesByTenant) -> Result<Sealed, SealError> {
         let mut groups: BTreeMap<(Tenant, Signal), Vec<RecordBatch>> = BTreeMap::new();
         for batch in &frozen.batches {
             let deleted = tombstones.get(&batch.tenant).map(|tombstones| tombstones.rows_of_batch(batch)).unwrap_or_default();
@@ -62,10 +73,13 @@ impl Keep {
                 groups.entry((batch.tenant.clone(), batch.signal)).or_default().push(without(&batch.records, &deleted)?);
             }
         }
-        let mut shards = Vec::with_capacity(groups.len());
+        let (mut shards, mut keys) = (Vec::with_capacity(groups.len()), Vec::with_capacity(groups.len()));
         for ((tenant, signal), batches) in groups {
             let origins = Origins::one(self.next_origin.fetch_add(1, Ordering::Relaxed));
-            shards.push(self.write_shard(ShardPlace { id: shard_id(frozen), tenant, signal, origins }, &batches)?);
+            let place = ShardPlace { id: shard_id(frozen), tenant, signal, origins: origins.clone() };
+            let (shard, own_keys) = self.write_shard(place, &batches)?;
+            shards.push(shard);
+            keys.push((origins, own_keys));
         }
         self.catalog.publish(&Publication {
             shards: shards.clone(),
@@ -77,7 +91,7 @@ impl Keep {
             seen: frozen.seen.clone(),
             seen_since: self.seen_since(),
         })?;
-        Ok(shards)
+        Ok(Sealed { shards, keys })
     }
 
     /// Requests that arrived before this are no longer recognised.
@@ -85,14 +99,15 @@ impl Keep {
         UnixNanos(self.clock.now().0.saturating_sub(self.repetition_window_ms.saturating_mul(1_000_000)))
     }
 
-    pub(super) fn write_shard(&self, place: ShardPlace, batches: &[RecordBatch]) -> Result<ShardMeta, SealError> {
+    /// Writes a shard. With it come the keys of its ids.
+    pub(super) fn write_shard(&self, place: ShardPlace, batches: &[RecordBatch]) -> Result<(ShardMeta, Vec<IdKey>), SealError> {
         let ShardPlace { id, tenant, signal, origins } = place;
         let name = || format!("{tenant}/{signal}/{id}", tenant = tenant.as_str());
         let built = shard::build(&id, &tenant, signal, &origins, batches).map_err(|error| SealError::Build { path: name(), error })?;
         let path = format!("{}/{signal}/{}/{id}.parquet", tenant.as_str(), day(built.time_min));
         let bytes = built.bytes.len() as u64;
         block_on(self.objects.put(&Path::from(path.as_str()), built.bytes.into()))?;
-        Ok(ShardMeta {
+        let meta = ShardMeta {
             id,
             tenant,
             signal,
@@ -106,7 +121,8 @@ impl Keep {
             format: shard::FORMAT,
             origins,
             tail: built.tail,
-        })
+        };
+        Ok((meta, built.keys))
     }
 }
 

@@ -91,6 +91,8 @@ pub mod column {
     pub const SPAN_ID: &str = "span_id";
     /// The first request id found, as spelled.
     pub const REQUEST_ID: &str = "request_id";
+    /// In a shard: the attribute whose value is the request id. It is stored there only.
+    pub const REQUEST_ID_KEY: &str = "request_id_key";
     /// Further ids found on the record, as spelled.
     pub const MORE_IDS: &str = "more_ids";
     /// `service.name` of the resource.

@@ -105,6 +105,7 @@ pub struct RecordsView<'a> {
     trace_id: Option<&'a FixedSizeBinaryArray>,
     span_id: Option<&'a FixedSizeBinaryArray>,
     request_id: Option<&'a StringArray>,
+    request_id_key: Option<DictionaryView<'a>>,
     more_ids: Option<&'a ListArray>,
     service: Option<DictionaryView<'a>>,
     attributes: Option<&'a MapArray>,
@@ -157,6 +158,7 @@ impl<'a> RecordsView<'a> {
             trace_id: id(column::TRACE_ID),
             span_id: id(column::SPAN_ID),
             request_id: text(column::REQUEST_ID),
+            request_id_key: dictionary(column::REQUEST_ID_KEY),
             more_ids: column(column::MORE_IDS).map(|array| array.as_list()),
             service: dictionary(column::SERVICE_NAME),
             attributes: column(column::ATTRIBUTES).map(|array| array.as_map()),
@@ -276,8 +278,23 @@ impl<'a> RecordsView<'a> {
         &self.attribute_columns
     }
 
-    /// The attributes of a row that stand in the general column.
+    /// The attributes that stand in the column of request ids only.
+    pub(crate) fn request_keys(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.request_id_key.into_iter().flat_map(|keys| keys.values().iter().flatten())
+    }
+
+    /// The attribute of a row that stands in the column of request ids only.
+    fn request_attribute(&self, row: usize) -> Option<(&'a str, ColumnValue<'a>)> {
+        let key = self.request_id_key.and_then(|keys| keys.get(row))?;
+        Some((key, ColumnValue::Text(ValueKind::String, self.request_id(row)?)))
+    }
+
+    /// The attributes of a row that have no column of their own.
     pub fn other_attributes(&self, row: usize) -> impl Iterator<Item = (&'a str, ColumnValue<'a>)> + use<'a> {
+        self.request_attribute(row).into_iter().chain(self.general_attributes(row))
+    }
+
+    fn general_attributes(&self, row: usize) -> impl Iterator<Item = (&'a str, ColumnValue<'a>)> + use<'a> {
         let letters = self.attribute_types.and_then(|types| types.get(row)).unwrap_or("").as_bytes();
         self.attributes.into_iter().flat_map(move |map| {
             let offsets = map.value_offsets();

@@ -40,6 +40,11 @@ impl Columns {
         self.names.contains(name) || attribute()
     }
 
+    /// Whether an attribute with one of these keys is looked at.
+    pub(crate) fn contain_attribute_of(&self, keys: &BTreeSet<String>) -> bool {
+        keys.iter().any(|key| self.attributes.contains(key) || self.exception(key))
+    }
+
     fn exception(&self, key: &str) -> bool {
         self.exceptions && key.starts_with(EXCEPTION_PREFIX)
     }

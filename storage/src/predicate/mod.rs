@@ -7,7 +7,7 @@ mod pattern;
 
 use regex::Regex;
 
-use crate::model::{IdTerm, NormalId, RecordsView, Severity, Signal, SpanId};
+use crate::model::{IdKey, IdTerm, NormalId, RecordsView, Severity, Signal, SpanId};
 
 pub(crate) use columns::Columns;
 pub(crate) use evaluate::{for_each_text, matching_rows, resource_test_holds};
@@ -47,6 +47,16 @@ impl Predicate {
     /// Whether the record of a row matches.
     pub fn matches(&self, view: &RecordsView<'_>, row: usize) -> bool {
         evaluate::holds(self, view, row)
+    }
+
+    /// Keys of ids by one of which every matching record is found; `None` when records without any may match.
+    pub(crate) fn required_keys(&self) -> Option<Vec<IdKey>> {
+        match self {
+            Predicate::Id(test) => Some(test.keys()),
+            Predicate::And(all) => all.iter().find_map(Predicate::required_keys),
+            Predicate::Or(any) => Some(any.iter().map(Predicate::required_keys).collect::<Option<Vec<_>>>()?.concat()),
+            _ => None,
+        }
     }
 }
 
@@ -189,5 +199,16 @@ impl IdTest {
         }
         terms.extend(self.span.map(IdTerm::of_span));
         terms
+    }
+
+    /// The keys under which a matching record is found.
+    fn keys(&self) -> Vec<IdKey> {
+        let terms = self.terms();
+        // Of a wide id the first is of all its bits, which finds request ids; the last of its low half, which finds traces.
+        match self.kind {
+            IdKind::Request => terms.iter().filter_map(|term| term.keys().next()).collect(),
+            IdKind::Trace => terms.iter().filter_map(|term| term.keys().last()).collect(),
+            IdKind::Any | IdKind::Span => terms.iter().flat_map(IdTerm::keys).collect(),
+        }
     }
 }

@@ -7,13 +7,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayBuilder, ArrayRef, BooleanBuilder, Float64Builder, Int64Array, Int64Builder, RecordBatch, StringBuilder, new_null_array,
+    Array, ArrayBuilder, ArrayRef, BooleanBuilder, Float64Builder, Int64Array, Int64Builder, RecordBatch, StringBuilder,
+    StringDictionaryBuilder, new_null_array,
 };
 use arrow::compute::interleave;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-use crate::model::{AttributesBuilder, ColumnValue, RecordsView, Signal, ValueKind, attribute_column, column};
+use crate::model::{AttributesBuilder, ColumnValue, RecordsView, Signal, ValueKind, attribute_column, column, dictionary_type};
 
 /// Rows looked at to choose the columns of a shard.
 const SAMPLE_ROWS: usize = 16_384;
@@ -65,7 +66,8 @@ impl Layout {
         for view in views {
             for row in (0..view.len()).step_by(stride) {
                 sampled += 1;
-                for (key, value) in view.attributes(row).filter(|(_, value)| has_column(value.kind())) {
+                let request_id = view.request_id(row);
+                for (key, value) in view.attributes(row).filter(|(_, value)| has_column(value.kind()) && !is_text(value, request_id)) {
                     let seen = observed.entry((key, value.kind())).or_default();
                     seen.rows += 1;
                     seen.distinct.insert(hash.hash_one(value.text()));
@@ -97,6 +99,7 @@ impl Layout {
 
     fn of(signal: Signal, own: Vec<OwnColumn>) -> Layout {
         let mut fields: Vec<Arc<Field>> = signal.schema().fields().iter().map(shard_field).collect();
+        fields.push(Arc::new(Field::new(column::REQUEST_ID_KEY, dictionary_type(), true)));
         fields.extend(own.iter().map(|column| Arc::new(Field::new(attribute_column(&column.key), data_type(column.kind), true))));
         let slots = own.iter().enumerate().map(|(slot, column)| (column.key.clone(), slot)).collect();
         Layout { signal, schema: Arc::new(Schema::new(fields)), own, slots }
@@ -126,11 +129,12 @@ impl Layout {
     ) -> Result<RecordBatch, ArrowError> {
         let own = Gathered::new(self, views).fill(order);
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
-        let fixed = self.signal.schema().fields().len();
+        let fixed = self.signal.schema().fields().len() + 1;
         for field in &self.schema.fields()[..fixed] {
             columns.push(match field.name().as_str() {
                 column::ATTRIBUTES => own.others.clone(),
                 column::ATTRIBUTE_TYPES => own.other_types.clone(),
+                column::REQUEST_ID_KEY => own.request_keys.clone(),
                 column::OBSERVED_AFTER => Arc::new(observed_after(views, order)),
                 _ => gather_column(field, batches, order)?,
             });
@@ -179,6 +183,7 @@ struct GatheredAttributes {
     columns: Vec<ArrayRef>,
     others: ArrayRef,
     other_types: ArrayRef,
+    request_keys: ArrayRef,
 }
 
 struct Gathered<'a> {
@@ -188,6 +193,7 @@ struct Gathered<'a> {
     slots: Vec<Vec<Option<usize>>>,
     columns: Vec<ColumnBuilder>,
     others: AttributesBuilder,
+    request_keys: StringDictionaryBuilder<Int32Type>,
 }
 
 impl<'a> Gathered<'a> {
@@ -195,25 +201,40 @@ impl<'a> Gathered<'a> {
         let slots =
             views.iter().map(|view| view.attribute_columns().iter().map(|own| layout.slots.get(own.key).copied()).collect()).collect();
         let columns = layout.own.iter().map(|own| ColumnBuilder::of(own.kind)).collect();
-        Gathered { layout, views, slots, columns, others: AttributesBuilder::default() }
+        Gathered { layout, views, slots, columns, others: AttributesBuilder::default(), request_keys: StringDictionaryBuilder::new() }
     }
 
     fn fill(mut self, order: &[(usize, usize)]) -> GatheredAttributes {
         for (at, (batch, row)) in order.iter().enumerate() {
             let view = &self.views[*batch];
-            for (own, slot) in view.attribute_columns().iter().zip(&self.slots[*batch]) {
-                if let Some(value) = own.get(*row) {
-                    place(&mut self.columns, &mut self.others, *slot, at, own.key, value);
+            let request_id = view.request_id(*row);
+            let mut request_key = None;
+            let own = view.attribute_columns().iter().zip(&self.slots[*batch]);
+            let own = own.filter_map(|(own, slot)| Some((own.key, *slot, own.get(*row)?)));
+            let others = view.other_attributes(*row).map(|(key, value)| (key, self.layout.slots.get(key).copied(), value));
+            for (key, slot, value) in own.chain(others) {
+                if request_key.is_none() && is_text(&value, request_id) {
+                    request_key = Some(key);
+                } else {
+                    place(&mut self.columns, &mut self.others, slot, at, key, value);
                 }
             }
-            for (key, value) in view.other_attributes(*row) {
-                place(&mut self.columns, &mut self.others, self.layout.slots.get(key).copied(), at, key, value);
-            }
+            self.request_keys.append_option(request_key);
             self.others.finish_row();
         }
         let (others, other_types) = self.others.finish();
-        GatheredAttributes { columns: self.columns.into_iter().map(|column| column.finish(order.len())).collect(), others, other_types }
+        GatheredAttributes {
+            columns: self.columns.into_iter().map(|column| column.finish(order.len())).collect(),
+            others,
+            other_types,
+            request_keys: Arc::new(self.request_keys.finish()),
+        }
     }
+}
+
+/// Whether a value is the text.
+fn is_text(value: &ColumnValue<'_>, text: Option<&str>) -> bool {
+    matches!(value, ColumnValue::Text(ValueKind::String, value) if Some(*value) == text)
 }
 
 /// Into the key's own column if it has one of that kind, else to the others.

@@ -36,6 +36,8 @@ pub(crate) struct ShardReader {
     pages: Vec<Page>,
     /// Fields of the schema that hold nothing in any row; they need not be read.
     empty: BTreeSet<String>,
+    /// Attributes that stand in the column of request ids.
+    request_keys: BTreeSet<String>,
 }
 
 /// The index of a shard.
@@ -54,6 +56,9 @@ pub(crate) struct Page {
     pub(crate) time_min: UnixNanos,
     pub(crate) time_max: UnixNanos,
 }
+
+/// Takes some rows and their numbers; false when it wants no more.
+pub(crate) type Visit<'a> = dyn FnMut(&RecordsView<'_>, &[u32]) -> Result<bool, ShardError> + 'a;
 
 /// What of the rows is read.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +91,7 @@ impl ShardReader {
         let parquet = with_dictionaries(parquet)?;
         let index = if description.format < FIRST_INDEXED_FORMAT { Index::Older } else { open_index(&meta, &file, &parquet) };
         let pages = pages(meta.signal, parquet.metadata());
-        Ok(ShardReader { meta, file, parquet, index, pages, empty: description.empty_columns })
+        Ok(ShardReader { meta, file, parquet, index, pages, empty: description.empty_columns, request_keys: description.request_keys })
     }
 
     /// Why the index is not used, if it should be.
@@ -150,9 +155,14 @@ impl ShardReader {
     /// Candidates as rows.
     pub(crate) fn among_all(&self, candidates: Candidates) -> RowRanges {
         match candidates {
-            Candidates::All => RowRanges::of(0..self.rows()),
+            Candidates::All => self.all(),
             Candidates::Rows(rows) => rows,
         }
+    }
+
+    /// Every row.
+    pub(crate) fn all(&self) -> RowRanges {
+        RowRanges::of(0..self.rows())
     }
 
     fn rows(&self) -> u32 {
@@ -172,12 +182,7 @@ impl ShardReader {
     }
 
     /// Hands out rows in row order, batch by batch with their numbers, until `visit` returns false.
-    pub(crate) fn read(
-        &self,
-        rows: &RowRanges,
-        wanted: Wanted<'_>,
-        visit: &mut dyn FnMut(&RecordsView<'_>, &[u32]) -> Result<bool, ShardError>,
-    ) -> Result<(), ShardError> {
+    pub(crate) fn read(&self, rows: &RowRanges, wanted: Wanted<'_>, visit: &mut Visit<'_>) -> Result<(), ShardError> {
         let count = usize::try_from(rows.len()).unwrap_or(usize::MAX);
         if count == 0 {
             return Ok(());
@@ -186,6 +191,9 @@ impl ShardReader {
             .with_batch_size(count.min(BATCH_ROWS));
         let is_wanted = |name: &str| match wanted {
             Wanted::Records => true,
+            Wanted::Columns(columns) if matches!(name, column::REQUEST_ID | column::REQUEST_ID_KEY) => {
+                columns.contain(name) || columns.contain_attribute_of(&self.request_keys)
+            }
             Wanted::Columns(columns) => columns.contain(name),
         };
         let fields = self.parquet.schema().fields().iter().enumerate();

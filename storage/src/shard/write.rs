@@ -73,6 +73,9 @@ pub(super) struct ShardDescription {
     /// Columns that hold nothing in any row.
     #[serde(default)]
     pub(super) empty_columns: BTreeSet<String>,
+    /// Attributes whose values stand in the column of request ids in some rows.
+    #[serde(default)]
+    pub(super) request_keys: BTreeSet<String>,
 }
 
 /// Where the index is and what it covers.
@@ -97,14 +100,17 @@ pub(crate) fn build(
     let mut index = IndexBuilder::new(order.len());
     let mut writer = ArrowWriter::try_new(Vec::new(), layout.schema(), Some(properties(signal, &layout)))?;
     let mut empty_columns: BTreeSet<String> = layout.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let mut request_keys = BTreeSet::new();
     for rows in order.chunks(CHUNK_ROWS) {
         let chunk = layout.gather(batches, &views, rows)?;
         empty_columns.retain(|name| chunk.column_by_name(name).is_some_and(|column| holds_nothing(column.as_ref())));
-        index.add(&RecordsView::new(signal, &chunk));
+        let view = RecordsView::new(signal, &chunk);
+        request_keys.extend(view.request_keys().map(str::to_owned));
+        index.add(&view);
         writer.write(&chunk)?;
     }
     writer.flush()?;
-    let description = ShardDescription { empty_columns, ..describe(id, tenant, signal, origins, &views) };
+    let description = ShardDescription { empty_columns, request_keys, ..describe(id, tenant, signal, origins, &views) };
     let BuiltIndex { files, pages: (pages, pages_description), cover, keys } = index.finish()?;
     let files = files.into_iter().chain([(PAGES_FILE.into(), pages)]);
     let mut placed = Vec::new();
@@ -160,6 +166,7 @@ fn describe(id: &str, tenant: &Tenant, signal: Signal, origins: &Origins, views:
         record_max,
         origins: origins.clone(),
         empty_columns: BTreeSet::new(),
+        request_keys: BTreeSet::new(),
     }
 }
 
@@ -194,7 +201,7 @@ fn properties(signal: Signal, layout: &Layout) -> WriterProperties {
     }
     // What is packed bit by bit does not compress any more, and a reader of it need not set up a decompressor, which
     // costs more than reading a page does.
-    let packed = [column::RECORD_ID, time, column::ORIGINAL_TIME, column::SERVICE_NAME, column::SCOPE];
+    let packed = [column::RECORD_ID, time, column::ORIGINAL_TIME, column::SERVICE_NAME, column::SCOPE, column::REQUEST_ID_KEY];
     let packed = packed.into_iter().chain(
         match signal {
             Signal::Logs => &[column::SEVERITY_NUMBER, column::SEVERITY_TEXT, column::EVENT_NAME, column::BODY_TYPE][..],

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use crate::cache::ShardCache;
 use crate::catalog::ShardMeta;
 use crate::live::LiveBatch;
-use crate::model::{IdTerm, Record, RecordId, RecordsView, Tenant, UnixNanos, column};
+use crate::lookup::{Lookup, keys_of};
+use crate::model::{IdKey, IdTerm, Record, RecordId, RecordsView, Tenant, UnixNanos, column};
+use crate::places::ShardList;
 use crate::predicate::{Columns, Predicate};
 use crate::shard::{RowRanges, ShardError, ShardReader, Wanted};
 use crate::state::State;
@@ -80,10 +82,10 @@ pub enum ReadError {
 /// `cancelled` is asked between steps.
 pub struct Snapshot {
     live: Vec<Arc<LiveBatch>>,
-    /// By latest time.
-    shards: Vec<Arc<ShardMeta>>,
+    shards: Arc<ShardList>,
     next_record: RecordId,
     cache: Arc<ShardCache>,
+    lookup: Arc<Lookup>,
     tombstones: Arc<Tombstones>,
     unreadable: Vec<String>,
 }
@@ -112,12 +114,13 @@ const PLACE_COLUMNS: [&str; 4] = [column::RECORD_ID, column::TIMESTAMP, column::
 
 impl Snapshot {
     /// What is readable of a tenant's records just now.
-    pub(crate) fn new(state: &State, tenant: &Tenant, cache: Arc<ShardCache>) -> Snapshot {
+    pub(crate) fn new(state: &State, tenant: &Tenant, cache: Arc<ShardCache>, lookup: Arc<Lookup>) -> Snapshot {
         Snapshot {
             live: state.live().filter(|batch| batch.tenant == *tenant).cloned().collect(),
-            shards: state.shards.iter().filter(|shard| shard.tenant == *tenant).cloned().collect(),
+            shards: state.shards_of(tenant),
             next_record: state.next_record,
             cache,
+            lookup,
             tombstones: state.tombstones_of(tenant),
             unreadable: state.unreadable_of(tenant),
         }
@@ -139,11 +142,11 @@ impl Snapshot {
                 scan::live(batch, &self.tombstones, &search.predicate, &mut nearest.of(Source::Live(number)));
             }
         }
-        let mut coverage = self.coverage();
+        let mut order = self.shards_that_may_match(&search.predicate);
+        let mut coverage = self.without_asking(&order);
         let columns = Columns::of(&search.predicate).with(&PLACE_COLUMNS);
         let sweep = if search.ascending { Sweep::Oldest } else { Sweep::Newest };
         let scan = Scan { predicate: &search.predicate, columns: &columns, tombstones: &self.tombstones, sweep, cancelled };
-        let mut order: Vec<usize> = (0..self.shards.len()).collect();
         if search.ascending {
             order.sort_by_key(|number| self.shards[*number].time_min);
         } else {
@@ -166,13 +169,14 @@ impl Snapshot {
 
     /// Every record that carries one of the ids, oldest first.
     pub fn by_ids(&self, terms: &[IdTerm], cancelled: &dyn Fn() -> bool) -> Result<Found, ReadError> {
-        let mut coverage = self.coverage();
+        let asked = self.shards_with(&keys_of(terms));
+        let mut coverage = self.without_asking(&asked);
         let mut records = Vec::new();
         for batch in &self.live {
             let view = batch.view();
             records.extend(self.live_rows_with(batch, terms).map(|row| view.record(row)));
         }
-        for shard in &self.shards {
+        for shard in asked.into_iter().map(|number| &self.shards[number]) {
             if cancelled() {
                 return Err(ReadError::Cancelled);
             }
@@ -193,7 +197,7 @@ impl Snapshot {
     pub(crate) fn count_with(&self, terms: &[IdTerm]) -> (u64, Coverage) {
         let mut count: u64 = self.live.iter().map(|batch| self.live_rows_with(batch, terms).count() as u64).sum();
         let mut coverage = Coverage { shards_searched: self.shards.len(), ..self.coverage() };
-        for shard in &self.shards {
+        for shard in self.shards_with(&keys_of(terms)).into_iter().map(|number| &self.shards[number]) {
             let read = scan::guarded(&self.cache, shard, &mut |reader| {
                 count += self.shard_rows_with(reader, terms)?.len();
                 Ok(())
@@ -201,6 +205,21 @@ impl Snapshot {
             coverage.note(shard, read).expect("nothing cancels it");
         }
         (count, coverage)
+    }
+
+    /// The shards whose records may be found by one of the keys, by latest time.
+    fn shards_with(&self, keys: &[IdKey]) -> Vec<usize> {
+        if self.shards.is_empty() { Vec::new() } else { self.shards.not_ruled_out(&self.lookup.find(keys)) }
+    }
+
+    /// The shards whose records may match, as far as ids tell, by latest time.
+    fn shards_that_may_match(&self, predicate: &Predicate) -> Vec<usize> {
+        predicate.required_keys().map_or_else(|| (0..self.shards.len()).collect(), |keys| self.shards_with(&keys))
+    }
+
+    /// What is covered when the shards but these are ruled out.
+    fn without_asking(&self, asked: &[usize]) -> Coverage {
+        Coverage { shards_searched: self.shards.len() - asked.len(), ..self.coverage() }
     }
 
     /// Rows of a live batch that carry one of the ids and are not deleted, ascending.
@@ -261,9 +280,10 @@ impl Snapshot {
                 scan::live(batch, &self.tombstones, predicate, sink);
             }
         }
-        let mut coverage = self.coverage();
+        let asked = self.shards_that_may_match(predicate);
+        let mut coverage = self.without_asking(&asked);
         let scan = Scan { predicate, columns, tombstones: &self.tombstones, sweep: Sweep::Whole, cancelled };
-        for shard in &self.shards {
+        for shard in asked.into_iter().map(|number| &self.shards[number]) {
             if cancelled() {
                 return Err(ReadError::Cancelled);
             }

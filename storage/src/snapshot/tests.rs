@@ -1,4 +1,4 @@
-//! A predicate means the same on live records, on a fresh shard and after a restart.
+//! A predicate means the same on live records, on a fresh shard and after a restart, with and without the id directory.
 
 use std::sync::Arc;
 
@@ -39,6 +39,8 @@ const REGEXES: [&str; 8] =
     ["(?i)pay.*card", "declined for", "refused: [0-9]+", "(?i)über", "naïve$", "^GET /ca", "a{40}b other", "card-5[0-9]$|OK"];
 const IDS: [&str; 6] =
     ["7d3f9a52-11c0-4f0e-9a7b-2f6f0b1c2d3e", "7D3F9A5211C04F0E9A7B2F6F0B1C2D3E", "order-7", "5af7183fb1d4cf5f", "6554734444506566495", "-"];
+/// A trace, its low half as a trace of its own, and a span.
+const MORE_IDS: [&str; 3] = ["02020202020202025af7183fb1d4cf5f", "00000000000000005af7183fb1d4cf5f", "0303030303030303"];
 const KEYS: [&str; 3] = ["code", "route", "tags"];
 
 #[derive(Clone, Debug)]
@@ -58,6 +60,7 @@ fn any_scalar() -> impl Strategy<Value = Value> {
         (0..4_i64).prop_map(Value::Int),
         prop_oneof![Just(0.0), Just(1.0), Just(2.5)].prop_map(Value::Double),
         prop_oneof![Just("1"), Just("1.0"), Just("/cart"), Just("x")].prop_map(|text| Value::String(text.to_owned())),
+        prop::sample::select(&IDS[..2]).prop_map(|id| Value::String(id.to_owned())),
         any::<bool>().prop_map(Value::Bool),
         Just(Value::Empty),
     ]
@@ -74,7 +77,7 @@ fn any_row() -> impl Strategy<Value = Row> {
 }
 
 fn any_predicate() -> impl Strategy<Value = Predicate> {
-    let literal = prop::sample::select(&["1", "1.0", "2.5", "/cart", "x", "true", "web", "error", "0"][..]);
+    let literal = prop::sample::select(&["1", "1.0", "2.5", "/cart", "x", "true", "web", "error", "0", IDS[0]][..]);
     let test = (literal, prop::sample::select(&[Comparison::Equal, Comparison::Equal, Comparison::GreaterOrEqual, Comparison::Less][..]));
     let compared = test.prop_map(|(text, comparison)| {
         FieldTest::Compare(comparison, Literal { text: text.to_owned(), number: text.parse().ok(), severity: Severity::from_name(text) })
@@ -158,6 +161,39 @@ fn decoded(rows: &[Row], signal: Signal) -> Decoded {
     Decoded { signal, records, own_times: true }
 }
 
+/// What matches each of the predicates, and what carries each of the ids.
+fn answers(store: &Store, predicates: &[Predicate]) -> Vec<Vec<Record>> {
+    let snapshot = store.snapshot(&Tenant::default());
+    let ask = |predicate: &Predicate| {
+        let search = Search {
+            predicate: predicate.clone(),
+            start: Some(UnixNanos(2)),
+            end: Some(UnixNanos(18)),
+            ascending: false,
+            after: None,
+            limit: 1000,
+        };
+        let found = snapshot.search(&search, &|| false).unwrap();
+        assert_eq!(found.coverage.failures, Vec::<String>::new());
+        let (count, _) = snapshot.count(predicate, search.start, search.end, &|| false).unwrap();
+        assert_eq!(count, found.records.len() as u64, "counted otherwise than found");
+        found.records
+    };
+    let with_id = |id: &&str| {
+        let terms = IdTest::of(IdKind::Any, id).map(|test| test.terms()).unwrap_or_default();
+        let found = snapshot.by_ids(&terms, &|| false).unwrap();
+        assert_eq!(found.coverage.failures, Vec::<String>::new());
+        found.records
+    };
+    predicates.iter().map(ask).chain(IDS.iter().chain(&MORE_IDS).map(with_id)).collect()
+}
+
+fn carries(record: &Record, id: &IdTest) -> bool {
+    let common = record.common();
+    let own = common.request_ids.iter().filter_map(|text| NormalId::of(text)).chain(common.trace_id.map(NormalId::of_trace));
+    own.flat_map(|own| [Some(own.term()), own.low_half_term()]).flatten().any(|term| id.terms().contains(&term))
+}
+
 /// Each test's rows are handed to the decoder through the body: their place in this list.
 fn check(rows: Vec<Row>, predicates: &[Predicate], split: usize, deleted: Option<&str>) {
     let folder = tempfile::tempdir().unwrap();
@@ -183,30 +219,7 @@ fn check(rows: Vec<Row>, predicates: &[Predicate], split: usize, deleted: Option
         runtime.block_on(store.append(Incoming { request, decoded: decode_part(&body), idempotency_key: None })).unwrap();
     };
     ["l0", "s0"].into_iter().for_each(|body| append(&store, body));
-    let answers = |store: &Store| -> Vec<Vec<Record>> {
-        let snapshot = store.snapshot(&Tenant::default());
-        let ask = |predicate: &Predicate| {
-            let search = Search {
-                predicate: predicate.clone(),
-                start: Some(UnixNanos(2)),
-                end: Some(UnixNanos(18)),
-                ascending: false,
-                after: None,
-                limit: 1000,
-            };
-            let found = snapshot.search(&search, &|| false).unwrap();
-            assert_eq!(found.coverage.failures, Vec::<String>::new());
-            let (count, _) = snapshot.count(predicate, search.start, search.end, &|| false).unwrap();
-            assert_eq!(count, found.records.len() as u64, "counted otherwise than found");
-            found.records
-        };
-        predicates.iter().map(ask).collect()
-    };
-    let carries = |record: &Record, id: &IdTest| {
-        let common = record.common();
-        let own = common.request_ids.iter().filter_map(|text| NormalId::of(text)).chain(common.trace_id.map(NormalId::of_trace));
-        own.flat_map(|own| [Some(own.term()), own.low_half_term()]).flatten().any(|term| id.terms().contains(&term))
-    };
+    let answers = |store: &Store| answers(store, predicates);
     runtime.block_on(store.flush()).unwrap();
     ["l1", "s1"].into_iter().for_each(|body| append(&store, body));
     let id = deleted.and_then(|id| IdTest::of(IdKind::Any, id));
@@ -221,10 +234,20 @@ fn check(rows: Vec<Row>, predicates: &[Predicate], split: usize, deleted: Option
     let sealed = answers(&store);
     assert_eq!(live, sealed, "live and sealed differ");
     runtime.block_on(store.merge()).unwrap();
+    while store.tick_directory().unwrap() {}
     let merged = answers(&store);
     assert_eq!(sealed, merged, "a merge changes answers");
     drop(store);
     assert_eq!(merged, answers(&open()), "a restart changes answers");
+    let directory = settings.data.join("_needle/ids");
+    // There is none when everything was deleted before it was sealed.
+    if directory.exists() {
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+    let store = open();
+    assert_eq!(merged, answers(&store), "without the id directory answers change");
+    while store.tick_directory().unwrap() {}
+    assert_eq!(merged, answers(&store), "the id directory, made anew, changes answers");
 }
 
 proptest! {

@@ -274,7 +274,8 @@ async fn live_memory_is_bounded_and_frees_by_sealing() {
     }
     assert_eq!(stored + pushed_back, 400);
     assert_eq!(everything(&store).len(), stored);
-    assert!(store.shared.live_bytes.load(Ordering::Relaxed) <= small.live_bytes_max);
+    let live_bytes = store.shared.live_bytes.load(Ordering::Relaxed);
+    assert!(live_bytes <= small.live_bytes_max, "{live_bytes} bytes, {pushed_back} pushed back");
 }
 
 fn shard_files(folder: &Path) -> usize {
