@@ -48,8 +48,16 @@ struct Run<'run> {
     table: Table,
 }
 
+/// All figures of one kind of records.
+pub(crate) struct Measured {
+    pub(crate) floor: Floor,
+    pub(crate) table: Table,
+    /// What the largest shard consists of, as `needle shard` says it.
+    pub(crate) shard: String,
+}
+
 /// Measures everything.
-pub(crate) fn measure(workload: &Workload, core: Option<usize>) -> (Floor, Table) {
+pub(crate) fn measure(workload: &Workload, core: Option<usize>) -> Measured {
     let started = Instant::now();
     let step = |what: &str| say(&format!("[{:4} s] {:?}: {what}", started.elapsed().as_secs(), workload.signal));
     step("measuring the floor");
@@ -58,6 +66,7 @@ pub(crate) fn measure(workload: &Workload, core: Option<usize>) -> (Floor, Table
     let mut run = Run { workload, floor: &floor, goals: goals(workload.signal), program, table: Table::default() };
     step("sending");
     run.ingest();
+    let shard = run.program.largest_shard();
     step("asking");
     run.ask();
     step("starting again");
@@ -67,7 +76,7 @@ pub(crate) fn measure(workload: &Workload, core: Option<usize>) -> (Floor, Table
     drop(run.program);
     step("killing");
     crash::measure(workload, &floor, core, &mut table);
-    (floor, table)
+    Measured { floor, table, shard }
 }
 
 impl Run<'_> {
@@ -76,14 +85,24 @@ impl Run<'_> {
         let before = self.program.cpu();
         let load = load::send(&self.program, self.workload);
         let loaded = self.program.cpu().since(&before);
+        let before_merge = self.program.cpu();
         flush_and_merge(&self.program);
+        let merging = self.program.cpu().since(&before_merge);
         let merged = self.program.cpu().since(&before);
+        let rewritten = self.program.metric("needle_storage_merged_records_total").unwrap_or(0.0);
         let (disk, disk_with_log) = self.program.disk_bytes();
         let each = |bytes: u64| format!("{:.1} ({:.1} : 1)", bytes as f64 / records as f64, floor.sent_bytes as f64 / bytes as f64);
         let rate = format!("{:.0} a second, {} pushed back", records as f64 / load.taken.as_secs_f64(), load.pushed_back);
         let table = &mut self.table;
         table.add("ingest, CPU a record, during load", microseconds_each(loaded, records), self.goals.load, floor_cpu(floor, 1));
         table.add("ingest, CPU a record, with seal and merges", microseconds_each(merged, records), self.goals.merged, floor_cpu(floor, 3));
+        table.add("the last seal and merges after the load, CPU a record", microseconds_each(merging, records), "", "");
+        table.add(
+            "write amplification: times a record was written into a shard",
+            format!("{:.2}", 1.0 + rewritten / records as f64),
+            "",
+            "",
+        );
         table.add("rate of four senders that share the machine", rate, "", "");
         table.add("bytes on disk a record", each(disk), self.goals.disk, each(floor.zstd[&3].bytes as u64));
         table.add("the same with the log that is kept ready", each(disk_with_log), "", "");

@@ -60,9 +60,12 @@ fn figures(arguments: &Arguments, core: Option<usize>) -> Vec<String> {
     let spans = arguments.spans.unwrap_or(arguments.records);
     for (signal, name, records) in [(Signal::Logs, "Logs", arguments.records), (Signal::Spans, "Spans", spans)] {
         let workload = Workload { signal, seed: arguments.seed, records };
-        let (floor, table) = figures::measure(&workload, core);
+        let figures::Measured { floor, table, shard } = figures::measure(&workload, core);
         let bytes = floor.sent_bytes as f64 / floor.records as f64;
         println!("### {name}\n\n{} records of {} journeys, {bytes:.0} bytes of OTLP each.\n\n{table}", floor.records, floor.journeys.len());
+        println!(
+            "The largest shard, as `needle shard` shows it (bytes a record by column and part of the index):\n\n```text\n{shard}```\n"
+        );
         wrong.extend_from_slice(table.wrong());
     }
     wrong

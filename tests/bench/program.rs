@@ -97,6 +97,16 @@ impl Program {
         (all - allocated_bytes(&data.join("_needle/wal")), all)
     }
 
+    /// What `needle shard` says of its largest shard, without columns that take nearly nothing.
+    pub(crate) fn largest_shard(&self) -> String {
+        let largest = shards(&self.folder.path().join(DATA)).into_iter().max_by_key(|path| path.metadata().unwrap().len());
+        let largest = largest.expect("something was sealed");
+        let shown = harness::needle(&["shard"]).arg(largest).output().expect("the inspector runs");
+        let text = String::from_utf8(shown.stdout).expect("it prints text");
+        let nearly_nothing = |line: &&str| line.split_whitespace().nth(2).is_some_and(|each| each.starts_with("0.0"));
+        text.lines().filter(|line| !nearly_nothing(line)).map(|line| format!("{line}\n")).collect()
+    }
+
     /// The sum of all samples with these words in their line; none when there are no such samples.
     pub(crate) fn metric(&self, words: &str) -> Option<f64> {
         let text = ureq::get(format!("{}/metrics", self.api())).call().unwrap().body_mut().read_to_string().unwrap();
@@ -123,6 +133,18 @@ impl Cpu {
         let two_ticks = Duration::from_secs_f64(2.0 / rustix::param::clock_ticks_per_second() as f64);
         if ticks > exact + two_ticks { ticks } else { exact }
     }
+}
+
+/// The shards below a folder.
+fn shards(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| match path.is_dir() {
+            true => shards(&path),
+            false if path.extension().is_some_and(|extension| extension == "parquet") => vec![path],
+            false => Vec::new(),
+        })
+        .collect()
 }
 
 fn serve(folder: &Path, core: Option<usize>) -> Result<(Child, BTreeMap<String, String>, Duration), String> {

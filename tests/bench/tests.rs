@@ -31,7 +31,8 @@ fn figures_of_spans_are_measured_and_their_answers_are_true() {
 
 fn measures_truly(signal: Signal, row: &str) {
     let workload = Workload { signal, seed: 3, records: RECORDS };
-    let (floor, table) = figures::measure(&workload, program::core());
+    let figures::Measured { floor, table, shard } = figures::measure(&workload, program::core());
+    assert!(shard.contains("all columns"), "{shard}");
     assert!(table.wrong().is_empty(), "{:#?}", table.wrong());
     let text = table.to_string();
     assert!(text.contains(row), "{text}");
