@@ -55,7 +55,7 @@ fn a_word_with_punctuation_is_a_phrase() {
     check("foo - bar", r#"And([Text(Word("foo")), Text(Word("bar"))])"#);
     check("a => b", r#"And([Text(Word("a")), Text(Word("b"))])"#);
     check(r#""=>""#, r#"Text(Regex(Regex("=>")))"#);
-    check("ti*out", r#"Text(Regex(Regex("ti\\S*out")))"#);
+    check("ti*out", r#"Text(Regex(Regex("(?i)ti\\S*out")))"#);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_bare_id_is_looked_up_and_searched_for() {
 fn regular_expressions() {
     check("/conn(ection)? refused/", r#"Text(Regex(Regex("conn(ection)? refused")))"#);
     check(r"/a\/b/", r#"Text(Regex(Regex("a/b")))"#);
-    check("(/a|(b c)/i)", r#"Text(Regex(Regex("a|(b c)")))"#);
+    check("(/a|(b c)/i)", r#"Text(Regex(Regex("(?i)a|(b c)")))"#);
     check("body:/a+/", r#"Field { field: Body, test: Regex(Regex("a+")) }"#);
     check("(/a/ OR b)", r#"Or([Text(Regex(Regex("a"))), Text(Word("b"))])"#);
     check(

@@ -196,7 +196,24 @@ impl NormalId {
     }
 }
 
+/// Where in a record an id stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum IdSort {
+    TraceOrRequest,
+    Span,
+    Link,
+}
+
 impl IdTerm {
+    /// Where in a record this id stands.
+    pub(crate) fn sort(&self) -> IdSort {
+        match self.0.first() {
+            Some(b'p') => IdSort::Span,
+            Some(b'k') => IdSort::Link,
+            _ => IdSort::TraceOrRequest,
+        }
+    }
+
     /// The keys under which records that carry this term are found: that of a request id, and that of a trace.
     pub(crate) fn keys(&self) -> impl Iterator<Item = IdKey> {
         let (tag, bytes) = self.0.split_first().expect("a term begins with its tag");

@@ -11,7 +11,7 @@ mod view;
 mod words;
 
 pub use build::{AttributesBuilder, LogRow, LogsBuilder, RowIds, SpanRow, SpansBuilder};
-pub(crate) use ids::IdKey;
+pub(crate) use ids::{IdKey, IdSort};
 pub use ids::{IdTerm, NormalId, SpanId, TraceId};
 pub use record::{Common, Link, Log, Record, RecordId, Span, SpanEvent, SpanKind, StatusCode};
 pub use schema::{Signal, Tenant, TenantError, column, logs_schema, spans_schema};

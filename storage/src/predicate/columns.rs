@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::evaluate::EXCEPTION_PREFIX;
-use super::{Field, Predicate, TextTest};
-use crate::model::{attribute_key, column};
+use super::{Field, IdKind, Predicate, TextTest};
+use crate::model::{IdSort, IdTerm, attribute_key, column};
 
 /// Columns to read: some of a signal's, and of the attributes with a column of their own those with some keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,19 @@ impl Columns {
     /// Those that carry ids.
     pub(crate) fn of_ids() -> Columns {
         Columns::default().with(&[column::TRACE_ID, column::SPAN_ID, column::REQUEST_ID, column::MORE_IDS, column::LINKS])
+    }
+
+    /// Those that may carry one of these ids.
+    pub(crate) fn of_terms(terms: &[IdTerm]) -> Columns {
+        let mut columns = Columns::default();
+        for term in terms {
+            columns.add(match term.sort() {
+                IdSort::Span => &[column::SPAN_ID],
+                IdSort::Link => &[column::LINKS],
+                IdSort::TraceOrRequest => &[column::TRACE_ID, column::REQUEST_ID, column::MORE_IDS],
+            });
+        }
+        columns
     }
 
     /// These, and some more.
@@ -70,7 +83,12 @@ impl Columns {
                 self.exceptions = true;
             }
             Predicate::Field { field, .. } => self.add_field(field),
-            Predicate::Id(_) => self.add(&[column::TRACE_ID, column::SPAN_ID, column::REQUEST_ID, column::MORE_IDS]),
+            Predicate::Id(test) => self.add(match test.kind {
+                IdKind::Any => &[column::TRACE_ID, column::SPAN_ID, column::REQUEST_ID, column::MORE_IDS],
+                IdKind::Trace => &[column::TRACE_ID],
+                IdKind::Request => &[column::REQUEST_ID, column::MORE_IDS],
+                IdKind::Span => &[column::SPAN_ID],
+            }),
             Predicate::IsRoot => self.add(&[column::PARENT_SPAN_ID]),
             Predicate::HasException => {
                 self.add(&[column::EVENTS]);

@@ -125,7 +125,7 @@ impl ShardReader {
         let candidates = self.among_all(found);
         let wanted = WantedIds::new(terms);
         let mut rows = Vec::new();
-        self.read(&candidates, Wanted::Columns(&Columns::of_ids()), &mut |view, numbers| {
+        self.read(&candidates, Wanted::Columns(&Columns::of_terms(terms)), &mut |view, numbers| {
             rows.extend(wanted.rows(view).into_iter().map(|local| numbers[local as usize]));
             Ok(true)
         })?;
