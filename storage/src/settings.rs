@@ -43,8 +43,8 @@ impl Default for StoreSettings {
     fn default() -> Self {
         StoreSettings {
             data: PathBuf::from("needle-data"),
-            live_bytes_seal: 64 << 20,
-            live_bytes_max: 192 << 20,
+            live_bytes_seal: 40 << 20,
+            live_bytes_max: 112 << 20,
             seal_interval_ms: 60_000,
             wal_segment_bytes: 32 << 20,
             repetition_window_ms: 15 * 60_000,

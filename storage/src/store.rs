@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, RwLock};
 use prometheus_client::registry::Registry;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::accept::{Accepted, AppendError, Decode, Incoming};
 use crate::background::Upkeep;
@@ -27,6 +27,10 @@ use crate::state::State;
 use crate::wal::{Frame, Sequence, Wal};
 use crate::window::{self, Seen, Window};
 
+/// How long a request waits for live memory before it is pushed back: a seal of what is live takes less, so that
+/// senders at full speed are slowed and not refused.
+const ADMIT_WAIT_MAX: Duration = Duration::from_secs(1);
+
 /// Everything that was accepted.
 pub struct Store {
     pub(crate) shared: Arc<Shared>,
@@ -43,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     pub(crate) queued_bytes: AtomicUsize,
     pub(crate) live_bytes: AtomicUsize,
+    /// Woken when a seal freed live memory.
+    freed: Notify,
     pub(crate) window: Arc<Window>,
     pub(crate) poisoned: OnceLock<String>,
     pub(crate) accepted: watch::Sender<RecordId>,
@@ -96,6 +102,7 @@ impl Store {
             queue: Queue::default(),
             queued_bytes: AtomicUsize::new(0),
             live_bytes: AtomicUsize::new(0),
+            freed: Notify::new(),
             window,
             poisoned: OnceLock::new(),
             metrics,
@@ -142,7 +149,7 @@ impl Store {
         let record_count = u32::try_from(records).map_err(|_| AppendError::Disk("more than 2^32 records in one request".to_owned()))?;
         let frame = Frame::new(&incoming.request, record_count, digest).map_err(|error| AppendError::Disk(error.to_string()))?;
         let batch = LiveBatch::new(incoming.request.tenant.clone(), incoming.decoded);
-        self.admit(batch.bytes)?;
+        self.admit(batch.bytes).await?;
         let (done, answer) = oneshot::channel();
         let bytes = batch.bytes;
         if self.shared.queue.push(Pending { frame, batch, claim, done }).is_err() {
@@ -153,15 +160,28 @@ impl Store {
         Ok(Accepted { stored, deduplicated: 0 })
     }
 
+    /// Reserves live memory; where there is none, waits a little for a seal to free some.
+    async fn admit(&self, bytes: usize) -> Result<(), AppendError> {
+        let deadline = tokio::time::Instant::now() + ADMIT_WAIT_MAX;
+        loop {
+            // Listened for before memory is looked at, so that what is freed in between is not missed.
+            let freed = self.shared.freed.notified();
+            let Err(full) = self.reserve(bytes) else { return Ok(()) };
+            self.shared.wake_keeper();
+            if tokio::time::timeout_at(deadline, freed).await.is_err() {
+                self.shared.metrics.requests_pushed_back.inc();
+                return Err(full);
+            }
+        }
+    }
+
     /// Reserves live memory. A request larger than all of it is let through when nothing else is live.
-    fn admit(&self, bytes: usize) -> Result<(), AppendError> {
+    fn reserve(&self, bytes: usize) -> Result<(), AppendError> {
         let shared = &self.shared;
         let queued = shared.queued_bytes.fetch_add(bytes, Ordering::Relaxed);
         let in_use = queued + shared.live_bytes.load(Ordering::Relaxed);
         if in_use > 0 && in_use + bytes > shared.settings.live_bytes_max {
             shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
-            shared.metrics.requests_pushed_back.inc();
-            shared.wake_keeper();
             return Err(AppendError::Full { live_bytes: in_use, live_bytes_max: shared.settings.live_bytes_max });
         }
         Ok(())
@@ -304,7 +324,9 @@ impl Shared {
     /// Brings gauges and bounds in line with the state.
     pub(crate) fn measure(&self, state: &State) {
         let live_bytes = state.live_bytes();
-        self.live_bytes.store(live_bytes, Ordering::Relaxed);
+        if self.live_bytes.swap(live_bytes, Ordering::Relaxed) > live_bytes {
+            self.freed.notify_waiters();
+        }
         self.metrics.live_bytes.set(live_bytes as i64);
         self.metrics.live_records.set(state.live().map(|batch| batch.records.num_rows() as i64).sum());
         self.metrics.shards.set(state.shards.len() as i64);

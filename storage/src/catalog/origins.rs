@@ -22,7 +22,6 @@ impl Origins {
     }
 
     /// Whether the seal of that number is among them.
-    #[allow(dead_code, reason = "for an index of seals beside the shards")]
     pub(crate) fn contains(&self, number: u32) -> bool {
         let at = self.ranges.partition_point(|range| *range.end() < number);
         self.ranges.get(at).is_some_and(|range| range.contains(&number))
@@ -59,7 +58,6 @@ impl Origins {
     }
 
     /// All numbers, ascending.
-    #[allow(dead_code, reason = "for an index of seals beside the shards")]
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
         self.ranges.iter().cloned().flatten()
     }
