@@ -72,7 +72,11 @@ fn human(report: &CheckReport) -> Result<String, std::fmt::Error> {
         writeln!(out, "{kind} {}: {}; {}", finding.path, finding.found, finding.mend)?;
     }
     let damaged = report.findings.iter().filter(|finding| finding.kind == FindingKind::Damage).count();
-    let verdict = if damaged == 0 { "sound".to_owned() } else { format!("{damaged} findings of damage") };
+    let verdict = match damaged {
+        0 => "sound".to_owned(),
+        1 => "one finding of damage".to_owned(),
+        many => format!("{many} findings of damage"),
+    };
     let CheckReport { shards, rows, frames, directory_runs, bytes, .. } = report;
     writeln!(
         out,
