@@ -26,7 +26,8 @@ pub(super) fn required(expression: &str) -> Vec<Required> {
     words
 }
 
-/// Literal text without a gap, in lower case, and whether it is known where words end at its edges.
+/// Literal text without a gap, and whether it is known where words end at its edges. Cut into words before it is
+/// put in lower case, as texts are: lower case may bring characters that are no letters (`İ`).
 #[derive(Clone, Debug, Default)]
 struct Piece {
     text: String,
@@ -66,7 +67,7 @@ fn collect(hir: &Hir, pieces: &mut Vec<Piece>) {
 fn push(letter: char, pieces: &mut [Piece]) {
     let piece = pieces.last_mut().expect("there is always a piece");
     piece.word_ends = false;
-    piece.text.extend(letter.to_lowercase());
+    piece.text.push(letter);
 }
 
 fn gap(pieces: &mut Vec<Piece>) {
@@ -119,7 +120,8 @@ impl Piece {
             let (word, after) = rest.split_at(length);
             if !word.is_empty() {
                 let whole = (!at_start || self.word_begins) && (!after.is_empty() || self.word_ends);
-                words.push(if whole { Required::Word(word.to_owned()) } else { Required::Within(word.to_owned()) });
+                let lower: String = word.chars().flat_map(char::to_lowercase).collect();
+                words.push(if whole { Required::Word(lower) } else { Required::Within(lower) });
             }
             let separator = after.find(char::is_alphanumeric).unwrap_or(after.len());
             rest = &after[separator..];
@@ -165,6 +167,7 @@ mod tests {
             (r"req=(\d+) took [0-9.]+ ms$", &["req=12 took 3.4 ms", "xreq=9 took 10 ms"][..]),
             ("conn(ection)? refused", &["conn refused", "a connection refused here"]),
             ("(?i)über.*straße", &["ÜBER die Straße"]),
+            ("aİb c ", &["xaİb c d"]),
         ] {
             let regex = regex::Regex::new(expression).unwrap();
             for text in texts {
