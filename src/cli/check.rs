@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use needle_ingest::storage::{CheckReport, FindingKind, OpenError, check};
 
-use super::terminal::{Color, Output, visible_lines};
-use super::{Exit, Unusable};
+use super::{Exit, Unusable, report};
 use crate::settings::{ServeFlags, Settings};
 
 /// Verify every checksum of a data folder, and that its parts agree; changes nothing
@@ -52,13 +51,7 @@ pub(crate) fn refusal(error: OpenError) -> anyhow::Error {
 /// Prints what was found.
 pub(crate) fn run(command: &CheckCommand) -> anyhow::Result<Exit> {
     let report = check(&command.folder.folder()?).map_err(refusal)?;
-    let text = match command.json {
-        true => serde_json::to_string(&report)? + "\n",
-        false => human(&report)?,
-    };
-    let mut output = Output::stdout(Color::Never);
-    output.bytes(visible_lines(&text).as_bytes())?;
-    output.flush()?;
+    report::print(&report, command.json, human)?;
     Ok(if report.is_sound() { Exit::Found } else { Exit::Partial })
 }
 

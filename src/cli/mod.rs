@@ -11,6 +11,7 @@ mod grep;
 mod ids;
 mod output;
 mod repair;
+mod report;
 mod send;
 mod services;
 mod shard;

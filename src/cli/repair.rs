@@ -5,9 +5,8 @@ use std::fmt::Write as _;
 use clap::Args;
 use needle_ingest::storage::{RepairReport, repair};
 
-use super::Exit;
 use super::check::{FolderArguments, refusal};
-use super::terminal::{Color, Output, visible_lines};
+use super::{Exit, report};
 
 /// Make the catalog of a data folder anew from its shards, and move damaged ones aside
 #[derive(Debug, Args)]
@@ -28,13 +27,7 @@ pub(crate) struct RepairCommand {
 /// Prints what was done.
 pub(crate) fn run(command: &RepairCommand) -> anyhow::Result<Exit> {
     let report = repair(&command.folder.folder()?, command.dry_run).map_err(refusal)?;
-    let text = match command.json {
-        true => serde_json::to_string(&report)? + "\n",
-        false => human(&report)?,
-    };
-    let mut output = Output::stdout(Color::Never);
-    output.bytes(visible_lines(&text).as_bytes())?;
-    output.flush()?;
+    report::print(&report, command.json, human)?;
     Ok(if report.losses.is_empty() { Exit::Found } else { Exit::Partial })
 }
 

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use needle_ingest::storage::{ColumnReport, ShardReport};
 
-use super::Exit;
-use super::terminal::{Color, Output, visible_lines};
+use super::{Exit, report};
 
 /// Show what a shard's file consists of: columns, encodings, bytes, index, checksums
 #[derive(Debug, Args)]
@@ -22,13 +21,7 @@ pub(crate) struct ShardCommand {
 /// Prints the report; damaged bytes are an error.
 pub(crate) fn run(command: &ShardCommand) -> anyhow::Result<Exit> {
     let report = ShardReport::read(&command.file).map_err(anyhow::Error::msg)?;
-    let text = match command.json {
-        true => serde_json::to_string(&report)? + "\n",
-        false => human(&report)?,
-    };
-    let mut output = Output::stdout(Color::Never);
-    output.bytes(visible_lines(&text).as_bytes())?;
-    output.flush()?;
+    report::print(&report, command.json, human)?;
     Ok(if report.damaged_blocks.is_empty() && report.index_failure.is_none() { Exit::Found } else { Exit::Partial })
 }
 
