@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use futures::Stream;
 use needle_storage::model::{IdTerm, Record, RecordId, Tenant, UnixNanos};
 use needle_storage::predicate::{IdKind, IdTest, Predicate};
-use needle_storage::{AcceptedAfter, Found, ReadError, Search, Snapshot, Store};
+use needle_storage::{AcceptedAfter, Found, Known, ReadError, Search, Snapshot, Store};
 
 use crate::answer::{CountAnswer, Journey, JourneyRequest, JourneysAnswer, Order, SearchAnswer, SearchRequest, ServicesAnswer, TailEvent};
 use crate::error::{QueryError, predicate_of};
@@ -73,7 +73,7 @@ impl QueryEngine {
     pub async fn journey(&self, tenant: &Tenant, request: JourneyRequest) -> Result<Option<Journey>, QueryError> {
         self.ask("journey", tenant, move |reading| {
             let page = Page::of(&request)?;
-            let closed = close(&request.id, &mut |terms| reading.snapshot.by_ids(terms, &reading.cancelled()))?;
+            let closed = close(&request.id, &mut |terms, known| reading.snapshot.by_ids(terms, known, &reading.cancelled()))?;
             let options = Options { inferred: request.inferred, corrected: request.corrected, now: now() };
             Ok(stitch(&request.id, closed, options).map(|journey| page.cut(journey)))
         })
@@ -195,8 +195,8 @@ impl journeys::Read for Reading {
         self.snapshot.search(search, &self.cancelled())
     }
 
-    fn by_ids(&self, terms: &[IdTerm]) -> Result<Found, ReadError> {
-        self.snapshot.by_ids(terms, &self.cancelled())
+    fn by_ids(&self, terms: &[IdTerm], known: &Known<'_>) -> Result<Found, ReadError> {
+        self.snapshot.by_ids(terms, known, &self.cancelled())
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use needle_storage::model::{IdTerm, NormalId, Record, RecordId, UnixNanos};
 use needle_storage::predicate::{IdKind, IdTest, Predicate};
-use needle_storage::{Coverage, Found, ReadError, Search};
+use needle_storage::{Coverage, Found, Known, ReadError, Search};
 
 use crate::answer::{Journey, JourneySummary, JourneysAnswer, Order};
 use crate::limits::{JOURNEYS_LIMIT_MAX, JOURNEYS_SCAN_RECORDS};
@@ -15,8 +15,8 @@ use crate::{cursor, search};
 pub(crate) trait Read {
     /// Matching records in order.
     fn search(&self, search: &Search) -> Result<Found, ReadError>;
-    /// Records that carry one of the ids.
-    fn by_ids(&self, terms: &[IdTerm]) -> Result<Found, ReadError>;
+    /// Records that carry one of the ids and are not known yet.
+    fn by_ids(&self, terms: &[IdTerm], known: &Known<'_>) -> Result<Found, ReadError>;
 }
 
 /// The journeys of the records that `wanted` finds, newest first; at most `wanted.limit`, from `wanted.after` on.
@@ -69,7 +69,7 @@ impl<R: Read> Page<'_, R> {
         if ids.iter().any(|id| self.seen.contains(id)) {
             return Ok(());
         }
-        let closed = close(&id, &mut |terms| self.read.by_ids(terms))?;
+        let closed = close(&id, &mut |terms, known| self.read.by_ids(terms, known))?;
         let options = Options { inferred: true, corrected: false, now: self.now };
         let Some(journey) = stitch(&id, closed, options) else { return Ok(()) };
         let ids = ids_of(&journey);
@@ -155,7 +155,7 @@ mod tests {
             Ok(Found { records, more, coverage: Coverage::default() })
         }
 
-        fn by_ids(&self, terms: &[IdTerm]) -> Result<Found, ReadError> {
+        fn by_ids(&self, terms: &[IdTerm], _known: &Known<'_>) -> Result<Found, ReadError> {
             Ok(self.fetch(terms))
         }
     }

@@ -8,19 +8,19 @@ use object_store::ObjectStore;
 use parking_lot::Mutex;
 
 use crate::catalog::ShardMeta;
-use crate::shard::{BlockCache, ShardError, ShardReader};
+use crate::shard::{ReadCache, ShardError, ShardReader};
 
 pub(crate) struct ShardCache {
     objects: Arc<dyn ObjectStore>,
     open: Mutex<LruCache<String, Arc<ShardReader>>>,
-    blocks: Arc<BlockCache>,
+    read: Arc<ReadCache>,
 }
 
 impl ShardCache {
-    /// A cache of at most `open_max` shards, and of `block_bytes_max` bytes read from them.
-    pub(crate) fn new(objects: Arc<dyn ObjectStore>, open_max: usize, block_bytes_max: usize) -> ShardCache {
+    /// A cache of at most `open_max` shards, and of `read_bytes_max` bytes read from them.
+    pub(crate) fn new(objects: Arc<dyn ObjectStore>, open_max: usize, read_bytes_max: usize) -> ShardCache {
         let open_max = NonZeroUsize::new(open_max).expect("settings are checked: at least one");
-        ShardCache { objects, open: Mutex::new(LruCache::new(open_max)), blocks: Arc::new(BlockCache::new(block_bytes_max)) }
+        ShardCache { objects, open: Mutex::new(LruCache::new(open_max)), read: Arc::new(ReadCache::new(read_bytes_max)) }
     }
 
     /// Closes a shard.
@@ -34,7 +34,7 @@ impl ShardCache {
             return Ok(reader.clone());
         }
         // Opened outside the lock: two may open the same shard at once, which costs little.
-        let reader = Arc::new(ShardReader::open_with(self.objects.clone(), meta.clone(), self.blocks.clone())?);
+        let reader = Arc::new(ShardReader::open_with(self.objects.clone(), meta.clone(), self.read.clone())?);
         self.open.lock().put(meta.path.clone(), reader.clone());
         Ok(reader)
     }

@@ -2,22 +2,25 @@
 //! its place. The crate's own local store does not sync; this one returns from `put` when the object
 //! survives a power cut: written under a temporary name, synced, renamed, folder synced.
 
-use std::fmt;
+use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
+use std::{fmt, io};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::DateTime;
 use futures::stream::{self, BoxStream, StreamExt as _};
+use lru::LruCache;
 use object_store::path::Path;
 use object_store::{
     Attributes, CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
+use parking_lot::Mutex;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile};
 
 /// Ends the name of a file that is being written; recovery removes such files.
 pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
@@ -27,18 +30,42 @@ pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
 pub(crate) struct DiskObjects {
     disk: Arc<dyn Disk>,
     root: PathBuf,
+    open: Arc<OpenFiles>,
+}
+
+/// Files kept open for reading, the least recently used closed first: a lookup reads some ranges of each column, and
+/// opening a file costs more than reading one.
+#[derive(Debug)]
+struct OpenFiles(Mutex<LruCache<PathBuf, Arc<dyn DiskFile>>>);
+
+const OPEN_FILES_MAX: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
+
+impl OpenFiles {
+    fn get(&self, disk: &dyn Disk, path: &FilePath) -> io::Result<Arc<dyn DiskFile>> {
+        if let Some(file) = self.0.lock().get(path) {
+            return Ok(file.clone());
+        }
+        let file: Arc<dyn DiskFile> = disk.open_read(path)?.into();
+        self.0.lock().put(path.to_owned(), file.clone());
+        Ok(file)
+    }
+
+    /// Closes a file that is replaced or removed: kept open, its room would not be given back.
+    fn close(&self, path: &FilePath) {
+        self.0.lock().pop(path);
+    }
 }
 
 impl DiskObjects {
     pub(crate) fn new(disk: Arc<dyn Disk>, root: PathBuf) -> DiskObjects {
-        DiskObjects { disk, root }
+        DiskObjects { disk, root, open: Arc::new(OpenFiles(Mutex::new(LruCache::new(OPEN_FILES_MAX)))) }
     }
 
     fn file(&self, location: &Path) -> PathBuf {
         self.root.join(location.as_ref())
     }
 
-    fn write(&self, location: &Path, payload: &PutPayload) -> std::io::Result<()> {
+    fn write(&self, location: &Path, payload: &PutPayload) -> io::Result<()> {
         let file_path = self.file(location);
         let folder = file_path.parent().expect("an object lies below the root");
         self.disk.create_folder(folder)?;
@@ -52,11 +79,12 @@ impl DiskObjects {
         }
         file.sync_data()?;
         self.disk.rename(temporary.as_ref(), &file_path)?;
+        self.open.close(&file_path);
         self.disk.sync_folder(folder)
     }
 
-    fn read(&self, location: &Path, ranges: &[Range<u64>]) -> std::io::Result<Vec<Bytes>> {
-        let file = self.disk.open_read(&self.file(location))?;
+    fn read(&self, location: &Path, ranges: &[Range<u64>]) -> io::Result<Vec<Bytes>> {
+        let file = self.open.get(self.disk.as_ref(), &self.file(location))?;
         ranges
             .iter()
             .map(|range| {
@@ -67,11 +95,11 @@ impl DiskObjects {
             .collect()
     }
 
-    fn size(&self, location: &Path) -> std::io::Result<u64> {
-        self.disk.open_read(&self.file(location))?.len()
+    fn size(&self, location: &Path) -> io::Result<u64> {
+        self.open.get(self.disk.as_ref(), &self.file(location))?.len()
     }
 
-    fn walk(&self, prefix: Option<&Path>) -> std::io::Result<Vec<ObjectMeta>> {
+    fn walk(&self, prefix: Option<&Path>) -> io::Result<Vec<ObjectMeta>> {
         let mut folders = vec![prefix.cloned().unwrap_or_default()];
         let mut objects = Vec::new();
         while let Some(folder) = folders.pop() {
@@ -99,11 +127,11 @@ fn meta(location: Path, size: u64) -> ObjectMeta {
     ObjectMeta { location, last_modified: DateTime::UNIX_EPOCH, size, e_tag: None, version: None }
 }
 
-fn failed(location: &Path, error: std::io::Error) -> Error {
+fn failed(location: &Path, error: io::Error) -> Error {
     let path = location.to_string();
     match error.kind() {
-        std::io::ErrorKind::NotFound => Error::NotFound { path, source: error.into() },
-        std::io::ErrorKind::AlreadyExists => Error::AlreadyExists { path, source: error.into() },
+        io::ErrorKind::NotFound => Error::NotFound { path, source: error.into() },
+        io::ErrorKind::AlreadyExists => Error::AlreadyExists { path, source: error.into() },
         _ => Error::Generic { store: "disk", source: format!("{path}: {error}").into() },
     }
 }
@@ -143,11 +171,13 @@ impl ObjectStore for DiskObjects {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        let (disk, root) = (self.disk.clone(), self.root.clone());
+        let (disk, root, open) = (self.disk.clone(), self.root.clone(), self.open.clone());
         locations
             .map(move |location| {
                 let location = location?;
-                disk.remove(&root.join(location.as_ref())).map_err(|error| failed(&location, error))?;
+                let path = root.join(location.as_ref());
+                disk.remove(&path).map_err(|error| failed(&location, error))?;
+                open.close(&path);
                 Ok(location)
             })
             .boxed()

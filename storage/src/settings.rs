@@ -25,7 +25,7 @@ pub struct StoreSettings {
     pub repetition_window_ms: u64,
     /// Shards kept open for reading.
     pub open_shards_max: usize,
-    /// Memory in bytes for parts of shards that were read lately.
+    /// Memory in bytes for blocks and pages of shards that were read lately.
     pub block_cache_bytes_max: usize,
     /// Rows of the largest shard that a merge makes; 1 means that nothing is merged.
     pub merged_rows_max: u64,

@@ -47,15 +47,21 @@ impl WantedIds {
         WantedIds { terms: terms.iter().cloned().collect(), keys: terms.iter().flat_map(IdTerm::keys).collect() }
     }
 
-    /// The rows that carry one of them. Keys are compared first: they cost no allocation.
+    /// The rows that carry one of them. Keys are compared first: they cost no allocation, and rows of one journey, with
+    /// the same ids, follow each other.
     pub(crate) fn rows(&self, view: &RecordsView<'_>) -> Vec<u32> {
+        let mut last_trace: Option<(TraceId, bool)> = None;
         let mut last_request: Option<(&str, bool)> = None;
         let mut rows = Vec::new();
         for row in 0..view.len() {
-            let mut may_carry = view.trace_id(row).is_some_and(|trace| self.keys.contains(&IdKey::of_trace(trace)))
-                || view.span_id(row).is_some_and(|span| self.keys.contains(&IdKey::of_span(span)));
+            let mut may_carry = view.span_id(row).is_some_and(|span| self.keys.contains(&IdKey::of_span(span)));
+            if let Some(trace) = view.trace_id(row) {
+                let known = last_trace.filter(|(last, _)| *last == trace).map(|(_, wanted)| wanted);
+                let wanted = known.unwrap_or_else(|| self.keys.contains(&IdKey::of_trace(trace)));
+                last_trace = Some((trace, wanted));
+                may_carry |= wanted;
+            }
             for id in view.request_ids(row) {
-                // Rows of one journey follow each other.
                 let known = last_request.filter(|(text, _)| *text == id).map(|(_, wanted)| wanted);
                 let wanted = known.unwrap_or_else(|| NormalId::of(id).is_some_and(|id| self.keys.contains(&id.key())));
                 last_request = Some((id, wanted));

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use needle_ingest::storage::model::{Record, RecordId, Tenant};
 use needle_ingest::storage::predicate::{IdKind, IdTest, Predicate, TextTest};
-use needle_ingest::storage::{BodyFormat, Decode, Incoming, OpenError, RawRequest, Search, ShardReport, Store, StoreSettings, check};
+use needle_ingest::storage::{
+    BodyFormat, Decode, Incoming, Known, OpenError, RawRequest, Search, ShardReport, Store, StoreSettings, check,
+};
 use needle_ingest::{IngestSettings, decoder};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
@@ -136,7 +138,7 @@ pub(crate) fn ask(store: &Store, predicate: &Predicate) -> (Vec<Record>, Vec<Str
     let snapshot = store.snapshot(&Tenant::default());
     let search = Search { predicate: predicate.clone(), start: None, end: None, ascending: true, after: None, limit: usize::MAX };
     let found = match predicate {
-        Predicate::Id(test) => snapshot.by_ids(&test.terms(), &|| false),
+        Predicate::Id(test) => snapshot.by_ids(&test.terms(), &Known::nothing(), &|| false),
         _ => snapshot.search(&search, &|| false),
     };
     let found = found.unwrap();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use needle_storage::model::{IdTerm, NormalId, Record, RecordId, TraceId};
 use needle_storage::predicate::{IdKind, IdTest};
-use needle_storage::{Found, ReadError};
+use needle_storage::{Found, Known, ReadError};
 
 use crate::answer::{Hub, LinkedJourney};
 use crate::ids;
@@ -27,14 +27,15 @@ pub(crate) struct Closed {
     pub(crate) cut: Vec<String>,
 }
 
-/// Follows `id` to a fixed point. `fetch` answers the records that carry one of the terms.
+/// Follows `id` to a fixed point. `fetch` answers the records that carry one of the terms; those that are known
+/// already it may leave out.
 ///
 /// An id whose records carry more than [`HUB_IDS_MAX`] other traces or request ids joins what does not
 /// belong together (a session, a load test, a batch): it is named as a hub and leads no further. If it
 /// is the id asked for, its own records are the journey. A trace that is a hub keeps its records.
 pub(crate) fn close<F>(id: &str, fetch: &mut F) -> Result<Closed, ReadError>
 where
-    F: FnMut(&[IdTerm]) -> Result<Found, ReadError>,
+    F: FnMut(&[IdTerm], &Known<'_>) -> Result<Found, ReadError>,
 {
     let Some(start) = ids::test_of(IdKind::Any, id) else { return Ok(Closed::default()) };
     let mut closure = Closure::new(start);
@@ -47,7 +48,9 @@ where
             closure.closed.cut.push(format!("ids were followed {CLOSE_ROUNDS_MAX} times over; there may be more behind the last ones"));
             break;
         }
-        let found = fetch(&terms)?;
+        let is_known = |record_id| closure.records.contains_key(&record_id);
+        let known = if closure.records.is_empty() { Known::nothing() } else { Known::of(&is_known) };
+        let found = fetch(&terms, &known)?;
         closure.take(found);
         if closure.records.len() > CLOSE_RECORDS_MAX {
             closure.closed.cut.push(format!("the journey has more than {CLOSE_RECORDS_MAX} records; no further ids were followed"));

@@ -16,7 +16,7 @@ use crate::model::{LogRow, LogsBuilder, Record, RecordId, RowIds, Severity, Sign
 use crate::predicate::{IdKind, IdTest, Predicate};
 use crate::retention::{Retention, ServiceRetention};
 use crate::settings::StoreSettings;
-use crate::snapshot::Search;
+use crate::snapshot::{Known, Search};
 use crate::store::Store;
 
 const HOUR: u64 = 3_600;
@@ -148,7 +148,7 @@ impl House {
 
     fn bodies_of(&self, id: &str) -> Vec<String> {
         let terms = IdTest::of(IdKind::Any, id).unwrap().terms();
-        let found = self.store().snapshot(&Tenant::default()).by_ids(&terms, &|| false).unwrap();
+        let found = self.store().snapshot(&Tenant::default()).by_ids(&terms, &Known::nothing(), &|| false).unwrap();
         found.records.iter().map(body).collect()
     }
 

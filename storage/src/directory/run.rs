@@ -80,12 +80,16 @@ impl Run {
     /// The origins that may have one of the keys, which are in order. `reads` counts what was read, also in vain.
     pub(super) fn find(&self, keys: &[u64], reads: &mut usize) -> Result<BTreeSet<Origin>, DirectoryError> {
         let mut groups = BTreeSet::new();
+        let mut wanted = keys.iter().copied().peekable();
         for blocks in self.blocks_with(keys) {
             for block in self.read(blocks, reads)? {
                 for entry in block.entries() {
                     let Entry { key, group } = entry.map_err(|found| self.damaged(found))?;
-                    if keys.binary_search(&key).is_ok() {
-                        groups.insert(group);
+                    while wanted.next_if(|wanted| *wanted < key).is_some() {}
+                    match wanted.peek() {
+                        Some(wanted) if *wanted == key => _ = groups.insert(group),
+                        Some(_) => {}
+                        None => break,
                     }
                 }
             }

@@ -16,7 +16,7 @@ use crate::disk::{Disk, DiskFile, Entry, LocalDisk};
 use crate::model::{LogRow, LogsBuilder, Record, RowIds, Signal, Tenant, UnixNanos, ValueKind};
 use crate::predicate::{IdKind, IdTest, Predicate, TextTest};
 use crate::settings::StoreSettings;
-use crate::snapshot::Search;
+use crate::snapshot::{Known, Search};
 use crate::store::Store;
 
 /// `time request_id text` per line.
@@ -133,7 +133,7 @@ impl House {
 
     fn by_id(&self, id: &str) -> Vec<Record> {
         let terms = IdTest::of(IdKind::Any, id).unwrap().terms();
-        let found = self.store().snapshot(&Tenant::default()).by_ids(&terms, &|| false).unwrap();
+        let found = self.store().snapshot(&Tenant::default()).by_ids(&terms, &Known::nothing(), &|| false).unwrap();
         assert_eq!(found.coverage.failures, Vec::<String>::new());
         assert_eq!(found.coverage.shards_searched, self.shards(), "what is ruled out counts");
         found.records

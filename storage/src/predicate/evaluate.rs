@@ -3,7 +3,9 @@
 use std::cmp::Ordering;
 
 use super::{Comparison, Field, FieldTest, IdKind, IdTest, Literal, Predicate, TextTest};
-use crate::model::{ColumnValue, DictionaryView, NormalId, RecordsView, Signal, SpanKind, StatusCode, Value, ValueKind, words_lowercase};
+use crate::model::{
+    ColumnValue, DictionaryView, NormalId, RecordsView, Signal, SpanKind, StatusCode, TraceId, Value, ValueKind, words_lowercase,
+};
 
 /// The rows of a view that match, ascending.
 pub(crate) fn matching_rows(predicate: &Predicate, view: &RecordsView<'_>) -> Vec<u32> {
@@ -39,6 +41,11 @@ fn select(predicate: &Predicate, view: &RecordsView<'_>, mut rows: Vec<u32>) -> 
                 let known = passes.as_ref().and_then(|(texts, passes)| texts.code(row).map(|code| passes[code]));
                 known.unwrap_or_else(|| field_holds(field, test, view, row))
             });
+            rows
+        }
+        Predicate::Id(test) => {
+            let mut requests = KnownRequest { test, last: None };
+            rows.retain(|row| requests.id_holds(view, *row as usize));
             rows
         }
         _ => {
@@ -86,7 +93,7 @@ pub(super) fn holds(predicate: &Predicate, view: &RecordsView<'_>, row: usize) -
         Predicate::Text(TextTest::Regex(regex)) => view.body(row).or_else(|| view.name(row)).is_some_and(|text| regex.is_match(text)),
         Predicate::Text(test) => text_holds(test, view, row),
         Predicate::Field { field, test } => field_holds(field, test, view, row),
-        Predicate::Id(test) => id_holds(test, view, row),
+        Predicate::Id(test) => KnownRequest { test, last: None }.id_holds(view, row),
         Predicate::IsRoot => view.signal == Signal::Spans && view.parent_span_id(row).is_none(),
         Predicate::HasException => has_exception(view, row),
     }
@@ -137,23 +144,49 @@ fn text_matches(test: &TextTest, text: &str) -> bool {
     found
 }
 
-fn id_holds(test: &IdTest, view: &RecordsView<'_>, row: usize) -> bool {
-    let looks_at = |kind| test.kind == IdKind::Any || test.kind == kind;
-    if let Some(wanted) = &test.id {
-        if looks_at(IdKind::Trace)
-            && let Some(trace) = view.trace_id(row)
-        {
-            let trace_is = NormalId::of_trace(trace) == *wanted;
-            let low_half_is = matches!(wanted, NormalId::Short(short) if trace.0[8..] == *short);
-            if trace_is || low_half_is {
+/// A test for an id that remembers the request id it looked at last: rows of one journey follow each other, and finding
+/// the normal form of a spelling costs more than comparing it.
+struct KnownRequest<'a, 'v> {
+    test: &'a IdTest,
+    last: Option<(&'v str, bool)>,
+}
+
+impl<'v> KnownRequest<'_, 'v> {
+    fn id_holds(&mut self, view: &RecordsView<'v>, row: usize) -> bool {
+        let looks_at = |kind| self.test.kind == IdKind::Any || self.test.kind == kind;
+        let (looks_at_requests, looks_at_spans) = (looks_at(IdKind::Request), looks_at(IdKind::Span));
+        if let Some(wanted) = &self.test.id {
+            if looks_at(IdKind::Trace)
+                && let Some(trace) = view.trace_id(row)
+                && trace_is(trace, wanted)
+            {
+                return true;
+            }
+            if looks_at_requests && view.request_ids(row).any(|id| self.request_is(id, wanted)) {
                 return true;
             }
         }
-        if looks_at(IdKind::Request) && view.request_ids(row).any(|id| NormalId::of(id).as_ref() == Some(wanted)) {
-            return true;
+        looks_at_spans && self.test.span.is_some() && view.span_id(row) == self.test.span
+    }
+
+    fn request_is(&mut self, id: &'v str, wanted: &NormalId) -> bool {
+        match self.last {
+            Some((last, is_wanted)) if last == id => is_wanted,
+            _ => {
+                let is_wanted = NormalId::of(id).as_ref() == Some(wanted);
+                self.last = Some((id, is_wanted));
+                is_wanted
+            }
         }
     }
-    looks_at(IdKind::Span) && test.span.is_some() && view.span_id(row) == test.span
+}
+
+/// Whether a trace is the wanted one, or ends in it.
+fn trace_is(trace: TraceId, wanted: &NormalId) -> bool {
+    match wanted {
+        NormalId::Short(short) => trace.0[8..] == *short,
+        _ => NormalId::of_trace(trace) == *wanted,
+    }
 }
 
 fn has_exception(view: &RecordsView<'_>, row: usize) -> bool {

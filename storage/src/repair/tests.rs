@@ -180,10 +180,14 @@ async fn what_an_old_catalog_does_not_know_is_said_until_it_is_repaired() {
     std::fs::write(folder.path().join(CATALOG), catalog).unwrap();
     let store = open(folder.path());
     let test = crate::predicate::IdTest::of(crate::predicate::IdKind::Any, "r").unwrap();
-    let found = store.snapshot(&crate::model::Tenant::default()).by_ids(&test.terms(), &|| false).unwrap();
+    let found =
+        store.snapshot(&crate::model::Tenant::default()).by_ids(&test.terms(), &crate::snapshot::Known::nothing(), &|| false).unwrap();
     let failures = found.coverage.failures.join("\n");
     assert!(failures.contains(&format!("{} is not in the catalog: run `needle repair`", merged[0])), "{failures}");
-    let stranger = store.snapshot(&crate::model::Tenant::new("stranger").unwrap()).by_ids(&test.terms(), &|| false).unwrap();
+    let stranger = store
+        .snapshot(&crate::model::Tenant::new("stranger").unwrap())
+        .by_ids(&test.terms(), &crate::snapshot::Known::nothing(), &|| false)
+        .unwrap();
     assert_eq!(stranger.coverage.failures, Vec::<String>::new(), "it is not the stranger's");
     drop(store);
     repair(folder.path(), false).unwrap();

@@ -1,26 +1,54 @@
-//! Blocks of shards that were read and verified lately, for all open shards together.
-
-use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, Ordering};
+//! What was read of shards lately, for all open shards together: verified blocks, and pages as they are decoded from.
 
 use bytes::Bytes;
 use lru::LruCache;
 use parking_lot::Mutex;
+use parquet::column::page::Page;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::blocks::BLOCK_BYTES;
 
-/// A bounded cache of blocks, the least recently used forgotten first.
+/// A bounded cache of blocks and pages, the least recently used forgotten first.
 #[derive(Debug)]
-pub(crate) struct BlockCache {
-    blocks: Mutex<LruCache<(u64, u64), Bytes>>,
+pub(crate) struct ReadCache {
+    kept: Mutex<Kept>,
+    bytes_max: usize,
     next_file: AtomicU64,
 }
 
-impl BlockCache {
+#[derive(Debug)]
+struct Kept {
+    parts: LruCache<(u64, Part), Read>,
+    bytes: usize,
+}
+
+/// A part of a file: which block, or the page at which byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Part {
+    Block(u64),
+    Page(u64),
+}
+
+#[derive(Clone, Debug)]
+enum Read {
+    Block(Bytes),
+    Page(Box<Page>),
+}
+
+impl Read {
+    fn bytes(&self) -> usize {
+        match self {
+            Read::Block(bytes) => bytes.len(),
+            Read::Page(page) => page.buffer().len(),
+        }
+    }
+}
+
+impl ReadCache {
     /// A cache of at most so many bytes.
-    pub(crate) fn new(bytes_max: usize) -> BlockCache {
-        let blocks = NonZeroUsize::new(bytes_max / BLOCK_BYTES as usize).unwrap_or(NonZeroUsize::MIN);
-        BlockCache { blocks: Mutex::new(LruCache::new(blocks)), next_file: AtomicU64::new(0) }
+    pub(crate) fn new(bytes_max: usize) -> ReadCache {
+        let kept = Mutex::new(Kept { parts: LruCache::unbounded(), bytes: 0 });
+        ReadCache { kept, bytes_max, next_file: AtomicU64::new(0) }
     }
 
     /// A number for a file that is opened: no other gets it, so what is cached of a file that is gone is not found.
@@ -29,22 +57,71 @@ impl BlockCache {
     }
 
     /// Neighbouring blocks of a file from `first` on, if all of them are here, as one.
-    pub(super) fn get(&self, file: u64, blocks: std::ops::Range<u64>) -> Option<Bytes> {
-        let mut cached = self.blocks.lock();
+    pub(super) fn blocks(&self, file: u64, blocks: std::ops::Range<u64>) -> Option<Bytes> {
+        let mut kept = self.kept.lock();
         let mut found: Vec<Bytes> = Vec::with_capacity((blocks.end - blocks.start) as usize);
         for block in blocks {
-            found.push(cached.get(&(file, block))?.clone());
+            match kept.parts.get(&(file, Part::Block(block)))? {
+                Read::Block(bytes) => found.push(bytes.clone()),
+                Read::Page(_) => return None,
+            }
         }
-        drop(cached);
+        drop(kept);
         Some(if let [one] = found.as_slice() { one.clone() } else { found.concat().into() })
     }
 
     /// Keeps neighbouring blocks of a file, the first of which is `first`.
-    pub(super) fn put(&self, file: u64, first: u64, bytes: &[u8]) {
-        let mut cached = self.blocks.lock();
-        for (block, bytes) in (first..).zip(bytes.chunks(BLOCK_BYTES as usize)) {
-            // Copied, so that a block does not keep what was read with it.
-            cached.put((file, block), Bytes::copy_from_slice(bytes));
+    pub(super) fn keep_blocks(&self, file: u64, first: u64, bytes: &[u8]) {
+        // Copied, so that a block does not keep what was read with it.
+        let blocks = bytes.chunks(BLOCK_BYTES as usize).map(|block| Read::Block(Bytes::copy_from_slice(block)));
+        self.keep((first..).map(|block| (file, Part::Block(block))).zip(blocks));
+    }
+
+    /// The page of a file that begins at `offset`, if it is here.
+    pub(super) fn page(&self, file: u64, offset: u64) -> Option<Page> {
+        match self.kept.lock().parts.get(&(file, Part::Page(offset)))? {
+            Read::Page(page) => Some(page.as_ref().clone()),
+            Read::Block(_) => None,
         }
+    }
+
+    /// Keeps the page of a file that begins at `offset`.
+    pub(super) fn keep_page(&self, file: u64, offset: u64, page: &Page) {
+        self.keep([((file, Part::Page(offset)), Read::Page(Box::new(page.clone())))]);
+    }
+
+    fn keep(&self, parts: impl IntoIterator<Item = ((u64, Part), Read)>) {
+        let mut kept = self.kept.lock();
+        for (place, read) in parts {
+            kept.bytes += read.bytes();
+            if let Some(before) = kept.parts.put(place, read) {
+                kept.bytes -= before.bytes();
+            }
+        }
+        while kept.bytes > self.bytes_max
+            && let Some((_, oldest)) = kept.parts.pop_lru()
+        {
+            kept.bytes -= oldest.bytes();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_recently_used_is_forgotten_when_the_bound_is_reached() {
+        let cache = ReadCache::new(3 * BLOCK_BYTES as usize);
+        let (one, other) = (cache.number(), cache.number());
+        cache.keep_blocks(one, 7, &[1; 2 * BLOCK_BYTES as usize]);
+        cache.keep_blocks(other, 7, &[2; BLOCK_BYTES as usize]);
+        assert_eq!(cache.blocks(one, 7..9).map(|bytes| bytes.len()), Some(2 * BLOCK_BYTES as usize));
+        cache.keep_blocks(other, 8, &[3; BLOCK_BYTES as usize]);
+        assert_eq!(cache.blocks(other, 7..8), None, "it was not asked for");
+        assert_eq!(cache.blocks(one, 7..9).map(|bytes| bytes[0]), Some(1));
+        cache.keep_blocks(other, 8, &[4; BLOCK_BYTES as usize]);
+        assert_eq!(cache.blocks(other, 8..9).map(|bytes| bytes[0]), Some(4), "kept anew, counted once");
+        assert!(cache.blocks(one, 7..9).is_some());
     }
 }

@@ -10,6 +10,7 @@ use bytes::{Buf, Bytes};
 use futures::executor::block_on;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
+use parquet::column::page::Page;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWrite
 use tantivy::directory::{Directory, DirectoryLock, FileHandle, Lock, OwnedBytes, WatchCallback, WatchHandle, WritePtr};
 
 use super::blocks::{BLOCK_BYTES, Blocks};
-use super::cached::BlockCache;
+use super::cached::ReadCache;
 use super::write::Tail;
 
 /// A shard's object. What is read from it was verified.
@@ -32,7 +33,7 @@ pub(crate) struct ShardFile {
     tail: Bytes,
     /// Checksums of what comes before the tail; none until the footer is parsed.
     blocks: Option<Arc<Blocks>>,
-    cache: Arc<BlockCache>,
+    cache: Arc<ReadCache>,
     /// Its number in the cache.
     number: u64,
 }
@@ -42,7 +43,7 @@ const CACHED_BYTES_MAX: u64 = 1 << 20;
 
 impl ShardFile {
     /// Reads the tail and verifies it.
-    pub(super) fn open(objects: Arc<dyn ObjectStore>, path: Path, bytes: u64, tail: Tail, cache: Arc<BlockCache>) -> io::Result<ShardFile> {
+    pub(super) fn open(objects: Arc<dyn ObjectStore>, path: Path, bytes: u64, tail: Tail, cache: Arc<ReadCache>) -> io::Result<ShardFile> {
         let read = block_on(objects.get_range(&path, tail.offset.min(bytes)..bytes)).map_err(io::Error::other)?;
         if crc32fast::hash(&read) != tail.crc32 {
             return Err(damaged(&path, tail.offset));
@@ -74,6 +75,16 @@ impl ShardFile {
         self.read_blocks(range)
     }
 
+    /// The page at a byte, if it was read lately.
+    pub(super) fn kept_page(&self, offset: u64) -> Option<Page> {
+        self.cache.page(self.number, offset)
+    }
+
+    /// Keeps a page for those who read it next.
+    pub(super) fn keep_page(&self, offset: u64, page: &Page) {
+        self.cache.keep_page(self.number, offset, page);
+    }
+
     fn read_blocks(&self, range: Range<u64>) -> io::Result<Bytes> {
         let blocks = self.blocks.as_ref().filter(|blocks| blocks.bytes == self.tail_offset);
         let blocks = blocks.ok_or_else(|| io::Error::other(format!("{}: its checksums are not known", self.path)))?;
@@ -82,7 +93,7 @@ impl ShardFile {
         // Blocks are of one length in all files of today; of a file with others nothing is cached.
         let cached = blocks.block_bytes == BLOCK_BYTES && whole.end - whole.start <= CACHED_BYTES_MAX;
         let first = whole.start / BLOCK_BYTES;
-        if cached && let Some(found) = self.cache.get(self.number, first..whole.end.div_ceil(BLOCK_BYTES)) {
+        if cached && let Some(found) = self.cache.blocks(self.number, first..whole.end.div_ceil(BLOCK_BYTES)) {
             return Ok(within(found));
         }
         let read = block_on(self.objects.get_ranges(&self.path, std::slice::from_ref(&whole))).map_err(io::Error::other)?;
@@ -91,7 +102,7 @@ impl ShardFile {
             return Err(damaged(&self.path, offset));
         }
         if cached {
-            self.cache.put(self.number, first, &read);
+            self.cache.keep_blocks(self.number, first, &read);
         }
         Ok(within(read))
     }

@@ -6,6 +6,7 @@
 mod blocks;
 mod cached;
 mod check;
+mod chunks;
 mod columns;
 mod cover;
 mod file;
@@ -19,7 +20,7 @@ mod read;
 mod words;
 mod write;
 
-pub(crate) use cached::BlockCache;
+pub(crate) use cached::ReadCache;
 pub(crate) use check::{Examined, examine};
 pub use inspect::{ColumnReport, ShardReport};
 pub(crate) use ranges::RowRanges;

@@ -8,12 +8,15 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema};
 use object_store::ObjectStore;
 use object_store::path::Path;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowGroups as _, RowSelection,
+};
+use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 
-use super::cached::BlockCache;
+use super::cached::ReadCache;
+use super::chunks::{self, Chunks, GroupRows};
 use super::file::{IndexDirectory, ShardFile};
 use super::index::{Candidates, ShardIndex};
 use super::ranges::RowRanges;
@@ -26,6 +29,8 @@ use crate::terms::WantedIds;
 
 /// Rows handed out at a time.
 const BATCH_ROWS: usize = 8_192;
+/// Pages of a read of more rows are not kept: they would push out those that are read again.
+const KEPT_ROWS_MAX: u64 = 32_768;
 
 /// An open shard.
 pub(crate) struct ShardReader {
@@ -34,6 +39,10 @@ pub(crate) struct ShardReader {
     parquet: ArrowReaderMetadata,
     index: Index,
     pages: Vec<Page>,
+    /// Rows between which a part of the shard can be read alone.
+    cuts: Vec<u32>,
+    /// How every column is read.
+    records: FieldLevels,
     /// Fields of the schema that hold nothing in any row; they need not be read.
     empty: BTreeSet<String>,
     /// Attributes that stand in the column of request ids.
@@ -72,11 +81,11 @@ pub(crate) enum Wanted<'a> {
 impl ShardReader {
     /// Opens a shard that is read once.
     pub(crate) fn open(objects: Arc<dyn ObjectStore>, meta: ShardMeta) -> Result<ShardReader, ShardError> {
-        ShardReader::open_with(objects, meta, Arc::new(BlockCache::new(0)))
+        ShardReader::open_with(objects, meta, Arc::new(ReadCache::new(0)))
     }
 
     /// Opens a shard, with a cache of what was read of it and others.
-    pub(crate) fn open_with(objects: Arc<dyn ObjectStore>, meta: ShardMeta, cache: Arc<BlockCache>) -> Result<ShardReader, ShardError> {
+    pub(crate) fn open_with(objects: Arc<dyn ObjectStore>, meta: ShardMeta, cache: Arc<ReadCache>) -> Result<ShardReader, ShardError> {
         let mut file = ShardFile::open(objects, Path::from(meta.path.as_str()), meta.bytes, meta.tail, cache)?;
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         let parquet = ArrowReaderMetadata::load(&file, options)?;
@@ -91,7 +100,10 @@ impl ShardReader {
         let parquet = with_dictionaries(parquet)?;
         let index = if description.format < FIRST_INDEXED_FORMAT { Index::Older } else { open_index(&meta, &file, &parquet) };
         let pages = pages(meta.signal, parquet.metadata());
-        Ok(ShardReader { meta, file, parquet, index, pages, empty: description.empty_columns, request_keys: description.request_keys })
+        let cuts = chunks::cuts(parquet.metadata());
+        let (empty, request_keys) = (description.empty_columns, description.request_keys);
+        let records = levels(&parquet, |name| !empty.contains(name))?;
+        Ok(ShardReader { meta, file, parquet, index, pages, cuts, records, empty, request_keys })
     }
 
     /// Why the index is not used, if it should be.
@@ -187,25 +199,20 @@ impl ShardReader {
         if count == 0 {
             return Ok(());
         }
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.parquet.clone())
-            .with_batch_size(count.min(BATCH_ROWS));
-        let is_wanted = |name: &str| match wanted {
-            Wanted::Records => true,
-            Wanted::Columns(columns) if matches!(name, column::REQUEST_ID | column::REQUEST_ID_KEY) => {
-                columns.contain(name) || columns.contain_attribute_of(&self.request_keys)
+        let narrow;
+        let levels = match wanted {
+            Wanted::Records => &self.records,
+            Wanted::Columns(columns) => {
+                narrow = levels(&self.parquet, |name| self.is_wanted(columns, name) && !self.empty.contains(name))?;
+                &narrow
             }
-            Wanted::Columns(columns) => columns.contain(name),
         };
-        let fields = self.parquet.schema().fields().iter().enumerate();
-        let roots = fields.filter(|(_, field)| is_wanted(field.name()) && !self.empty.contains(field.name())).map(|(root, _)| root);
-        let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-        builder = builder.with_projection(mask);
-        if count < self.rows() as usize {
-            let ranges = rows.ranges().iter().map(|range| range.start as usize..range.end as usize);
-            builder = builder.with_row_selection(RowSelection::from_consecutive_ranges(ranges, self.rows() as usize));
-        }
+        let covered = self.covered(rows);
+        let chunks = self.chunks(&covered);
+        let selection = (covered != *rows).then(|| RowSelection::from_consecutive_ranges(places_in(rows, &covered), chunks.num_rows()));
+        let batches = ParquetRecordBatchReader::try_new_with_row_groups(levels, &chunks, count.min(BATCH_ROWS), selection)?;
         let mut numbers = rows.rows();
-        for batch in builder.build()? {
+        for batch in batches {
             let batch: RecordBatch = batch?;
             let numbers: Vec<u32> = numbers.by_ref().take(batch.num_rows()).collect();
             if !visit(&RecordsView::new(self.meta.signal, &batch), &numbers)? {
@@ -214,6 +221,59 @@ impl ShardReader {
         }
         Ok(())
     }
+
+    fn is_wanted(&self, columns: &Columns, name: &str) -> bool {
+        let for_attributes = matches!(name, column::REQUEST_ID | column::REQUEST_ID_KEY);
+        columns.contain(name) || (for_attributes && columns.contain_attribute_of(&self.request_keys))
+    }
+
+    /// The rows between the nearest cuts around some rows.
+    fn covered(&self, rows: &RowRanges) -> RowRanges {
+        let mut covered = RowRanges::default();
+        for range in rows.ranges() {
+            let start = self.cuts.partition_point(|cut| *cut <= range.start).saturating_sub(1);
+            let end = self.cuts.partition_point(|cut| *cut < range.end);
+            covered.push(self.cuts[start]..self.cuts[end.min(self.cuts.len() - 1)]);
+        }
+        covered
+    }
+
+    /// The parts of row groups that hold these rows.
+    fn chunks(&self, covered: &RowRanges) -> Chunks {
+        let mut first = 0;
+        let mut groups = Vec::new();
+        for (group, metadata) in self.parquet.metadata().row_groups().iter().enumerate() {
+            let end = first + u32::try_from(metadata.num_rows()).unwrap_or(0);
+            let inside = covered.within(first..end);
+            if !inside.is_empty() {
+                let ranges = inside.ranges().iter().map(|range| range.start - first..range.end - first).collect();
+                groups.push(GroupRows { group, ranges });
+            }
+            first = end;
+        }
+        let keep = covered.len() <= KEPT_ROWS_MAX;
+        Chunks { file: self.file.clone(), metadata: self.parquet.metadata().clone(), groups: groups.into(), keep }
+    }
+}
+
+/// How some of the columns are read.
+fn levels(parquet: &ArrowReaderMetadata, is_wanted: impl Fn(&str) -> bool) -> Result<FieldLevels, ShardError> {
+    let fields = parquet.schema().fields();
+    let roots = fields.iter().enumerate().filter(|(_, field)| is_wanted(field.name())).map(|(root, _)| root);
+    let mask = ProjectionMask::roots(parquet.parquet_schema(), roots);
+    Ok(parquet_to_arrow_field_levels(parquet.parquet_schema(), mask, Some(fields))?)
+}
+
+/// Where rows stand among those that cover them.
+fn places_in(rows: &RowRanges, covered: &RowRanges) -> impl Iterator<Item = Range<usize>> {
+    let mut before = 0;
+    let mut places = Vec::with_capacity(rows.ranges().len());
+    for cover in covered.ranges() {
+        let place = |row: u32| before + (row - cover.start) as usize;
+        places.extend(rows.within(cover.clone()).ranges().iter().map(|range| place(range.start)..place(range.end)));
+        before = place(cover.end);
+    }
+    places.into_iter()
 }
 
 /// Text columns that are written with a dictionary throughout are read as one: then a value is looked at once,

@@ -78,6 +78,39 @@ pub enum ReadError {
     Cancelled,
 }
 
+/// Records that a question need not be given again.
+#[derive(Clone, Copy, Default)]
+pub struct Known<'a>(Option<&'a dyn Fn(RecordId) -> bool>);
+
+impl<'a> Known<'a> {
+    /// Those that `is_known` tells.
+    pub fn of(is_known: &'a dyn Fn(RecordId) -> bool) -> Known<'a> {
+        Known(Some(is_known))
+    }
+
+    /// None.
+    pub fn nothing() -> Known<'a> {
+        Known(None)
+    }
+
+    fn has(&self, record_id: RecordId) -> bool {
+        self.0.is_some_and(|is_known| is_known(record_id))
+    }
+
+    /// The rows of a shard whose records are not known.
+    fn without(&self, shard: &ShardReader, rows: RowRanges) -> Result<RowRanges, ShardError> {
+        if self.0.is_none() {
+            return Ok(rows);
+        }
+        let mut unknown = Vec::new();
+        shard.read(&rows, Wanted::Columns(&Columns::default().with(&[column::RECORD_ID])), &mut |view, numbers| {
+            unknown.extend((0..view.len()).filter(|row| !self.has(view.record_id(*row))).map(|row| numbers[row]));
+            Ok(true)
+        })?;
+        Ok(RowRanges::of_rows(unknown))
+    }
+}
+
 /// A consistent view of one tenant's records. Methods block; call them on a thread that may.
 /// `cancelled` is asked between steps.
 pub struct Snapshot {
@@ -167,21 +200,23 @@ impl Snapshot {
         Ok(Found { records, more, coverage })
     }
 
-    /// Every record that carries one of the ids, oldest first.
-    pub fn by_ids(&self, terms: &[IdTerm], cancelled: &dyn Fn() -> bool) -> Result<Found, ReadError> {
+    /// Every record that carries one of the ids and is not among `known`, oldest first.
+    pub fn by_ids(&self, terms: &[IdTerm], known: &Known<'_>, cancelled: &dyn Fn() -> bool) -> Result<Found, ReadError> {
         let asked = self.shards_with(&keys_of(terms));
         let mut coverage = self.without_asking(&asked);
         let mut records = Vec::new();
         for batch in &self.live {
             let view = batch.view();
-            records.extend(self.live_rows_with(batch, terms).map(|row| view.record(row)));
+            let rows = self.live_rows_with(batch, terms).filter(|row| !known.has(view.record_id(*row)));
+            records.extend(rows.map(|row| view.record(row)));
         }
         for shard in asked.into_iter().map(|number| &self.shards[number]) {
             if cancelled() {
                 return Err(ReadError::Cancelled);
             }
             let read = scan::guarded(&self.cache, shard, &mut |reader| {
-                reader.read(&self.shard_rows_with(reader, terms)?, Wanted::Records, &mut |view, _| {
+                let rows = known.without(reader, self.shard_rows_with(reader, terms)?)?;
+                reader.read(&rows, Wanted::Records, &mut |view, _| {
                     records.extend((0..view.len()).map(|row| view.record(row)));
                     Ok(!cancelled())
                 })

@@ -181,7 +181,7 @@ fn answers(store: &Store, predicates: &[Predicate]) -> Vec<Vec<Record>> {
     };
     let with_id = |id: &&str| {
         let terms = IdTest::of(IdKind::Any, id).map(|test| test.terms()).unwrap_or_default();
-        let found = snapshot.by_ids(&terms, &|| false).unwrap();
+        let found = snapshot.by_ids(&terms, &super::Known::nothing(), &|| false).unwrap();
         assert_eq!(found.coverage.failures, Vec::<String>::new());
         found.records
     };

@@ -11,7 +11,7 @@ use crate::catalog::ShardMeta;
 use crate::disk::{DiskFile, Entry};
 use crate::model::{LogRow, LogsBuilder, NormalId, Record, RowIds, Severity, Signal, UnixNanos};
 use crate::predicate::{IdKind, IdTest, Predicate, TextTest};
-use crate::snapshot::Search;
+use crate::snapshot::{Known, Search};
 
 /// `time request_id text` per line, all of service `shop`.
 fn decode(request: &RawRequest) -> Result<Decoded, String> {
@@ -88,7 +88,7 @@ async fn records_are_found_at_the_acknowledgement_after_sealing_and_after_a_rest
         assert_eq!(search(store, word("payment"), 1), ["third payment"]);
         assert_eq!(search(store, Predicate::Not(Box::new(word("payment"))), 10), ["first"]);
         let id = IdTest::of(IdKind::Any, "req-1").unwrap();
-        let found = store.snapshot(&Tenant::default()).by_ids(&id.terms(), &|| false).unwrap();
+        let found = store.snapshot(&Tenant::default()).by_ids(&id.terms(), &Known::nothing(), &|| false).unwrap();
         assert_eq!(bodies(&found.records), ["first", "third payment"]);
     };
     check(&store);

@@ -138,7 +138,7 @@ impl Shop {
     }
 
     pub(crate) fn journey_with(&self, id: &str, inferred: bool, corrected: bool) -> Option<Journey> {
-        let closed = close(id, &mut |terms| Ok(self.fetch(terms))).expect("memory does not fail");
+        let closed = close(id, &mut |terms, _| Ok(self.fetch(terms))).expect("memory does not fail");
         stitch(id, closed, Options { inferred, corrected, now: at(3_600_000) })
     }
 

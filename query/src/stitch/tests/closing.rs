@@ -6,7 +6,7 @@ use crate::stitch::close;
 const SERVER: SpanKind = SpanKind::SERVER;
 
 fn reached(shop: &Shop, id: &str) -> Vec<u64> {
-    let closed = close(id, &mut |terms| Ok(shop.fetch(terms))).expect("memory does not fail");
+    let closed = close(id, &mut |terms, _| Ok(shop.fetch(terms))).expect("memory does not fail");
     let mut ids: Vec<u64> = closed.records.iter().map(|record| record.common().record_id.0).collect();
     ids.sort_unstable();
     ids
@@ -101,7 +101,7 @@ fn each_id_is_asked_for_once() {
     let mut shop = Shop::default();
     shop.span("a", SERVER, 1, 0, 0, 1).request("r-1").log("b", 0, "").request("r-1");
     let mut asked: Vec<IdTerm> = Vec::new();
-    close("r-1", &mut |terms| {
+    close("r-1", &mut |terms, _| {
         asked.extend_from_slice(terms);
         Ok(shop.fetch(terms))
     })

@@ -138,7 +138,7 @@ proptest! {
                 }
                 reached = next;
             }
-            let closed = close(id, &mut |terms| Ok(shop.fetch(terms))).expect("memory does not fail");
+            let closed = close(id, &mut |terms, _| Ok(shop.fetch(terms))).expect("memory does not fail");
             let found: BTreeSet<usize> = closed.records.iter().map(|record| record.common().record_id.0 as usize).collect();
             prop_assert_eq!(&found, &reached);
             prop_assert_eq!(closed.records.len(), found.len());

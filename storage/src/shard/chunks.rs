@@ -1,0 +1,252 @@
+//! Column chunks of a shard, as Parquet's decoders ask for their pages.
+//!
+//! The crate's own reader of pages sets up a compressor and a decompressor for every column that it opens, which costs
+//! more than a lookup's page itself. Here a thread has one decompressor for all of them, the pages of a lookup are kept for the next
+//! step of the same question (first the ids are looked at, then the rows fetched), and only pages that hold wanted
+//! rows are walked over.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::RowGroups;
+use parquet::basic::Compression;
+use parquet::column::page::{Page, PageIterator, PageMetadata, PageReader};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
+use parquet::file::page_index::offset_index::PageLocation;
+use parquet::file::serialized_reader::SerializedPageReader;
+use zstd::bulk::Decompressor;
+
+use super::file::ShardFile;
+
+thread_local! {
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// Rows of a row group that are read: from the beginning of a page to the end of a page in every column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct GroupRows {
+    pub(super) group: usize,
+    /// Counted from the first row of the group.
+    pub(super) ranges: Vec<Range<u32>>,
+}
+
+/// Some of a shard's rows, as if there were no others.
+pub(super) struct Chunks {
+    pub(super) file: ShardFile,
+    pub(super) metadata: Arc<ParquetMetaData>,
+    pub(super) groups: Arc<[GroupRows]>,
+    /// Whether pages are kept for the next read.
+    pub(super) keep: bool,
+}
+
+impl RowGroups for Chunks {
+    fn num_rows(&self) -> usize {
+        self.groups.iter().flat_map(|group| &group.ranges).map(ExactSizeIterator::len).sum()
+    }
+
+    fn column_chunks(&self, column: usize) -> Result<Box<dyn PageIterator>> {
+        let (file, metadata, keep) = (self.file.clone(), self.metadata.clone(), self.keep);
+        Ok(Box::new(ColumnChunks { file, metadata, column, groups: self.groups.clone(), next: 0, keep }))
+    }
+
+    fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
+        Box::new(self.groups.iter().map(|rows| self.metadata.row_group(rows.group)))
+    }
+
+    fn metadata(&self) -> &ParquetMetaData {
+        &self.metadata
+    }
+}
+
+/// One column, row group by row group.
+struct ColumnChunks {
+    file: ShardFile,
+    metadata: Arc<ParquetMetaData>,
+    column: usize,
+    groups: Arc<[GroupRows]>,
+    next: usize,
+    keep: bool,
+}
+
+impl Iterator for ColumnChunks {
+    type Item = Result<Box<dyn PageReader>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let wanted = self.groups.get(self.next)?;
+        self.next += 1;
+        let group = self.metadata.row_group(wanted.group);
+        let chunk = group.column(self.column);
+        let rows = usize::try_from(group.num_rows()).unwrap_or(0);
+        let file = self.file.clone();
+        let Some(locations) = page_locations(&self.metadata, wanted.group, self.column) else {
+            // Without an index of pages the whole group is read, by the crate's own reader.
+            let reader = SerializedPageReader::new(Arc::new(file), chunk, rows, None);
+            return Some(reader.map(|reader| Box::new(reader) as _));
+        };
+        let dictionary = dictionary_before(chunk, locations);
+        let pages = pages_of(locations, rows, &wanted.ranges).into_iter();
+        Some(Ok(Box::new(Pages { file, dictionary, pages, chunk: chunk.clone(), keep: self.keep })))
+    }
+}
+
+impl PageIterator for ColumnChunks {}
+
+/// Where the pages of a column lie in a row group.
+fn page_locations(metadata: &ParquetMetaData, group: usize, column: usize) -> Option<&[PageLocation]> {
+    Some(metadata.offset_index()?.get(group)?.get(column)?.page_locations())
+}
+
+/// The rows at which a page begins in every column, and the number of rows: what lies between two of them can be
+/// read alone. Of a row group without an index of pages only the first row is one.
+pub(super) fn cuts(metadata: &ParquetMetaData) -> Vec<u32> {
+    let mut cuts = Vec::new();
+    let mut first = 0;
+    for (number, group) in metadata.row_groups().iter().enumerate() {
+        let starts = |column| page_locations(metadata, number, column).unwrap_or_default();
+        let mut common: Vec<i64> = starts(0).iter().map(|page| page.first_row_index).collect();
+        for column in 1..group.num_columns() {
+            let mut starts = starts(column).iter().map(|page| page.first_row_index).peekable();
+            common.retain(|row| {
+                while starts.next_if(|start| start < row).is_some() {}
+                starts.peek() == Some(row)
+            });
+        }
+        cuts.push(first);
+        cuts.extend(common.into_iter().filter(|row| *row > 0).map(|row| first + u32::try_from(row).unwrap_or(u32::MAX - first)));
+        first += u32::try_from(group.num_rows()).unwrap_or(0);
+    }
+    cuts.push(first);
+    cuts
+}
+
+/// The pages that hold these rows of a group, and how many rows each has.
+fn pages_of(locations: &[PageLocation], rows: usize, ranges: &[Range<u32>]) -> Vec<(PageLocation, usize)> {
+    let first_row = |page: &PageLocation| usize::try_from(page.first_row_index).unwrap_or(0);
+    let mut pages = Vec::new();
+    for range in ranges {
+        let start = locations.partition_point(|page| first_row(page) < range.start as usize);
+        let end = locations.partition_point(|page| first_row(page) < range.end as usize);
+        pages.extend((start..end).map(|at| {
+            let next = locations.get(at + 1).map_or(rows, first_row);
+            (locations[at].clone(), next.saturating_sub(first_row(&locations[at])))
+        }));
+    }
+    pages
+}
+
+/// What precedes the first page of data in its chunk is the dictionary.
+fn dictionary_before(chunk: &ColumnChunkMetaData, locations: &[PageLocation]) -> Option<PageLocation> {
+    let start = i64::try_from(chunk.byte_range().0).ok()?;
+    let bytes = locations.first()?.offset.checked_sub(start).filter(|bytes| *bytes > 0)?;
+    Some(PageLocation { offset: start, compressed_page_size: i32::try_from(bytes).ok()?, first_row_index: 0 })
+}
+
+/// Pages of one column of one row group.
+struct Pages {
+    file: ShardFile,
+    dictionary: Option<PageLocation>,
+    /// Those of data, with their rows.
+    pages: std::vec::IntoIter<(PageLocation, usize)>,
+    chunk: ColumnChunkMetaData,
+    keep: bool,
+}
+
+impl Pages {
+    fn read(&self, place: &PageLocation) -> Result<Page> {
+        let offset = place.offset as u64;
+        if let Some(page) = self.file.kept_page(offset) {
+            return Ok(page);
+        }
+        let page = decompressed(self.as_it_lies(place)?, self.chunk.compression())?;
+        if self.keep {
+            self.file.keep_page(offset, &page);
+        }
+        Ok(page)
+    }
+
+    /// The page without decompressing it. The crate takes its header apart.
+    fn as_it_lies(&self, place: &PageLocation) -> Result<Page> {
+        let chunk = self.chunk.clone().into_builder();
+        let chunk = chunk.set_compression(Compression::UNCOMPRESSED).set_dictionary_page_offset(None).set_data_page_offset(place.offset);
+        let place = PageLocation { first_row_index: 0, ..place.clone() };
+        let mut reader = SerializedPageReader::new(Arc::new(self.file.clone()), &chunk.build()?, 0, Some(vec![place]))?;
+        reader.get_next_page()?.ok_or_else(|| ParquetError::EOF("there is no page where the index of pages says".to_owned()))
+    }
+}
+
+impl Iterator for Pages {
+    type Item = Result<Page>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.get_next_page().transpose()
+    }
+}
+
+impl PageReader for Pages {
+    fn get_next_page(&mut self) -> Result<Option<Page>> {
+        let place = self.dictionary.take().or_else(|| self.pages.next().map(|(place, _)| place));
+        place.map(|place| self.read(&place)).transpose()
+    }
+
+    fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
+        if self.dictionary.is_some() {
+            return Ok(Some(PageMetadata { num_rows: None, num_levels: None, is_dict: true }));
+        }
+        let next = self.pages.as_slice().first();
+        Ok(next.map(|(_, rows)| PageMetadata { num_rows: Some(*rows), num_levels: None, is_dict: false }))
+    }
+
+    fn skip_next_page(&mut self) -> Result<()> {
+        if self.dictionary.take().is_none() {
+            self.pages.next();
+        }
+        Ok(())
+    }
+
+    /// Pages of an index of pages begin with a row (Parquet's format, `PageLocation::first_row_index`).
+    fn at_record_boundary(&mut self) -> Result<bool> {
+        Ok(true)
+    }
+}
+
+/// A page as its values are decoded from.
+fn decompressed(mut page: Page, compression: Compression) -> Result<Page> {
+    match &mut page {
+        Page::DataPage { buf, .. } | Page::DictionaryPage { buf, .. } => *buf = plain(buf, compression)?,
+        // Levels are never compressed in a page of the second version.
+        Page::DataPageV2 { buf, def_levels_byte_len, rep_levels_byte_len, is_compressed, .. } => {
+            let levels = (*def_levels_byte_len + *rep_levels_byte_len) as usize;
+            if *is_compressed && levels <= buf.len() {
+                let values = plain(&buf.slice(levels..), compression)?;
+                *buf = [&buf[..levels], &values].concat().into();
+            }
+        }
+    }
+    Ok(page)
+}
+
+fn plain(bytes: &Bytes, compression: Compression) -> Result<Bytes> {
+    match compression {
+        Compression::UNCOMPRESSED => Ok(bytes.clone()),
+        Compression::ZSTD(_) => decompress(bytes),
+        other => Err(ParquetError::General(format!("{other} is no compression of a shard"))),
+    }
+}
+
+fn decompress(bytes: &Bytes) -> Result<Bytes> {
+    if bytes.is_empty() {
+        return Ok(Bytes::new());
+    }
+    let size = zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten();
+    let size = size.ok_or_else(|| ParquetError::General("a compressed page does not say how long it is".to_owned()))?;
+    DECOMPRESSOR.with_borrow_mut(|decompressor| {
+        let decompressor = match decompressor {
+            Some(decompressor) => decompressor,
+            None => decompressor.insert(Decompressor::new()?),
+        };
+        Ok(decompressor.decompress(bytes, usize::try_from(size)?)?.into())
+    })
+}
