@@ -179,8 +179,10 @@ pub struct Node {
     pub flags: Vec<&'static str>,
     /// The span, unless inferred or missing.
     pub span: Option<Record>,
-    /// Logs that belong here, in time order.
+    /// Logs that belong here, in time order; those of them that are on this page.
     pub logs: Vec<Record>,
+    /// How many logs belong here.
+    pub logs_total: usize,
     /// How many children it has.
     pub children: usize,
 }

@@ -32,15 +32,26 @@ fn letter(order: Order) -> char {
     }
 }
 
-/// The place behind the last node of a page.
-pub(crate) fn of_node(offset: usize) -> String {
-    format!("n{offset}")
+/// Where a page of a journey begins: at a node in tree order, behind so many of its logs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NodePlace {
+    pub(crate) node: usize,
+    pub(crate) log: usize,
+}
+
+/// The place behind the last node of a page, or the last log if it ends within a node.
+pub(crate) fn of_node(place: NodePlace) -> String {
+    if place.log == 0 { format!("n{}", place.node) } else { format!("n{}.{}", place.node, place.log) }
 }
 
 /// Reads back what [`of_node`] wrote.
-pub(crate) fn to_node(cursor: &str) -> Result<usize, QueryError> {
-    let digits = cursor.strip_prefix('n').filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
-    digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| unreadable(cursor))
+pub(crate) fn to_node(cursor: &str) -> Result<NodePlace, QueryError> {
+    let number = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
+    let place = cursor.strip_prefix('n').and_then(|place| {
+        let (node, log) = place.split_once('.').unwrap_or((place, "0"));
+        Some(NodePlace { node: number(node)?, log: number(log)? })
+    });
+    place.ok_or_else(|| unreadable(cursor))
 }
 
 fn unreadable(cursor: &str) -> QueryError {
@@ -56,11 +67,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_reads_back(time: u64, id: u64, ascending: bool, offset in 0..usize::MAX) {
+        fn a_cursor_reads_back(time: u64, id: u64, ascending: bool, node: usize, log: usize) {
             let order = if ascending { Order::Ascending } else { Order::Descending };
             let place = (UnixNanos(time), RecordId(id));
             prop_assert_eq!(to_record(order, &of_record(order, place)).expect("our own"), place);
-            prop_assert_eq!(to_node(&of_node(offset)).expect("our own"), offset);
+            let place = NodePlace { node, log };
+            prop_assert_eq!(to_node(&of_node(place)).expect("our own"), place);
         }
 
         #[test]
@@ -74,7 +86,7 @@ mod tests {
     fn a_cursor_of_the_other_order_is_refused() {
         let cursor = of_record(Order::Ascending, (UnixNanos(1), RecordId(2)));
         assert!(to_record(Order::Descending, &cursor).expect_err("refused").to_string().contains("other order"));
-        for bad in ["n", "nx", "n-1", "n99999999999999999999999", "5", "é23456789012345678901234567890123"] {
+        for bad in ["n", "nx", "n-1", "n1.", "n.1", "n1.2.3", "n99999999999999999999999", "5", "é23456789012345678901234567890123"] {
             assert!(to_node(bad).is_err() && to_record(Order::Descending, bad).is_err(), "{bad}");
         }
     }

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use futures::Stream;
 use needle_storage::model::{IdTerm, Record, RecordId, Tenant, UnixNanos};
 use needle_storage::predicate::{IdKind, IdTest, Predicate};
-use needle_storage::{AcceptedAfter, Found, Known, ReadError, Search, Snapshot, Store};
+use needle_storage::{AcceptedAfter, Coverage, Found, Known, ReadError, RecordPlace, Search, Snapshot, Store};
 
 use crate::answer::{CountAnswer, Journey, JourneyRequest, JourneysAnswer, Order, SearchAnswer, SearchRequest, ServicesAnswer, TailEvent};
 use crate::error::{QueryError, predicate_of};
-use crate::limits::TAIL_BACKFILL_MAX;
+use crate::limits::{JOURNEY_WHOLE_MAX, TAIL_BACKFILL_MAX};
 use crate::metrics::Metrics;
 use crate::services::Tally;
-use crate::stitch::{Options, close, stitch};
-use crate::{cursor, journeys, search, tail};
+use crate::stitch::{Options, Take};
+use crate::{journey, journeys, search, tail};
 
 /// What the engine can be told.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -72,10 +72,21 @@ impl QueryEngine {
     /// The journey of an id; none when nothing carries it.
     pub async fn journey(&self, tenant: &Tenant, request: JourneyRequest) -> Result<Option<Journey>, QueryError> {
         self.ask("journey", tenant, move |reading| {
-            let page = Page::of(&request)?;
-            let closed = close(&request.id, &mut |terms, known| reading.snapshot.by_ids(terms, known, &reading.cancelled()))?;
+            let page = journey::Page::of(&request)?;
             let options = Options { inferred: request.inferred, corrected: request.corrected, now: now() };
-            Ok(stitch(&request.id, closed, options).map(|journey| page.cut(journey)))
+            let Some((journey, places)) = journey::outline(&reading, &request.id, options, JOURNEY_WHOLE_MAX)? else { return Ok(None) };
+            let mut journey = page.cut(journey);
+            journey::fill(&reading, &mut journey, &places)?;
+            Ok(Some(journey))
+        })
+        .await
+    }
+
+    /// The whole tree of a journey, its records without what they say; none when nothing carries the id.
+    pub async fn journey_outline(&self, tenant: &Tenant, request: JourneyRequest) -> Result<Option<Journey>, QueryError> {
+        self.ask("journey", tenant, move |reading| {
+            let options = Options { inferred: request.inferred, corrected: request.corrected, now: now() };
+            Ok(journey::outline(&reading, &request.id, options, 0)?.map(|(journey, _)| journey))
         })
         .await
     }
@@ -194,9 +205,15 @@ impl journeys::Read for Reading {
     fn search(&self, search: &Search) -> Result<Found, ReadError> {
         self.snapshot.search(search, &self.cancelled())
     }
+}
 
-    fn by_ids(&self, terms: &[IdTerm], known: &Known<'_>) -> Result<Found, ReadError> {
-        self.snapshot.by_ids(terms, known, &self.cancelled())
+impl journey::Read for Reading {
+    fn by_ids(&self, terms: &[IdTerm], known: &Known<'_>, whole_max: usize, take: &mut Take<'_>) -> Result<Coverage, ReadError> {
+        journey::read_outlines(&self.snapshot, terms, known, whole_max, &self.cancelled(), take)
+    }
+
+    fn records_at(&self, places: &[RecordPlace]) -> Result<(Vec<Record>, Coverage), ReadError> {
+        self.snapshot.records_at(places)
     }
 }
 
@@ -235,58 +252,7 @@ impl tail::Feed for StoreFeed {
     }
 }
 
-/// Which nodes of a journey are answered.
-struct Page {
-    offset: usize,
-    limit: usize,
-}
-
-impl Page {
-    fn of(request: &JourneyRequest) -> Result<Page, QueryError> {
-        if request.limit == Some(0) {
-            return Err(QueryError::Parameter("limit is 0: ask for at least 1, or leave it out for the whole tree".to_owned()));
-        }
-        let offset = request.cursor.as_deref().map(cursor::to_node).transpose()?.unwrap_or(0);
-        Ok(Page { offset, limit: request.limit.unwrap_or(usize::MAX) })
-    }
-
-    fn cut(&self, mut journey: Journey) -> Journey {
-        let end = self.offset.saturating_add(self.limit);
-        journey.next_cursor = (end < journey.nodes.len()).then(|| cursor::of_node(end));
-        journey.nodes.truncate(end);
-        journey.nodes.drain(..self.offset.min(journey.nodes.len()));
-        journey
-    }
-}
-
 fn now() -> UnixNanos {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixNanos(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::stitch::tests::builder::checkout;
-
-    #[test]
-    fn pages_of_a_journey_are_the_whole_in_tree_order() {
-        let whole = checkout().stitched();
-        let mut request = JourneyRequest { id: whole.id.clone(), inferred: true, corrected: false, limit: Some(3), cursor: None };
-        let mut ids = Vec::new();
-        loop {
-            let page = Page::of(&request).expect("our own cursor").cut(whole.clone());
-            assert_eq!(page.nodes_total, whole.nodes.len());
-            ids.extend(page.nodes.into_iter().map(|node| node.node_id));
-            request.cursor = page.next_cursor;
-            if request.cursor.is_none() {
-                break;
-            }
-        }
-        assert!(ids.iter().eq(whole.nodes.iter().map(|node| &node.node_id)));
-        request.cursor = Some("n999".to_owned());
-        assert!(Page::of(&request).expect("a cursor").cut(whole).nodes.is_empty());
-        request.limit = Some(0);
-        assert!(Page::of(&request).is_err());
-    }
 }

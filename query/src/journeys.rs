@@ -2,21 +2,19 @@
 
 use std::collections::HashSet;
 
-use needle_storage::model::{IdTerm, NormalId, Record, RecordId, UnixNanos};
+use needle_storage::model::{NormalId, Record, RecordId, UnixNanos};
 use needle_storage::predicate::{IdKind, IdTest, Predicate};
-use needle_storage::{Coverage, Found, Known, ReadError, Search};
+use needle_storage::{Coverage, Found, ReadError, Search};
 
 use crate::answer::{Journey, JourneySummary, JourneysAnswer, Order};
 use crate::limits::{JOURNEYS_LIMIT_MAX, JOURNEYS_SCAN_RECORDS};
-use crate::stitch::{Options, close, join_ids, stitch};
-use crate::{cursor, search};
+use crate::stitch::{Options, join_ids};
+use crate::{cursor, journey, search};
 
 /// What journeys are found in.
-pub(crate) trait Read {
+pub(crate) trait Read: journey::Read {
     /// Matching records in order.
     fn search(&self, search: &Search) -> Result<Found, ReadError>;
-    /// Records that carry one of the ids and are not known yet.
-    fn by_ids(&self, terms: &[IdTerm], known: &Known<'_>) -> Result<Found, ReadError>;
 }
 
 /// The journeys of the records that `wanted` finds, newest first; at most `wanted.limit`, from `wanted.after` on.
@@ -69,9 +67,8 @@ impl<R: Read> Page<'_, R> {
         if ids.iter().any(|id| self.seen.contains(id)) {
             return Ok(());
         }
-        let closed = close(&id, &mut |terms, known| self.read.by_ids(terms, known))?;
         let options = Options { inferred: true, corrected: false, now: self.now };
-        let Some(journey) = stitch(&id, closed, options) else { return Ok(()) };
+        let Some((journey, _)) = journey::outline(self.read, &id, options, 0)? else { return Ok(()) };
         let ids = ids_of(&journey);
         let met_before = self.wanted.after.is_some() && self.newest_match(&ids)? != Some(place_of(record));
         self.seen.extend(ids);
@@ -153,10 +150,6 @@ mod tests {
             let more = records.len() > search.limit;
             records.truncate(search.limit);
             Ok(Found { records, more, coverage: Coverage::default() })
-        }
-
-        fn by_ids(&self, terms: &[IdTerm], _known: &Known<'_>) -> Result<Found, ReadError> {
-            Ok(self.fetch(terms))
         }
     }
 

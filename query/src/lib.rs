@@ -5,6 +5,7 @@ mod cursor;
 mod engine;
 mod error;
 mod ids;
+mod journey;
 mod journeys;
 mod language;
 mod limits;

@@ -15,6 +15,13 @@ pub(crate) const JOURNEYS_SCAN_RECORDS: usize = 512;
 /// Journeys of one page; a larger limit is cut to it and the cursor leads on.
 pub(crate) const JOURNEYS_LIMIT_MAX: usize = 1_000;
 
+/// Records of a journey that are read as a whole while it is stitched; of a larger one outlines, and the page as a whole.
+pub(crate) const JOURNEY_WHOLE_MAX: usize = 10_000;
+/// Nodes of a page of a journey, unless another number is asked for.
+pub(crate) const PAGE_NODES_DEFAULT: usize = 10_000;
+/// Logs of a page of a journey: it ends earlier where there are more on its nodes.
+pub(crate) const PAGE_LOGS_MAX: usize = 20_000;
+
 /// Rounds of following ids from records to further ids.
 pub(crate) const CLOSE_ROUNDS_MAX: usize = 32;
 /// Ids followed for one journey.
@@ -47,5 +54,6 @@ const _: () = {
     assert!(JOURNEYS_LIMIT_MAX <= SEARCH_LIMIT_MAX);
     assert!(TAIL_BATCH_RECORDS as u64 * 10 < TAIL_BEHIND_RECORDS_MAX, "one slow batch is no gap");
     assert!(TAIL_BACKFILL_MAX <= SEARCH_LIMIT_MAX);
+    assert!(JOURNEY_WHOLE_MAX <= CLOSE_RECORDS_MAX);
     assert!(VISIT_GAP_NS < CLOCK_ERROR_MAX_NS);
 };

@@ -257,7 +257,7 @@ impl Client {
             pages.push(raw);
             cursor = page.next_cursor.take();
             match &mut whole {
-                Some(journey) => journey.nodes.append(&mut page.nodes),
+                Some(journey) => journey.append(page.nodes),
                 None => whole = Some(page),
             }
             if cursor.is_none() {

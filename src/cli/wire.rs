@@ -210,6 +210,8 @@ pub(crate) struct JourneyService {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Node {
     #[serde(default)]
+    pub(crate) node_id: String,
+    #[serde(default)]
     pub(crate) depth: usize,
     #[serde(default)]
     pub(crate) service: String,
@@ -233,6 +235,17 @@ pub(crate) struct Node {
     pub(crate) span: Option<Box<RawValue>>,
     #[serde(default)]
     pub(crate) logs: Vec<Box<RawValue>>,
+}
+
+impl Journey {
+    /// Adds the nodes of the next page. A node with very many logs goes on there as the first.
+    pub(crate) fn append(&mut self, mut page: Vec<Node>) {
+        let goes_on = self.nodes.last().zip(page.first()).is_some_and(|(last, first)| last.node_id == first.node_id);
+        if goes_on && let Some(last) = self.nodes.last_mut() {
+            last.logs.append(&mut page.remove(0).logs);
+        }
+        self.nodes.append(&mut page);
+    }
 }
 
 /// Why a node stands where it stands.

@@ -1,10 +1,11 @@
 //! From one id to all records of its journey: ids lead to records, records to further ids.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use needle_storage::model::{IdTerm, NormalId, Record, RecordId, TraceId};
+use indexmap::{Equivalent, IndexMap};
+use needle_storage::model::{Common, IdTerm, NormalId, Record, RecordId, TraceId};
 use needle_storage::predicate::{IdKind, IdTest};
-use needle_storage::{Found, Known, ReadError};
+use needle_storage::{Coverage, Known, ReadError, RecordPlace};
 
 use crate::answer::{Hub, LinkedJourney};
 use crate::ids;
@@ -15,6 +16,8 @@ use crate::limits::{CLOSE_IDS_MAX, CLOSE_RECORDS_MAX, CLOSE_ROUNDS_MAX, HUB_IDS_
 pub(crate) struct Closed {
     /// Each once, by time and record id.
     pub(crate) records: Vec<Record>,
+    /// Where the whole of those lies that are here as an outline.
+    pub(crate) places: Places,
     /// Ids that were not followed.
     pub(crate) hubs: Vec<Hub>,
     /// Traces whose spans name a trace of this journey.
@@ -27,15 +30,21 @@ pub(crate) struct Closed {
     pub(crate) cut: Vec<String>,
 }
 
-/// Follows `id` to a fixed point. `fetch` answers the records that carry one of the terms; those that are known
-/// already it may leave out.
+/// Where records lie.
+pub(crate) type Places = HashMap<RecordId, RecordPlace, ahash::RandomState>;
+
+/// Takes a record, and where the whole of it lies if this is its outline.
+pub(crate) type Take<'a> = dyn FnMut(Record, Option<RecordPlace>) + 'a;
+
+/// Follows `id` to a fixed point. `fetch` gives the records that carry one of the terms; those that are known already
+/// it may leave out.
 ///
 /// An id whose records carry more than [`HUB_IDS_MAX`] other traces or request ids joins what does not
 /// belong together (a session, a load test, a batch): it is named as a hub and leads no further. If it
 /// is the id asked for, its own records are the journey. A trace that is a hub keeps its records.
-pub(crate) fn close<F>(id: &str, fetch: &mut F) -> Result<Closed, ReadError>
+pub(crate) fn close<F>(id: &str, mut fetch: F) -> Result<Closed, ReadError>
 where
-    F: FnMut(&[IdTerm], &Known<'_>) -> Result<Found, ReadError>,
+    F: FnMut(&[IdTerm], &Known<'_>, &mut Take<'_>) -> Result<Coverage, ReadError>,
 {
     let Some(start) = ids::test_of(IdKind::Any, id) else { return Ok(Closed::default()) };
     let mut closure = Closure::new(start);
@@ -48,10 +57,18 @@ where
             closure.closed.cut.push(format!("ids were followed {CLOSE_ROUNDS_MAX} times over; there may be more behind the last ones"));
             break;
         }
-        let is_known = |record_id| closure.records.contains_key(&record_id);
-        let known = if closure.records.is_empty() { Known::nothing() } else { Known::of(&is_known) };
-        let found = fetch(&terms, &known)?;
-        closure.take(found);
+        let Closure { seen, groups, records, closed, .. } = &mut closure;
+        let is_known = |record_id| seen.contains(&record_id);
+        let known = if seen.is_empty() { Known::nothing() } else { Known::of(&is_known) };
+        let first_new = records.len();
+        let coverage = fetch(&terms, &known, &mut |record, place| {
+            if !is_known(record.common().record_id) {
+                closed.places.extend(place.map(|place| (record.common().record_id, place)));
+                records.push(Held { group: groups.of(record.common()), record });
+            }
+        })?;
+        seen.extend(records[first_new..].iter().map(|held| held.record.common().record_id));
+        closure.follow(first_new, coverage);
         if closure.records.len() > CLOSE_RECORDS_MAX {
             closure.closed.cut.push(format!("the journey has more than {CLOSE_RECORDS_MAX} records; no further ids were followed"));
             break;
@@ -71,16 +88,78 @@ enum Follow {
     Hub,
 }
 
-/// A record with the ids by which it joins others.
+/// A record, and the group of those with the same ids.
 struct Held {
     record: Record,
+    group: usize,
+}
+
+/// Records by the ids on them. A journey has many records and few such groups, so that all that is asked of ids is asked of these.
+#[derive(Default)]
+struct Groups {
+    by_spelling: IndexMap<Spelled, Group, ahash::RandomState>,
+}
+
+/// The ids by which records join others.
+struct Group {
     ids: Vec<NormalId>,
-    matches_start: bool,
+    /// And the low halves of those that are wide.
+    with_halves: Vec<NormalId>,
+    /// Whether one of its records is the span that was asked for.
+    has_start: bool,
+}
+
+/// The ids of a group as its records have them.
+#[derive(PartialEq, Eq, Hash)]
+struct Spelled {
+    trace_id: Option<TraceId>,
+    request_ids: Vec<String>,
+}
+
+/// The same, borrowed from a record.
+#[derive(Hash)]
+struct Spelling<'a> {
+    trace_id: Option<TraceId>,
+    request_ids: &'a [String],
+}
+
+impl Equivalent<Spelled> for Spelling<'_> {
+    fn equivalent(&self, key: &Spelled) -> bool {
+        self.trace_id == key.trace_id && self.request_ids == key.request_ids
+    }
+}
+
+impl Spelled {
+    /// How they spell an id.
+    fn spelling(&self, id: &NormalId) -> Option<String> {
+        let request = self.request_ids.iter().find(|spelled| NormalId::of(spelled).as_ref() == Some(id));
+        request.cloned().or_else(|| self.trace_id.filter(|trace| NormalId::of_trace(*trace) == *id).map(|trace| trace.to_string()))
+    }
+}
+
+impl Groups {
+    /// The group of a record.
+    fn of(&mut self, common: &Common) -> usize {
+        if let Some(known) = self.by_spelling.get_index_of(&Spelling { trace_id: common.trace_id, request_ids: &common.request_ids }) {
+            return known;
+        }
+        let ids = ids_of(common);
+        let with_halves = ids.iter().flat_map(with_low_half).collect();
+        let group = Group { ids, with_halves, has_start: false };
+        self.by_spelling.insert_full(Spelled { trace_id: common.trace_id, request_ids: common.request_ids.clone() }, group).0
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Group> {
+        self.by_spelling.values()
+    }
 }
 
 struct Closure {
     start: IdTest,
-    records: BTreeMap<RecordId, Held>,
+    records: Vec<Held>,
+    /// The records' numbers.
+    seen: HashSet<RecordId, ahash::RandomState>,
+    groups: Groups,
     /// Ids that were asked for.
     followed: BTreeMap<NormalId, Follow>,
     frontier: BTreeSet<NormalId>,
@@ -90,8 +169,16 @@ struct Closure {
 
 impl Closure {
     fn new(start: IdTest) -> Closure {
-        let frontier = start.id.iter().cloned().collect();
-        Closure { start, records: BTreeMap::new(), followed: BTreeMap::new(), frontier, first_round: true, closed: Closed::default() }
+        Closure {
+            frontier: start.id.iter().cloned().collect(),
+            start,
+            records: Vec::new(),
+            seen: HashSet::default(),
+            groups: Groups::default(),
+            followed: BTreeMap::new(),
+            first_round: true,
+            closed: Closed::default(),
+        }
     }
 
     /// The terms of the ids to follow now.
@@ -103,20 +190,18 @@ impl Closure {
         terms.into_iter().collect()
     }
 
-    fn take(&mut self, found: Found) {
-        self.closed.shards_searched = self.closed.shards_searched.max(found.coverage.shards_searched);
-        for failure in found.coverage.failures {
+    /// Takes in the records from `first_new` on: what is found with the ids asked for, and which ids come next.
+    fn follow(&mut self, first_new: usize, coverage: Coverage) {
+        self.closed.shards_searched = self.closed.shards_searched.max(coverage.shards_searched);
+        for failure in coverage.failures {
             if !self.closed.failures.contains(&failure) {
                 self.closed.failures.push(failure);
             }
         }
-        for record in found.records {
-            let record_id = record.common().record_id;
-            self.records.entry(record_id).or_insert_with(|| {
-                let ids = join_ids(&record);
-                let matches_start = carries(&record, &ids, &self.start);
-                Held { record, ids, matches_start }
-            });
+        for held in &self.records[first_new..] {
+            if span_matches(&held.record, &self.start) {
+                self.groups.by_spelling[held.group].has_start = true;
+            }
         }
         let asked = std::mem::take(&mut self.frontier);
         for (id, follow, hub) in self.judge(&asked) {
@@ -133,25 +218,25 @@ impl Closure {
     fn judge(&self, asked: &BTreeSet<NormalId>) -> Vec<(NormalId, Follow, Option<Hub>)> {
         let carriers = self.carriers(asked);
         let judge_one = |id: &NormalId| {
-            let held = carriers.get(id).map_or(&[][..], Vec::as_slice);
-            let joined: BTreeSet<&NormalId> = held.iter().flat_map(|held| &held.ids).filter(|other| *other != id).collect();
+            let groups = carriers.get(id).map_or(&[][..], Vec::as_slice);
+            let joined: BTreeSet<&NormalId> = groups.iter().flat_map(|(_, group)| &group.ids).filter(|other| *other != id).collect();
             if joined.len() <= HUB_IDS_MAX {
                 return (id.clone(), Follow::Leads, None);
             }
             // A trace belongs together whatever request ids it has; what shares a request id may not.
-            let is_trace = held.iter().any(|held| held.record.common().trace_id.map(NormalId::of_trace).as_ref() == Some(id));
+            let is_trace = groups.iter().any(|(spelled, _)| spelled.trace_id.map(NormalId::of_trace).as_ref() == Some(id));
             let reason = format!("found together with {} other ids (more than {HUB_IDS_MAX}), so they were not followed", joined.len());
-            let spelled = held.iter().find_map(|held| spelling(&held.record, id)).unwrap_or_default();
+            let spelled = groups.iter().find_map(|(spelled, _)| spelled.spelling(id)).unwrap_or_default();
             (id.clone(), if is_trace { Follow::Ends } else { Follow::Hub }, Some(Hub { id: spelled, reason }))
         };
         asked.iter().map(judge_one).collect()
     }
 
-    fn carriers<'a>(&'a self, asked: &'a BTreeSet<NormalId>) -> HashMap<NormalId, Vec<&'a Held>> {
-        let mut carriers: HashMap<NormalId, Vec<&Held>> = HashMap::new();
-        for held in self.records.values() {
-            for id in held.ids.iter().flat_map(with_low_half).filter(|id| asked.contains(id)) {
-                carriers.entry(id).or_default().push(held);
+    fn carriers<'a>(&'a self, asked: &BTreeSet<NormalId>) -> HashMap<NormalId, Vec<(&'a Spelled, &'a Group)>> {
+        let mut carriers: HashMap<NormalId, Vec<_>> = HashMap::new();
+        for (spelled, group) in &self.groups.by_spelling {
+            for id in group.with_halves.iter().filter(|id| asked.contains(id)) {
+                carriers.entry(id.clone()).or_default().push((spelled, group));
             }
         }
         carriers
@@ -159,8 +244,8 @@ impl Closure {
 
     fn extend_frontier(&mut self) {
         let mut fresh = BTreeSet::new();
-        for held in self.records.values().filter(|held| self.leads_on(held)) {
-            fresh.extend(held.ids.iter().filter(|id| !self.followed.contains_key(id)).cloned());
+        for group in self.groups.all().filter(|group| self.leads_on(group)) {
+            fresh.extend(group.ids.iter().filter(|id| !self.followed.contains_key(id)).cloned());
         }
         let room = CLOSE_IDS_MAX.saturating_sub(self.followed.len());
         if fresh.len() > room {
@@ -169,29 +254,33 @@ impl Closure {
         self.frontier = fresh.into_iter().take(room).collect();
     }
 
-    /// Whether the ids of a record are followed: it was reached otherwise than by a hub.
-    fn leads_on(&self, held: &Held) -> bool {
-        self.reached(held, |follow| follow == Follow::Leads) || span_matches(&held.record, &self.start)
+    /// Whether the ids of a group are followed: it was reached otherwise than by a hub.
+    fn leads_on(&self, group: &Group) -> bool {
+        group.has_start || self.reached(group, |follow| follow == Follow::Leads)
     }
 
-    fn belongs(&self, held: &Held) -> bool {
-        held.matches_start || self.reached(held, |follow| follow != Follow::Hub)
+    /// Whether the records of a group belong to the journey, whichever of them they are.
+    fn belongs(&self, group: &Group) -> bool {
+        let carries_start = self.start.id.as_ref().is_some_and(|wanted| group.with_halves.contains(wanted));
+        carries_start || self.reached(group, |follow| follow != Follow::Hub)
     }
 
-    fn reached(&self, held: &Held, accepted: impl Fn(Follow) -> bool) -> bool {
-        held.ids.iter().flat_map(with_low_half).any(|id| self.followed.get(&id).copied().is_some_and(&accepted))
+    fn reached(&self, group: &Group, accepted: impl Fn(Follow) -> bool) -> bool {
+        group.with_halves.iter().any(|id| self.followed.get(id).copied().is_some_and(&accepted))
     }
 
     fn finish(mut self) -> Closed {
+        let belongs: Vec<bool> = self.groups.all().map(|group| self.belongs(group)).collect();
+        let mut records = std::mem::take(&mut self.records);
+        let belongs = |held: &Held| belongs[held.group] || span_matches(&held.record, &self.start);
         let ours: BTreeSet<TraceId> =
-            self.records.values().filter(|held| self.belongs(held)).filter_map(|held| held.record.common().trace_id).collect();
-        let (kept, others): (Vec<Held>, Vec<Held>) = std::mem::take(&mut self.records).into_values().partition(|held| self.belongs(held));
-        for held in others {
+            records.iter().filter(|held| belongs(held)).filter_map(|held| held.record.common().trace_id).collect();
+        for held in records.extract_if(.., |held| !belongs(held)) {
             self.closed.incoming.extend(incoming_link(&held.record, &ours));
         }
         self.closed.incoming.sort_by_key(|link| (link.trace_id, link.span_id));
         self.closed.incoming.dedup();
-        let mut records: Vec<Record> = kept.into_iter().map(|held| held.record).collect();
+        let mut records: Vec<Record> = records.into_iter().map(|held| held.record).collect();
         records.sort_by_key(|record| (record.common().time, record.common().record_id));
         self.closed.records = records;
         self.closed.hubs.sort_by(|a, b| a.id.cmp(&b.id));
@@ -226,7 +315,10 @@ fn with_low_half(id: &NormalId) -> impl Iterator<Item = NormalId> + use<> {
 
 /// The trace and request ids of a record, in normal form, each once.
 pub(crate) fn join_ids(record: &Record) -> Vec<NormalId> {
-    let common = record.common();
+    ids_of(record.common())
+}
+
+fn ids_of(common: &Common) -> Vec<NormalId> {
     let mut ids: Vec<NormalId> = common.trace_id.map(NormalId::of_trace).into_iter().collect();
     for spelled in &common.request_ids {
         ids.extend(NormalId::of(spelled).filter(|id| !ids.contains(id)));
@@ -234,20 +326,8 @@ pub(crate) fn join_ids(record: &Record) -> Vec<NormalId> {
     ids
 }
 
-fn carries(record: &Record, ids: &[NormalId], test: &IdTest) -> bool {
-    let by_id = test.id.as_ref().is_some_and(|wanted| ids.iter().flat_map(with_low_half).any(|id| id == *wanted));
-    by_id || span_matches(record, test)
-}
-
 fn span_matches(record: &Record, test: &IdTest) -> bool {
     test.span.is_some() && record.common().span_id == test.span
-}
-
-/// How a record spells an id.
-fn spelling(record: &Record, id: &NormalId) -> Option<String> {
-    let common = record.common();
-    let request = common.request_ids.iter().find(|spelled| NormalId::of(spelled).as_ref() == Some(id));
-    request.cloned().or_else(|| common.trace_id.filter(|trace| NormalId::of_trace(*trace) == *id).map(|trace| trace.to_string()))
 }
 
 /// A span that was found because it links to this journey, not because it carries one of its ids.

@@ -105,7 +105,8 @@ pub(super) struct Call {
 }
 
 /// Attributes of a calling span that name the one called; old names of the semantic conventions as well.
-const PEER_KEYS: [&str; 11] = [
+/// Keys whose values say whom a span calls.
+pub(super) const CALL_KEYS: &[&str] = &[
     "service.peer.name",
     "peer.service",
     "server.address",
@@ -117,7 +118,10 @@ const PEER_KEYS: [&str; 11] = [
     "db.system.name",
     "db.system",
     "peer.hostname",
+    "url.full",
+    "http.url",
 ];
+/// Those of them whose value is a URL.
 const URL_KEYS: [&str; 2] = ["url.full", "http.url"];
 
 impl Call {
@@ -129,10 +133,10 @@ impl Call {
         let span = node.span.as_ref()?;
         let mut peers = Vec::new();
         for (key, value) in &span.common.attributes {
-            if PEER_KEYS.contains(&key.as_str()) {
-                peers.push(value.text().to_lowercase());
-            } else if URL_KEYS.contains(&key.as_str()) {
+            if URL_KEYS.contains(&key.as_str()) {
                 peers.extend(host_of(&value.text()).map(str::to_lowercase));
+            } else if CALL_KEYS.contains(&key.as_str()) {
+                peers.push(value.text().to_lowercase());
             }
         }
         peers.retain(|peer| !peer.is_empty());

@@ -24,7 +24,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use needle_storage::model::{Log, NormalId, Record, StatusCode, TraceId, UnixNanos};
 
-pub(crate) use close::{Closed, close, join_ids};
+pub(crate) use close::{Closed, Places, Take, close, join_ids};
+
+/// Keys of attributes of logs that tell where they belong.
+pub(crate) const LOG_KEYS: &[&str] = &[];
+/// And of spans.
+pub(crate) const SPAN_KEYS: &[&str] = enclose::CALL_KEYS;
 
 use crate::answer::{ClockOffset, Hub, Journey, JourneyService, LinkedJourney};
 use copies::Received;

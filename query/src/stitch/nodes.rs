@@ -93,6 +93,7 @@ pub(super) fn in_pre_order(mut tree: Tree, corrected: bool) -> Vec<Node> {
             missing: node.role == Role::Missing,
             flags: std::mem::take(&mut node.flags),
             span: span.map(Record::Span),
+            logs_total: lines.len(),
             logs: lines.into_iter().map(Record::Log).collect(),
             children: order.children[index].len(),
         });

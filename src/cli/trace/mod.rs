@@ -148,11 +148,25 @@ fn joined(pages: &[Box<RawValue>]) -> anyhow::Result<String> {
         let mut page: Map<String, Value> = serde_json::from_str(page.get())?;
         page.remove("next_cursor");
         match (whole.get_mut("nodes"), page.get_mut("nodes")) {
-            (Some(Value::Array(nodes)), Some(Value::Array(more))) => nodes.append(more),
+            (Some(Value::Array(nodes)), Some(Value::Array(more))) => append(nodes, more),
             _ => whole = page,
         }
     }
     Ok(serde_json::to_string(&whole)?)
+}
+
+/// Adds the nodes of the next page. A node with very many logs goes on there as the first.
+fn append(nodes: &mut Vec<Value>, more: &mut Vec<Value>) {
+    let goes_on = nodes.last().zip(more.first()).is_some_and(|(last, first)| last["node_id"] == first["node_id"]);
+    if goes_on {
+        let mut first = more.remove(0);
+        if let (Some(Value::Array(logs)), Some(Value::Array(further))) =
+            (nodes.last_mut().and_then(|last| last.get_mut("logs")), first.get_mut("logs"))
+        {
+            logs.append(further);
+        }
+    }
+    nodes.append(more);
 }
 
 fn print_flat(printer: &mut Printer, journey: &Journey) -> anyhow::Result<()> {

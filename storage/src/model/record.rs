@@ -1,5 +1,7 @@
 //! One record, materialised from the columns.
 
+use std::sync::Arc;
+
 use super::ids::{SpanId, TraceId};
 use super::severity::Severity;
 use super::time::UnixNanos;
@@ -39,9 +41,9 @@ pub struct Common {
     /// Attributes in the order of their keys.
     pub attributes: Attributes,
     /// Resource attributes.
-    pub resource: Attributes,
+    pub resource: Arc<Attributes>,
     /// Scope: `name`, `version`, `attributes`, `schema_url`.
-    pub scope: Attributes,
+    pub scope: Arc<Attributes>,
     /// OTLP flags.
     pub flags: u32,
     /// Attributes the sender dropped.

@@ -1,5 +1,8 @@
 //! Typed access to the rows of a batch, whichever columns it holds.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use arrow::array::{
     Array, AsArray, BooleanArray, FixedSizeBinaryArray, Float64Array, Int32Array, Int64Array, ListArray, MapArray, RecordBatch,
     StringArray, TimestampNanosecondArray, UInt8Array, UInt32Array, UInt64Array,
@@ -373,14 +376,21 @@ impl<'a> RecordsView<'a> {
 
     /// The whole record.
     pub fn record(&self, row: usize) -> Record {
-        let common = self.common(row);
-        match self.signal {
-            Signal::Logs => Record::Log(self.log(row, common)),
-            Signal::Spans => Record::Span(Box::new(self.span(row, common))),
-        }
+        self.reader().record(row)
     }
 
-    fn common(&self, row: usize) -> Common {
+    /// Makes records of several rows.
+    pub fn reader(&self) -> RecordReader<'_, 'a> {
+        RecordReader { view: self, outline: None, resources: HashMap::default(), scopes: HashMap::default() }
+    }
+
+    /// Makes records of several rows, of each only what tells where it belongs in a journey: ids, times, names,
+    /// outcomes, links, and attributes with these keys.
+    pub(crate) fn outline_reader<'v>(&'v self, attributes: &'v [&'v str]) -> RecordReader<'v, 'a> {
+        RecordReader { outline: Some(attributes), ..self.reader() }
+    }
+
+    fn common(&self, row: usize, attributes: Attributes, resource: Arc<Attributes>, scope: Arc<Attributes>) -> Common {
         Common {
             record_id: self.record_id(row),
             time: self.time(row),
@@ -389,17 +399,18 @@ impl<'a> RecordsView<'a> {
             span_id: self.span_id(row),
             request_ids: self.request_ids(row).map(str::to_owned).collect(),
             service: self.service(row).to_owned(),
-            attributes: self.sorted_attributes(row),
-            resource: json_map(self.resource.and_then(|resources| resources.get(row))),
-            scope: json_map(self.scope.and_then(|scopes| scopes.get(row))),
+            attributes,
+            resource,
+            scope,
             flags: self.flags.map_or(0, |flags| flags.value(row)),
             dropped_attributes_count: self.dropped_attributes_count.map_or(0, |counts| counts.value(row)),
         }
     }
 
     /// By key: which of them have a column of their own changes from shard to shard, and must not show.
-    fn sorted_attributes(&self, row: usize) -> Attributes {
-        let mut attributes: Attributes = self.attributes(row).map(|(key, value)| (key.to_owned(), value.to_value())).collect();
+    fn sorted_attributes(&self, row: usize, is_wanted: impl Fn(&str) -> bool) -> Attributes {
+        let attributes = self.attributes(row).filter(|(key, _)| is_wanted(key));
+        let mut attributes: Attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_value())).collect();
         attributes.sort_by(|(one, _), (other, _)| one.cmp(other));
         attributes
     }
@@ -416,7 +427,7 @@ impl<'a> RecordsView<'a> {
         }
     }
 
-    fn span(&self, row: usize, common: Common) -> Span {
+    fn span_outline(&self, row: usize, common: Common) -> Span {
         Span {
             common,
             duration_ns: self.duration_ns(row).unwrap_or(0),
@@ -424,14 +435,60 @@ impl<'a> RecordsView<'a> {
             name: self.name(row).unwrap_or("").to_owned(),
             kind: self.kind(row).unwrap_or_default(),
             status: self.status(row).unwrap_or_default(),
+            links: json_list(self.links_json(row)).iter().map(link).collect(),
+            ..Span::default()
+        }
+    }
+
+    fn span(&self, row: usize, common: Common) -> Span {
+        Span {
             status_message: self.status_message(row).map(str::to_owned),
             events: json_list(self.events_json(row)).iter().map(span_event).collect(),
-            links: json_list(self.links_json(row)).iter().map(link).collect(),
             trace_state: string(self.trace_state, row).map(str::to_owned),
             dropped_events_count: self.dropped_events_count.map_or(0, |counts| counts.value(row)),
             dropped_links_count: self.dropped_links_count.map_or(0, |counts| counts.value(row)),
+            ..self.span_outline(row, common)
         }
     }
+}
+
+/// Makes records of rows. What many of them share, a resource or a scope, is made once.
+#[derive(Debug)]
+pub struct RecordReader<'v, 'a> {
+    view: &'v RecordsView<'a>,
+    /// The attributes of an outline, if that is all that is wanted.
+    outline: Option<&'v [&'v str]>,
+    resources: HashMap<usize, Arc<Attributes>, ahash::RandomState>,
+    scopes: HashMap<usize, Arc<Attributes>, ahash::RandomState>,
+}
+
+impl RecordReader<'_, '_> {
+    /// The record of a row.
+    pub fn record(&mut self, row: usize) -> Record {
+        let view = self.view;
+        let resource = shared(&mut self.resources, view.resource, row);
+        let common = match self.outline {
+            None => view.common(row, view.sorted_attributes(row, |_| true), resource, shared(&mut self.scopes, view.scope, row)),
+            Some([]) => view.common(row, Attributes::new(), resource, Arc::default()),
+            Some(keys) => view.common(row, view.sorted_attributes(row, |key| keys.contains(&key)), resource, Arc::default()),
+        };
+        match (view.signal, self.outline) {
+            (Signal::Logs, None) => Record::Log(view.log(row, common)),
+            (Signal::Logs, Some(_)) => Record::Log(Log { common, severity: view.severity(row), ..Log::default() }),
+            (Signal::Spans, None) => Record::Span(Box::new(view.span(row, common))),
+            (Signal::Spans, Some(_)) => Record::Span(Box::new(view.span_outline(row, common))),
+        }
+    }
+}
+
+/// The attributes of a row in a column of typed JSON.
+fn shared(
+    made: &mut HashMap<usize, Arc<Attributes>, ahash::RandomState>,
+    column: Option<DictionaryView<'_>>,
+    row: usize,
+) -> Arc<Attributes> {
+    let Some((column, code)) = column.and_then(|column| Some((column, column.code(row)?))) else { return Arc::default() };
+    made.entry(code).or_insert_with(|| Arc::new(json_map(Some(column.values.value(code))))).clone()
 }
 
 fn attribute_columns(batch: &RecordBatch) -> Vec<AttributeColumn<'_>> {

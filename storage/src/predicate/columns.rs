@@ -41,6 +41,33 @@ impl Columns {
         columns
     }
 
+    /// Those that tell where a record belongs in its journey, without what it says; and the attributes with these keys.
+    pub(crate) fn of_outline(attributes: &[&str]) -> Columns {
+        let mut columns = Columns::default().with(&[
+            column::RECORD_ID,
+            column::TIMESTAMP,
+            column::START,
+            column::ORIGINAL_TIME,
+            column::TRACE_ID,
+            column::SPAN_ID,
+            column::PARENT_SPAN_ID,
+            column::REQUEST_ID,
+            column::MORE_IDS,
+            column::SERVICE_NAME,
+            column::RESOURCE,
+            column::SEVERITY_NUMBER,
+            column::DURATION,
+            column::NAME,
+            column::KIND,
+            column::STATUS_CODE,
+            column::LINKS,
+        ]);
+        if !attributes.is_empty() {
+            columns.add_attributes(&attributes.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>());
+        }
+        columns
+    }
+
     /// These, and some more.
     pub(crate) fn with(mut self, names: &[&'static str]) -> Columns {
         self.names.extend(names);

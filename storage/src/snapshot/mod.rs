@@ -12,7 +12,7 @@ use crate::cache::ShardCache;
 use crate::catalog::ShardMeta;
 use crate::live::LiveBatch;
 use crate::lookup::{Lookup, keys_of};
-use crate::model::{IdKey, IdTerm, Record, RecordId, RecordsView, Tenant, UnixNanos, column};
+use crate::model::{IdKey, IdTerm, Record, RecordId, RecordsView, Signal, Tenant, UnixNanos, column};
 use crate::places::ShardList;
 use crate::predicate::{Columns, Predicate};
 use crate::shard::{RowRanges, ShardError, ShardReader, Wanted};
@@ -78,6 +78,40 @@ pub enum ReadError {
     Cancelled,
 }
 
+/// Where a record lies, as long as the snapshot does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordPlace {
+    source: Source,
+    row: u32,
+}
+
+impl RecordPlace {
+    /// In a live batch.
+    pub fn live(batch: usize, row: u32) -> RecordPlace {
+        RecordPlace { source: Source::Live(batch), row }
+    }
+}
+
+/// How much is read of the records of an id.
+#[derive(Clone, Copy, Debug)]
+pub struct Outline<'a> {
+    /// Keys of attributes of logs that belong to the outline.
+    pub log_attributes: &'a [&'a str],
+    /// And of spans.
+    pub span_attributes: &'a [&'a str],
+    /// So many records are read as a whole. Of more, only what tells where they belong: times, ids, names, outcomes.
+    pub whole_max: usize,
+}
+
+impl<'a> Outline<'a> {
+    fn attributes(&self, signal: Signal) -> &'a [&'a str] {
+        match signal {
+            Signal::Logs => self.log_attributes,
+            Signal::Spans => self.span_attributes,
+        }
+    }
+}
+
 /// Records that a question need not be given again.
 #[derive(Clone, Copy, Default)]
 pub struct Known<'a>(Option<&'a dyn Fn(RecordId) -> bool>);
@@ -93,7 +127,8 @@ impl<'a> Known<'a> {
         Known(None)
     }
 
-    fn has(&self, record_id: RecordId) -> bool {
+    /// Whether a record is known.
+    pub fn has(&self, record_id: RecordId) -> bool {
         self.0.is_some_and(|is_known| is_known(record_id))
     }
 
@@ -202,30 +237,70 @@ impl Snapshot {
 
     /// Every record that carries one of the ids and is not among `known`, oldest first.
     pub fn by_ids(&self, terms: &[IdTerm], known: &Known<'_>, cancelled: &dyn Fn() -> bool) -> Result<Found, ReadError> {
+        let mut records = Vec::new();
+        let outline = Outline { log_attributes: &[], span_attributes: &[], whole_max: usize::MAX };
+        let coverage = self.outline_by_ids(terms, known, outline, cancelled, &mut |record, _| records.push(record))?;
+        records.sort_by_key(|record| (record.common().time, record.common().record_id));
+        Ok(Found { records, more: false, coverage })
+    }
+
+    /// Gives `take` every record that carries one of the ids and is not among `known`, in no order. When they are many,
+    /// only the outline of some, with the place where [`Snapshot::records_at`] finds the whole.
+    pub fn outline_by_ids(
+        &self,
+        terms: &[IdTerm],
+        known: &Known<'_>,
+        outline: Outline<'_>,
+        cancelled: &dyn Fn() -> bool,
+        take: &mut dyn FnMut(Record, Option<RecordPlace>),
+    ) -> Result<Coverage, ReadError> {
         let asked = self.shards_with(&keys_of(terms));
         let mut coverage = self.without_asking(&asked);
-        let mut records = Vec::new();
-        for batch in &self.live {
+        let mut left = outline.whole_max as u64;
+        for (number, batch) in self.live.iter().enumerate() {
             let view = batch.view();
-            let rows = self.live_rows_with(batch, terms).filter(|row| !known.has(view.record_id(*row)));
-            records.extend(rows.map(|row| view.record(row)));
+            let rows: Vec<usize> = self.live_rows_with(batch, terms).filter(|row| !known.has(view.record_id(*row))).collect();
+            let whole = left >= rows.len() as u64;
+            left = left.saturating_sub(rows.len() as u64);
+            let mut reader = if whole { view.reader() } else { view.outline_reader(outline.attributes(batch.signal)) };
+            for row in rows {
+                let place = RecordPlace { source: Source::Live(number), row: row as u32 };
+                take(reader.record(row), (!whole).then_some(place));
+            }
         }
-        for shard in asked.into_iter().map(|number| &self.shards[number]) {
+        for number in asked {
             if cancelled() {
                 return Err(ReadError::Cancelled);
             }
+            let shard = &self.shards[number];
+            let attributes = outline.attributes(shard.signal);
+            let columns = Columns::of_outline(attributes);
             let read = scan::guarded(&self.cache, shard, &mut |reader| {
                 let rows = known.without(reader, self.shard_rows_with(reader, terms)?)?;
-                reader.read(&rows, Wanted::Records, &mut |view, _| {
-                    records.extend((0..view.len()).map(|row| view.record(row)));
+                let whole = left >= rows.len();
+                left = left.saturating_sub(rows.len());
+                let wanted = if whole { Wanted::Records } else { Wanted::Columns(&columns) };
+                reader.read(&rows, wanted, &mut |view, numbers| {
+                    let mut records = if whole { view.reader() } else { view.outline_reader(attributes) };
+                    for (local, row) in numbers.iter().enumerate() {
+                        let place = RecordPlace { source: Source::Shard(number), row: *row };
+                        take(records.record(local), (!whole).then_some(place));
+                    }
                     Ok(!cancelled())
                 })
             });
             coverage.note(shard, read)?;
             coverage.shards_searched += 1;
         }
-        records.sort_by_key(|record| (record.common().time, record.common().record_id));
-        Ok(Found { records, more: false, coverage })
+        Ok(coverage)
+    }
+
+    /// The whole records at some places of this snapshot, in their order. Those of a shard that cannot be read are
+    /// missing and noted.
+    pub fn records_at(&self, places: &[RecordPlace]) -> Result<(Vec<Record>, Coverage), ReadError> {
+        let mut coverage = self.coverage();
+        let hits: Vec<Hit> = places.iter().map(|at| Hit { place: Default::default(), source: at.source, row: at.row }).collect();
+        Ok((self.fetch(&hits, &mut coverage)?, coverage))
     }
 
     /// How many records carry one of the ids.

@@ -65,6 +65,7 @@ mod tests {
             ("/api/v1/count", "get"),
             ("/api/v1/journeys", "get"),
             ("/api/v1/journey/{id}", "get"),
+            ("/api/v1/journey/{id}/skeleton", "get"),
             ("/api/v1/services", "get"),
             ("/api/v1/tail", "get"),
             ("/api/v1/logs", "post"),

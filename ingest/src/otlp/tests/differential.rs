@@ -250,8 +250,8 @@ fn expected_logs(request: &ExportLogsServiceRequest) -> Vec<Record> {
                     request_ids: vec![],
                     service: service.clone(),
                     attributes: by_key(distinct(&entries_of(&log.attributes))),
-                    resource: resource.clone(),
-                    scope: scope_of(scope.scope.as_ref(), &scope.schema_url),
+                    resource: resource.clone().into(),
+                    scope: scope_of(scope.scope.as_ref(), &scope.schema_url).into(),
                     flags: log.flags,
                     dropped_attributes_count: log.dropped_attributes_count,
                 };
@@ -289,8 +289,8 @@ fn expected_spans(request: &ExportTraceServiceRequest) -> Vec<Record> {
                     request_ids: vec![],
                     service: service.clone(),
                     attributes: by_key(distinct(&entries_of(&span.attributes))),
-                    resource: resource.clone(),
-                    scope: scope_of(scope.scope.as_ref(), &scope.schema_url),
+                    resource: resource.clone().into(),
+                    scope: scope_of(scope.scope.as_ref(), &scope.schema_url).into(),
                     flags: span.flags,
                     dropped_attributes_count: span.dropped_attributes_count,
                 };

@@ -45,7 +45,7 @@ fn otlp_56_unknown_fields_are_ignored_at_every_level() {
         "scopeLogs":[{"x":"","scope":{"x":null},"logRecords":[{"x":{"y":[1]},"body":{"futureValue":{"a":1},"stringValue":"b"}}]}]}]}"#;
     let log = json_log(json);
     assert_eq!(log.body, Some(Value::String("b".into())));
-    assert_eq!(log.common.resource, [("k".to_owned(), Value::Int(1))]);
+    assert_eq!(*log.common.resource, [("k".to_owned(), Value::Int(1))]);
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn the_resource_may_stand_after_the_scopes() {
     let json = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{}],"scope":{"name":"late"}}],"resource":{"attributes":[{"value":{"stringValue":"shop"},"key":"service.name"}]}}]}"#;
     let log = json_log(json);
     assert_eq!(log.common.service, "shop");
-    assert_eq!(log.common.scope, [("name".to_owned(), Value::String("late".into()))]);
+    assert_eq!(*log.common.scope, [("name".to_owned(), Value::String("late".into()))]);
 }
 
 #[test]

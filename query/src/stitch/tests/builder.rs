@@ -2,17 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use needle_storage::model::{
     Attributes, Common, IdTerm, Link, Log, NormalId, Record, RecordId, Severity, Span, SpanId, SpanKind, StatusCode, TraceId, UnixNanos,
     Value,
 };
-use needle_storage::{Coverage, Found};
+use needle_storage::{Coverage, Known, ReadError, RecordPlace};
 
 use crate::answer::Journey;
+use crate::journey;
 use crate::stitch::copies::Received;
 use crate::stitch::tree::Tree;
-use crate::stitch::{Options, close, stitch};
+use crate::stitch::{LOG_KEYS, Options, SPAN_KEYS, Take};
 
 pub(crate) const MS: u64 = 1_000_000;
 /// Far enough from zero that clocks can go wrong both ways.
@@ -43,7 +45,7 @@ impl Shop {
             record_id: RecordId(self.records.len() as u64),
             time: at(ms),
             service: service.to_owned(),
-            resource: vec![("service.name".to_owned(), Value::String(service.to_owned()))],
+            resource: vec![("service.name".to_owned(), Value::String(service.to_owned()))].into(),
             ..Common::default()
         }
     }
@@ -108,7 +110,7 @@ impl Shop {
     }
 
     pub(crate) fn instance(&mut self, name: &str) -> &mut Self {
-        self.edit(|common| common.resource.push(("service.instance.id".to_owned(), Value::String(name.to_owned()))))
+        self.edit(|common| Arc::make_mut(&mut common.resource).push(("service.instance.id".to_owned(), Value::String(name.to_owned()))))
     }
 
     pub(crate) fn failed(&mut self) -> &mut Self {
@@ -126,20 +128,9 @@ impl Shop {
         self.edit(|common| common.time = common.time.saturating_add_signed(ms * MS as i64))
     }
 
-    /// Answers as storage does: the records that carry one of the terms.
-    pub(crate) fn fetch(&self, terms: &[IdTerm]) -> Found {
-        let wanted: BTreeSet<&IdTerm> = terms.iter().collect();
-        let carries = |record: &&Record| terms_of(record).iter().any(|term| wanted.contains(term));
-        Found {
-            records: self.records.iter().filter(carries).cloned().collect(),
-            more: false,
-            coverage: Coverage { shards_searched: 1, failures: Vec::new() },
-        }
-    }
-
     pub(crate) fn journey_with(&self, id: &str, inferred: bool, corrected: bool) -> Option<Journey> {
-        let closed = close(id, &mut |terms, _| Ok(self.fetch(terms))).expect("memory does not fail");
-        stitch(id, closed, Options { inferred, corrected, now: at(3_600_000) })
+        let options = Options { inferred, corrected, now: at(3_600_000) };
+        journey::outline(self, id, options, usize::MAX).expect("memory does not fail").map(|(journey, _)| journey)
     }
 
     pub(crate) fn journey(&self, id: &str) -> Journey {
@@ -219,4 +210,40 @@ pub(crate) fn checkout() -> Shop {
     shop.log("legacy-auth", 20, "token near expiry").request("125A4AFB-6F55-44BA-AD80-413F09F48A28");
     shop.log("legacy-auth", 60, "token ok").request("125a4afb6f5544baad80413f09f48a28");
     shop
+}
+
+/// Answers as storage does.
+impl journey::Read for Shop {
+    fn by_ids(&self, terms: &[IdTerm], known: &Known<'_>, whole_max: usize, take: &mut Take<'_>) -> Result<Coverage, ReadError> {
+        let wanted: BTreeSet<&IdTerm> = terms.iter().collect();
+        let carries = |record: &&Record| terms_of(record).iter().any(|term| wanted.contains(term));
+        let found = self.records.iter().filter(carries).filter(|record| !known.has(record.common().record_id));
+        for (n, record) in found.enumerate() {
+            let place = RecordPlace::live(0, record.common().record_id.0 as u32);
+            if n < whole_max { take(record.clone(), None) } else { take(outline_of(record), Some(place)) }
+        }
+        Ok(Coverage { shards_searched: 1, failures: Vec::new() })
+    }
+
+    fn records_at(&self, places: &[RecordPlace]) -> Result<(Vec<Record>, Coverage), ReadError> {
+        let at =
+            |place: &RecordPlace| self.records.iter().find(|record| RecordPlace::live(0, record.common().record_id.0 as u32) == *place);
+        Ok((places.iter().filter_map(at).cloned().collect(), Coverage::default()))
+    }
+}
+
+/// What tells where a record belongs, without what it says.
+fn outline_of(record: &Record) -> Record {
+    let mut outline = record.clone();
+    match &mut outline {
+        Record::Log(log) => {
+            log.body = None;
+            log.common.attributes.retain(|(key, _)| LOG_KEYS.contains(&key.as_str()));
+        }
+        Record::Span(span) => {
+            span.events.clear();
+            span.common.attributes.retain(|(key, _)| SPAN_KEYS.contains(&key.as_str()));
+        }
+    }
+    outline
 }

@@ -1,12 +1,13 @@
 use needle_storage::model::{IdTerm, NormalId, SpanKind};
 
 use super::builder::{Shop, trace};
+use crate::journey::Read as _;
 use crate::stitch::close;
 
 const SERVER: SpanKind = SpanKind::SERVER;
 
 fn reached(shop: &Shop, id: &str) -> Vec<u64> {
-    let closed = close(id, &mut |terms, _| Ok(shop.fetch(terms))).expect("memory does not fail");
+    let closed = close(id, |terms, known, take| shop.by_ids(terms, known, usize::MAX, take)).expect("memory does not fail");
     let mut ids: Vec<u64> = closed.records.iter().map(|record| record.common().record_id.0).collect();
     ids.sort_unstable();
     ids
@@ -101,9 +102,9 @@ fn each_id_is_asked_for_once() {
     let mut shop = Shop::default();
     shop.span("a", SERVER, 1, 0, 0, 1).request("r-1").log("b", 0, "").request("r-1");
     let mut asked: Vec<IdTerm> = Vec::new();
-    close("r-1", &mut |terms, _| {
+    close("r-1", |terms, known, take| {
         asked.extend_from_slice(terms);
-        Ok(shop.fetch(terms))
+        shop.by_ids(terms, known, usize::MAX, take)
     })
     .expect("memory does not fail");
     let once = |id: &NormalId| asked.iter().filter(|term| **term == id.term()).count();

@@ -3,8 +3,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use needle_storage::model::{Record, RecordId, SpanKind};
 use proptest::prelude::*;
 
-use super::builder::{Shop, at, drawn, span_id};
+use super::builder::{Shop, at, drawn, span_id, trace};
 use crate::answer::Journey;
+use crate::journey::{self, Read as _};
 use crate::stitch::{Closed, Options, close, stitch};
 
 const SERVICES: [&str; 4] = ["web", "cart", "auth", "db"];
@@ -138,11 +139,24 @@ proptest! {
                 }
                 reached = next;
             }
-            let closed = close(id, &mut |terms, _| Ok(shop.fetch(terms))).expect("memory does not fail");
+            let closed = close(id, |terms, known, take| shop.by_ids(terms, known, usize::MAX, take)).expect("memory does not fail");
             let found: BTreeSet<usize> = closed.records.iter().map(|record| record.common().record_id.0 as usize).collect();
             prop_assert_eq!(&found, &reached);
             prop_assert_eq!(closed.records.len(), found.len());
         }
+    }
+
+    #[test]
+    fn outlines_are_stitched_like_whole_records_and_shown_whole(records in records(), whole_max in 0..20usize) {
+        let shop = Shop { records };
+        let options = Options { inferred: true, corrected: false, now: at(3_600_000) };
+        let id = trace(1).to_string();
+        let whole = journey::outline(&shop, &id, options, usize::MAX).expect("memory does not fail").map(|(journey, _)| journey);
+        let outlined = journey::outline(&shop, &id, options, whole_max).expect("memory does not fail").map(|(mut journey, places)| {
+            journey::fill(&shop, &mut journey, &places).expect("memory does not fail");
+            journey
+        });
+        prop_assert_eq!(format!("{outlined:?}"), format!("{whole:?}"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `GET /api/v1/journey/{id}`: all records reached from one id, in one tree.
 
+mod skeleton;
 mod wire;
 
 use axum::extract::{FromRequestParts, Path, State};
@@ -25,11 +26,38 @@ pub(crate) struct JourneyParameters {
     /// Whether to move times by the estimated clock offsets; `false` unless told otherwise.
     #[param(value_type = Option<bool>)]
     corrected: Option<String>,
-    /// At most this many nodes; all unless told otherwise.
+    /// At most this many nodes; 10,000 unless told otherwise. A page ends earlier when its nodes have very many logs.
     #[param(value_type = Option<usize>, minimum = 1)]
     limit: Option<String>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
+}
+
+/// The whole tree of a journey as columns.
+#[utoipa::path(
+    get,
+    path = "/api/v1/journey/{id}/skeleton",
+    tag = "journeys",
+    params(("id" = String, Path, description = "A trace id, span id, request id or correlation id, in any spelling"), SkeletonParameters),
+    responses(
+        (status = 200, description = "The tree", body = skeleton::Skeleton),
+        (status = 400, description = "Unusable id or parameter", body = ErrorBody),
+        (status = 404, description = "Nothing carries the id", body = ErrorBody),
+        (status = 504, description = "No answer in time", body = ErrorBody)
+    )
+)]
+pub(crate) async fn skeleton(
+    State(web): State<Web>,
+    Asking(tenant): Asking,
+    Id(id): Id,
+    Parameters(parameters): Parameters<SkeletonParameters>,
+) -> Result<Response, ApiError> {
+    let SkeletonParameters { inferred, corrected } = parameters;
+    let request = JourneyParameters { inferred, corrected, ..JourneyParameters::default() }.request(id.clone())?;
+    match web.in_time(web.engine().journey_outline(&tenant, request)).await? {
+        Some(journey) => Ok(respond::json(move || skeleton::Skeleton::from(journey)).await),
+        None => Err(ApiError::UnknownId { id }),
+    }
 }
 
 /// The stitched journey of an id.
@@ -62,7 +90,7 @@ impl JourneyParameters {
     fn request(self, id: String) -> Result<JourneyRequest, ApiError> {
         let limit = number("limit", self.limit, usize::MAX)?;
         if limit == Some(0) {
-            let mend = "give 1 or more, or leave it out for the whole tree".to_owned();
+            let mend = "give 1 or more, or leave it out".to_owned();
             return Err(ApiError::Parameter { name: "limit", value: "0".to_owned(), mend });
         }
         Ok(JourneyRequest {
@@ -73,6 +101,19 @@ impl JourneyParameters {
             cursor: given(self.cursor),
         })
     }
+}
+
+/// How to draw the journey.
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SkeletonParameters {
+    /// Whether to place log-only services and broken contexts by inference; `true` unless told otherwise.
+    #[param(value_type = Option<bool>)]
+    inferred: Option<String>,
+    /// Whether to move times by the estimated clock offsets; `false` unless told otherwise.
+    #[param(value_type = Option<bool>)]
+    corrected: Option<String>,
 }
 
 /// The `{id}` of the path, one that can belong to a record.

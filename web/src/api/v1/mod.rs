@@ -27,6 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(search::count))
         .routes(routes!(journeys::journeys))
         .routes(routes!(journey::journey))
+        .routes(routes!(journey::skeleton))
         .routes(routes!(services::services))
         .routes(routes!(tail::tail))
         .routes(routes!(delete::delete))

@@ -227,7 +227,7 @@ impl Record {
             status_message: None,
             start: None,
             duration_ns: None,
-            attributes: Attributes(common.attributes),
+            attributes: Attributes(common.attributes.into()),
             resource: Attributes(common.resource),
             scope: Attributes(common.scope),
             events: None,
@@ -250,7 +250,7 @@ impl From<model::SpanEvent> for Event {
         Event {
             timestamp: event.time.into(),
             name: event.name,
-            attributes: Attributes(event.attributes),
+            attributes: Attributes(event.attributes.into()),
             dropped_attributes_count: event.dropped_attributes_count,
         }
     }
@@ -262,7 +262,7 @@ impl From<model::Link> for Link {
             trace_id: link.trace_id.map(|id| id.to_string()),
             span_id: link.span_id.map(|id| id.to_string()),
             trace_state: link.trace_state,
-            attributes: Attributes(link.attributes),
+            attributes: Attributes(link.attributes.into()),
             flags: link.flags,
             dropped_attributes_count: link.dropped_attributes_count,
         }

@@ -1,5 +1,7 @@
 //! Attribute values as JSON, types kept: integers stay integers beyond 2^53, doubles keep their point.
 
+use std::sync::Arc;
+
 use std::collections::HashMap;
 
 use base64::display::Base64Display;
@@ -12,7 +14,7 @@ use utoipa::ToSchema;
 /// Keys with values in the order sent. Bytes are base64 strings; what JSON has no number for is `"NaN"`, `"Infinity"`, `"-Infinity"`.
 #[derive(Clone, Debug, Default, PartialEq, ToSchema)]
 #[schema(value_type = HashMap<String, serde_json::Value>, example = json!({"http.response.status_code": 502}))]
-pub(crate) struct Attributes(pub(crate) model::Attributes);
+pub(crate) struct Attributes(pub(crate) Arc<model::Attributes>);
 
 /// Any JSON value.
 #[derive(Clone, Debug, PartialEq, ToSchema)]
@@ -100,6 +102,6 @@ mod tests {
     #[test]
     fn a_key_that_comes_twice_keeps_its_last_value() {
         let twice = vec![("k".to_owned(), Value::Int(1)), ("l".to_owned(), Value::Int(2)), ("k".to_owned(), Value::Int(3))];
-        assert_eq!(serde_json::to_string(&Attributes(twice)).unwrap(), r#"{"l":2,"k":3}"#);
+        assert_eq!(serde_json::to_string(&Attributes(twice.into())).unwrap(), r#"{"l":2,"k":3}"#);
     }
 }

@@ -26,7 +26,12 @@ export async function* loadJourney(p: LoadParameters, signal: AbortSignal): Asyn
   let cursor: string | undefined;
   do {
     const page = await journey({ ...p, cursor, limit: cursor ? PAGE_NODES : FIRST_PAGE_NODES }, signal);
-    for (const node of page.nodes) nodes.push(node);
+    for (const node of page.nodes) {
+      const last = nodes.at(-1);
+      // A node with very many logs goes on, as the first node, on the next page.
+      if (last && last.node_id === node.node_id) nodes[nodes.length - 1] = { ...last, logs: [...last.logs, ...node.logs] };
+      else nodes.push(node);
+    }
     cursor = page.next_cursor ?? undefined;
     // A server that hands out a cursor without nodes would have us ask for ever.
     if (page.nodes.length === 0) cursor = undefined;

@@ -11,6 +11,18 @@ use crate::api::v1::time::Time;
 /// All records reached from one id, in one tree.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Journey {
+    #[serde(flatten)]
+    head: JourneyHead,
+    /// The tree in pre-order.
+    nodes: Vec<Node>,
+    /// `cursor` of the next page; null when this was the last.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// What is said of a journey as a whole.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct JourneyHead {
     /// The id asked for.
     id: String,
     /// Traces in it, 32 hex digits each.
@@ -27,8 +39,6 @@ pub(crate) struct Journey {
     duration_ns: i64,
     /// Per service, in order of first appearance.
     services: Vec<JourneyService>,
-    /// The tree in pre-order.
-    nodes: Vec<Node>,
     /// Nodes in the whole tree, also beyond this page.
     nodes_total: usize,
     /// Journeys that span links lead to.
@@ -37,9 +47,6 @@ pub(crate) struct Journey {
     clock: Vec<ClockOffset>,
     /// What is known to be missing.
     completeness: JourneyCompleteness,
-    /// `cursor` of the next page; null when this was the last.
-    #[schema(required)]
-    next_cursor: Option<String>,
 }
 
 /// An id that was not followed.
@@ -102,8 +109,10 @@ pub(crate) struct Node {
     /// The span; null for an inferred or missing one.
     #[schema(required)]
     span: Option<Record>,
-    /// Logs that belong here, in time order.
+    /// Logs that belong here, in time order. A node with very many goes on, as the first node, on the next page.
     logs: Vec<Record>,
+    /// How many logs belong here, on all pages.
+    logs_total: usize,
     /// How many children it has.
     children: usize,
 }
@@ -159,9 +168,17 @@ pub(crate) struct JourneyCompleteness {
 }
 
 impl From<query::Journey> for Journey {
-    fn from(journey: query::Journey) -> Journey {
+    fn from(mut journey: query::Journey) -> Journey {
+        let nodes = std::mem::take(&mut journey.nodes).into_iter().map(Node::from).collect();
+        let next_cursor = journey.next_cursor.take();
+        Journey { head: JourneyHead::from(journey), nodes, next_cursor }
+    }
+}
+
+impl From<query::Journey> for JourneyHead {
+    fn from(journey: query::Journey) -> JourneyHead {
         let completeness = journey.completeness;
-        Journey {
+        JourneyHead {
             id: journey.id,
             trace_ids: journey.trace_ids.iter().map(ToString::to_string).collect(),
             request_ids: journey.request_ids,
@@ -170,7 +187,6 @@ impl From<query::Journey> for Journey {
             end: journey.end.into(),
             duration_ns: journey.end.since(journey.start),
             services: journey.services.into_iter().map(JourneyService::from).collect(),
-            nodes: journey.nodes.into_iter().map(Node::from).collect(),
             nodes_total: journey.nodes_total,
             linked: journey.linked.into_iter().map(LinkedJourney::from).collect(),
             clock: journey.clock.into_iter().map(ClockOffset::from).collect(),
@@ -181,7 +197,6 @@ impl From<query::Journey> for Journey {
                 shards_searched: completeness.shards_searched,
                 shards_failed: completeness.shards_failed,
             },
-            next_cursor: journey.next_cursor,
         }
     }
 }
@@ -206,13 +221,20 @@ impl From<query::Node> for Node {
             self_time_ns: node.self_time_ns,
             status: node.status.name(),
             critical: node.critical,
-            inferred: node.inferred.map(|why| Inference { reason: why.reason, confidence: why.confidence }),
+            inferred: node.inferred.map(Inference::from),
             missing: node.missing,
             flags: node.flags,
             span: node.span.map(Record::from),
             logs: node.logs.into_iter().map(Record::from).collect(),
+            logs_total: node.logs_total,
             children: node.children,
         }
+    }
+}
+
+impl From<query::Inference> for Inference {
+    fn from(why: query::Inference) -> Inference {
+        Inference { reason: why.reason, confidence: why.confidence }
     }
 }
 
@@ -229,4 +251,4 @@ impl From<query::ClockOffset> for ClockOffset {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

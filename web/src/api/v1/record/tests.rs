@@ -22,8 +22,8 @@ fn common() -> Common {
         request_ids: vec!["req-1".to_owned(), "C-2".to_owned()],
         service: "checkout".to_owned(),
         attributes: vec![("http.response.status_code".to_owned(), Value::Int(502))],
-        resource: vec![("service.name".to_owned(), text("checkout"))],
-        scope: vec![("name".to_owned(), text("http"))],
+        resource: vec![("service.name".to_owned(), text("checkout"))].into(),
+        scope: vec![("name".to_owned(), text("http"))].into(),
         ..Common::default()
     }
 }

@@ -3,7 +3,7 @@ use serde_json::json;
 
 use super::*;
 
-fn root() -> query::Node {
+pub(in crate::api::v1::journey) fn root() -> query::Node {
     query::Node {
         node_id: "n1".to_owned(),
         parent_node_id: None,
@@ -21,11 +21,12 @@ fn root() -> query::Node {
         flags: Vec::new(),
         span: Some(ModelRecord::Span(Box::default())),
         logs: vec![ModelRecord::Log(Log::default())],
+        logs_total: 1,
         children: 1,
     }
 }
 
-fn log_only() -> query::Node {
+pub(in crate::api::v1::journey) fn log_only() -> query::Node {
     query::Node {
         node_id: "n2".to_owned(),
         parent_node_id: Some("n1".to_owned()),
@@ -42,7 +43,7 @@ fn log_only() -> query::Node {
     }
 }
 
-fn journey() -> query::Journey {
+pub(in crate::api::v1::journey) fn journey() -> query::Journey {
     query::Journey {
         id: "req-1".to_owned(),
         trace_ids: vec![TraceId([0xab; 16])],
@@ -106,7 +107,7 @@ fn an_inferred_node_says_why() {
             "node_id": "n2", "parent_node_id": "n1", "depth": 1, "service": "legacy", "name": "GET /cart", "kind": "unspecified",
             "start": "1970-01-01T00:00:00.000000010Z", "duration_ns": 90, "self_time_ns": 40, "status": "unset", "critical": false,
             "inferred": {"reason": "same request id", "confidence": 0.5}, "missing": false, "flags": ["conflict"], "span": null,
-            "children": 0,
+            "logs_total": 1, "children": 0,
         })
     );
 }
