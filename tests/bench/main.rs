@@ -10,6 +10,7 @@ mod floor;
 #[allow(dead_code)]
 #[path = "../e2e/harness.rs"]
 mod harness;
+mod journeys;
 mod load;
 mod program;
 mod questions;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use workload::{Signal, Workload};
+use workload::{Giant, Signal, Workload};
 
 /// What to measure.
 #[derive(Debug, Parser)]
@@ -35,6 +36,9 @@ struct Arguments {
     /// Of one seed the same records are made in every run.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Only journeys: among the records, and one of so many spans and ten times as many logs.
+    #[arg(long)]
+    journey: Option<usize>,
     /// Only lookups over so many shards, in rising order, as 10,1000,10000.
     #[arg(long, value_delimiter = ',')]
     shards: Vec<usize>,
@@ -47,12 +51,23 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let core = program::core();
     println!("{}\n", program::machine(core));
-    let wrong =
-        if arguments.shards.is_empty() { figures(&arguments, core) } else { shards::measure(arguments.seed, &arguments.shards, core) };
+    let wrong = match arguments.journey {
+        Some(spans) => journeys(&arguments, spans, core),
+        None if arguments.shards.is_empty() => figures(&arguments, core),
+        None => shards::measure(arguments.seed, &arguments.shards, core),
+    };
     for complaint in &wrong {
         harness::say(&format!("wrong: {complaint}"));
     }
     if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn journeys(arguments: &Arguments, spans: usize, core: Option<usize>) -> Vec<String> {
+    let giant = Giant { seed: arguments.seed, spans, logs: 10 * spans };
+    let sizes = journeys::Sizes { records: arguments.records, spans: arguments.spans.unwrap_or(arguments.records), giant };
+    let table = journeys::measure(arguments.seed, sizes, core);
+    println!("{} logs and {} spans of other journeys.\n\n{table}", sizes.records, sizes.spans);
+    table.wrong().to_vec()
 }
 
 fn figures(arguments: &Arguments, core: Option<usize>) -> Vec<String> {

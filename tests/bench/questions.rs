@@ -50,6 +50,15 @@ impl Question {
         Question { path: format!("/api/v1/journey/{id}"), parameters: Vec::new(), expected }
     }
 
+    pub(crate) fn journey_page(id: &str, nodes: usize, cursor: Option<String>, expected: Expected) -> Question {
+        let parameters = [("limit", nodes.to_string())].into_iter().chain(cursor.map(|cursor| ("cursor", cursor))).collect();
+        Question { path: format!("/api/v1/journey/{id}"), parameters, expected }
+    }
+
+    pub(crate) fn skeleton(id: &str, expected: Expected) -> Question {
+        Question { path: format!("/api/v1/journey/{id}/skeleton"), parameters: Vec::new(), expected }
+    }
+
     pub(crate) fn count(query: impl Into<String>, expected: Expected) -> Question {
         Question { path: "/api/v1/count".to_owned(), parameters: vec![("q", query.into())], expected }
     }
@@ -64,6 +73,21 @@ impl Question {
         let (head, body) =
             agent.get(format!("{base}{}", self.path)).query_pairs(parameters).call().expect("an answer over HTTP").into_parts();
         (head.status.as_u16(), body.into_with_config().limit(u64::MAX).read_to_vec().expect("a whole answer"))
+    }
+
+    /// The answer, which must be one.
+    pub(crate) fn answer(&self, program: &Program) -> Value {
+        let (status, body) = self.ask(&agent(), &program.api());
+        assert_eq!(status, 200, "{}: {}", self.path, String::from_utf8_lossy(&body[..body.len().min(300)]));
+        serde_json::from_slice(&body).expect("an answer is JSON")
+    }
+
+    /// Bytes of the answer as it is sent to who takes it compressed.
+    pub(crate) fn compressed_bytes(&self, program: &Program) -> usize {
+        let url = format!("{}{}", program.api(), self.path);
+        // A header of one's own keeps the client from unpacking.
+        let answer = agent().get(url).header("accept-encoding", "gzip").call().expect("an answer over HTTP");
+        answer.into_body().into_with_config().limit(u64::MAX).read_to_vec().expect("a whole answer").len()
     }
 
     /// What is wrong with an answer.

@@ -7,6 +7,7 @@ mod floor;
 #[allow(dead_code)]
 #[path = "../e2e/harness.rs"]
 mod harness;
+mod journeys;
 mod load;
 mod program;
 mod promises;
@@ -15,7 +16,7 @@ mod shards;
 mod table;
 mod workload;
 
-use workload::{Signal, Workload};
+use workload::{Giant, Signal, Workload};
 
 const RECORDS: usize = 6_000;
 
@@ -40,6 +41,15 @@ fn measures_truly(signal: Signal, row: &str) {
     assert_eq!(floor.records, RECORDS);
     assert!(floor.services.values().any(|(_, sought)| *sought > 0), "some records are sought");
     assert!(floor.zstd[&3].bytes < floor.sent_bytes);
+}
+
+#[test]
+fn journeys_of_spans_and_logs_are_whole_also_a_large_one() {
+    let sizes = journeys::Sizes { records: RECORDS, spans: RECORDS, giant: Giant { seed: 3, spans: 2_500, logs: 25_000 } };
+    let table = journeys::measure(3, sizes, program::core());
+    assert!(table.wrong().is_empty(), "{:#?}", table.wrong());
+    let text = table.to_string();
+    assert!(text.contains("nodes and 25000 logs once"), "{text}");
 }
 
 #[test]

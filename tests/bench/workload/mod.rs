@@ -6,6 +6,7 @@
 mod attributes;
 mod batches;
 pub(crate) mod bodies;
+mod giant;
 mod ids;
 mod interleave;
 mod logs;
@@ -14,6 +15,7 @@ mod services;
 mod spans;
 
 pub(crate) use batches::{BATCH_RECORDS, Batch};
+pub(crate) use giant::Giant;
 pub(crate) use ids::JourneyIds;
 pub(crate) use random::Random;
 pub(crate) use services::SERVICES;
