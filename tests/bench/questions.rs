@@ -1,7 +1,9 @@
 //! Asking over HTTP, each answer checked against what was sent.
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
+use flate2::write::GzEncoder;
 use serde_json::Value;
 
 use crate::load::agent;
@@ -82,12 +84,12 @@ impl Question {
         serde_json::from_slice(&body).expect("an answer is JSON")
     }
 
-    /// Bytes of the answer as it is sent to who takes it compressed.
+    /// Bytes of the answer, packed as for a browser.
     pub(crate) fn compressed_bytes(&self, program: &Program) -> usize {
-        let url = format!("{}{}", program.api(), self.path);
-        // A header of one's own keeps the client from unpacking.
-        let answer = agent().get(url).header("accept-encoding", "gzip").call().expect("an answer over HTTP");
-        answer.into_body().into_with_config().limit(u64::MAX).read_to_vec().expect("a whole answer").len()
+        let (_, body) = self.ask(&agent(), &program.api());
+        let mut packed = GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packed.write_all(&body).expect("memory does not fail");
+        packed.finish().expect("memory does not fail").len()
     }
 
     /// What is wrong with an answer.

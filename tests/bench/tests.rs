@@ -45,11 +45,11 @@ fn measures_truly(signal: Signal, row: &str) {
 
 #[test]
 fn journeys_of_spans_and_logs_are_whole_also_a_large_one() {
-    let sizes = journeys::Sizes { records: RECORDS, spans: RECORDS, giant: Giant { seed: 3, spans: 2_500, logs: 25_000 } };
+    let sizes = journeys::Sizes { records: RECORDS, spans: RECORDS, giant: Giant { seed: 3, spans: 1_000, logs: 10_000 } };
     let table = journeys::measure(3, sizes, program::core());
     assert!(table.wrong().is_empty(), "{:#?}", table.wrong());
     let text = table.to_string();
-    assert!(text.contains("nodes and 25000 logs once"), "{text}");
+    assert!(text.contains("nodes and 10000 logs once"), "{text}");
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Giant {
         let log = move |number: usize| {
             let mut random = Random::of(seed ^ 0x106, number as u64);
             let at = random.below(spans) as usize;
-            let knows_trace = number as u64 % LOGS_WITHOUT_TRACE > 0;
+            let knows_trace = !(number as u64).is_multiple_of(LOGS_WITHOUT_TRACE);
             let service = if knows_trace { at % TRACED as usize } else { TRACED as usize + number % (SERVICES.len() - TRACED as usize) };
             let record = LogRecord {
                 time_unix_nano: items[at].start + random.below(items[at].duration_ns),
