@@ -110,6 +110,10 @@ pub struct Journey {
     pub nodes: Vec<Node>,
     /// Nodes in the whole tree, also beyond this page.
     pub nodes_total: usize,
+    /// Where a span of the critical path was silent for long, the longest first.
+    pub gaps: Vec<Gap>,
+    /// Siblings that are alike, in tree order of the first of them.
+    pub groups: Vec<SiblingGroup>,
     /// Journeys that span links lead to.
     pub linked: Vec<LinkedJourney>,
     /// Estimated clock offsets.
@@ -142,8 +146,44 @@ pub struct JourneyService {
     pub logs: usize,
     /// Spans with status error and logs of severity error and above.
     pub errors: usize,
+    /// The time in its spans that none of their children covers, nanoseconds.
+    pub self_time_ns: i64,
     /// Whether it sent no span, so that its place in the tree is inferred.
     pub inferred: bool,
+}
+
+/// A stretch in which a span was going on and nothing of it was recorded: neither a child nor a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The span.
+    pub node_id: String,
+    /// When it fell silent.
+    pub start: UnixNanos,
+    /// For how long, nanoseconds.
+    pub duration_ns: i64,
+}
+
+/// Spans of one service and name below one parent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiblingGroup {
+    /// Their parent; none for roots.
+    pub parent_node_id: Option<String>,
+    /// Their service.
+    pub service: String,
+    /// Their operation.
+    pub name: String,
+    /// Their role.
+    pub kind: SpanKind,
+    /// How many.
+    pub count: usize,
+    /// How many of them failed.
+    pub errors: usize,
+    /// Their durations together, nanoseconds.
+    pub total_ns: i64,
+    /// The one that took longest.
+    pub slowest_node_id: String,
+    /// Its duration, nanoseconds.
+    pub slowest_ns: i64,
 }
 
 /// A node of the tree: a span, a log-only service, or the place of a missing parent.

@@ -22,6 +22,11 @@ pub(crate) const PAGE_NODES_DEFAULT: usize = 10_000;
 /// Logs of a page of a journey: it ends earlier where there are more on its nodes.
 pub(crate) const PAGE_LOGS_MAX: usize = 20_000;
 
+/// A span is silent where it has neither child nor log for at least one of so many parts of the journey.
+pub(crate) const GAP_SHARE: i64 = 10;
+/// So many siblings of one service and name are worth a line of their own.
+pub(crate) const SIBLINGS_MIN: usize = 5;
+
 /// Rounds of following ids from records to further ids.
 pub(crate) const CLOSE_ROUNDS_MAX: usize = 32;
 /// Ids followed for one journey.

@@ -176,6 +176,10 @@ pub(crate) struct Journey {
     #[serde(default)]
     pub(crate) nodes: Vec<Node>,
     #[serde(default)]
+    pub(crate) gaps: Vec<Gap>,
+    #[serde(default)]
+    pub(crate) groups: Vec<SiblingGroup>,
+    #[serde(default)]
     pub(crate) linked: Vec<Linked>,
     #[serde(default)]
     pub(crate) clock: Vec<Clock>,
@@ -203,7 +207,32 @@ pub(crate) struct JourneyService {
     #[serde(default)]
     pub(crate) errors: u64,
     #[serde(default)]
+    pub(crate) self_time_ns: i64,
+    #[serde(default)]
     pub(crate) inferred: bool,
+}
+
+/// A stretch in which nothing of a span was recorded.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Gap {
+    pub(crate) node_id: String,
+    pub(crate) start: Timestamp,
+    #[serde(default)]
+    pub(crate) duration_ns: i64,
+}
+
+/// Spans of one service and name below one parent.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct SiblingGroup {
+    pub(crate) service: String,
+    pub(crate) name: String,
+    pub(crate) count: u64,
+    #[serde(default)]
+    pub(crate) errors: u64,
+    #[serde(default)]
+    pub(crate) total_ns: i64,
+    #[serde(default)]
+    pub(crate) slowest_ns: i64,
 }
 
 /// A node of the tree.

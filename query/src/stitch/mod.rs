@@ -5,6 +5,7 @@
 //! services without spans turned into nodes ([`logs_only`]), and all of it listed in pre-order ([`nodes`]). Nothing
 //! here recurses: a chain of 10,000 spans is as good as any. Every record is in the answer exactly once.
 
+mod aids;
 mod clocks;
 mod close;
 mod completeness;
@@ -72,6 +73,11 @@ pub(crate) fn stitch(id: &str, mut closed: Closed, options: Options) -> Option<J
     let missing_parents = tree.missing.len();
     let (start, end) = about.shown_range(&clock, options.corrected);
     let nodes = nodes::in_pre_order(tree, options.corrected);
+    let aids = aids::of(&nodes, end.since(start));
+    for service in &mut about.services {
+        service.self_time_ns = aids.self_times_ns.get(service.name.as_str()).copied().unwrap_or(0);
+    }
+    let (gaps, groups) = (aids.gaps, aids.groups);
     Some(Journey {
         id: id.to_owned(),
         completeness: completeness::of(&closed, about.end, missing_parents, options.now),
@@ -83,6 +89,8 @@ pub(crate) fn stitch(id: &str, mut closed: Closed, options: Options) -> Option<J
         services: about.services,
         nodes_total: nodes.len(),
         nodes,
+        gaps,
+        groups,
         linked: closed.incoming,
         clock,
         missing_parents,

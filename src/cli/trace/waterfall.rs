@@ -219,6 +219,33 @@ impl<'a> Waterfall<'a> {
         Ok(lines)
     }
 
+    /// Where the time went: what the services did themselves, alike siblings, silent stretches.
+    fn aids(&self) -> Vec<String> {
+        let journey = self.journey;
+        let mut lines = Vec::new();
+        let mut times: Vec<(i64, &str)> = journey.services.iter().map(|service| (service.self_time_ns, service.name.as_str())).collect();
+        times.retain(|(self_time_ns, _)| *self_time_ns > 0);
+        times.sort_unstable_by_key(|(self_time_ns, service)| (std::cmp::Reverse(*self_time_ns), *service));
+        if times.len() > 1 {
+            let times: Vec<String> = times.iter().map(|(time_ns, service)| format!("{service} {}", human_duration(*time_ns))).collect();
+            lines.push(shown(&format!("self time: {}", times.join(", "))));
+        }
+        for group in &journey.groups {
+            let failed = if group.errors > 0 { format!(", {} {}", self.glyphs.error, group.errors) } else { String::new() };
+            let (total, slowest) = (human_duration(group.total_ns), human_duration(group.slowest_ns));
+            lines.push(shown(&format!(
+                "alike: {} x {} {}, {total} in all, slowest {slowest}{failed}",
+                group.count, group.service, group.name
+            )));
+        }
+        for gap in &journey.gaps {
+            let Some(node) = journey.nodes.iter().find(|node| node.node_id == gap.node_id) else { continue };
+            let (length, start) = (human_duration(gap.duration_ns), clock(gap.start, self.zone));
+            lines.push(shown(&format!("silent: {} {} recorded nothing for {length} from {start} on", node.service, node.name)));
+        }
+        lines
+    }
+
     fn foot(&self) -> Vec<String> {
         let journey = self.journey;
         let mut lines = Vec::new();
@@ -245,6 +272,7 @@ impl<'a> Waterfall<'a> {
                 clock.confidence * 100.0
             )));
         }
+        lines.extend(self.aids());
         lines.extend(journey.hubs.iter().map(|hub| shown(&format!("not followed: {} ({})", hub.id, hub.reason))));
         lines.extend(journey.linked.iter().map(|linked| shown(&format!("linked: needle trace {}", linked.trace_id))));
         lines

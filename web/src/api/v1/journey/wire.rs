@@ -41,6 +41,10 @@ pub(crate) struct JourneyHead {
     services: Vec<JourneyService>,
     /// Nodes in the whole tree, also beyond this page.
     nodes_total: usize,
+    /// Where a span of the critical path had neither child nor log for a tenth of the journey or more, the longest first.
+    gaps: Vec<Gap>,
+    /// Siblings that are alike, five or more, in tree order of the first of them.
+    groups: Vec<SiblingGroup>,
     /// Journeys that span links lead to.
     linked: Vec<LinkedJourney>,
     /// Estimated clock offsets.
@@ -69,8 +73,45 @@ pub(crate) struct JourneyService {
     logs: usize,
     /// Spans with status error and logs of severity error and above.
     errors: usize,
+    /// The time in its spans that none of their children covers.
+    self_time_ns: i64,
     /// Whether it sent no span, so that its place in the tree is inferred.
     inferred: bool,
+}
+
+/// A stretch in which a span was going on and nothing of it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Gap {
+    /// The span.
+    node_id: String,
+    /// When it fell silent.
+    start: Time,
+    /// For how long.
+    duration_ns: i64,
+}
+
+/// Spans of one service and name below one parent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct SiblingGroup {
+    /// Their parent; null for roots.
+    #[schema(required)]
+    parent_node_id: Option<String>,
+    /// Their service.
+    service: String,
+    /// Their operation.
+    name: String,
+    /// `internal`, `server`, `client`, `producer`, `consumer`, `unspecified`.
+    kind: &'static str,
+    /// How many.
+    count: usize,
+    /// How many of them failed.
+    errors: usize,
+    /// Their durations together.
+    total_ns: i64,
+    /// The one that took longest.
+    slowest_node_id: String,
+    /// Its duration.
+    slowest_ns: i64,
 }
 
 /// A node of the tree: a span, a log-only service, or the place of a missing parent.
@@ -188,6 +229,8 @@ impl From<query::Journey> for JourneyHead {
             duration_ns: journey.end.since(journey.start),
             services: journey.services.into_iter().map(JourneyService::from).collect(),
             nodes_total: journey.nodes_total,
+            gaps: journey.gaps.into_iter().map(Gap::from).collect(),
+            groups: journey.groups.into_iter().map(SiblingGroup::from).collect(),
             linked: journey.linked.into_iter().map(LinkedJourney::from).collect(),
             clock: journey.clock.into_iter().map(ClockOffset::from).collect(),
             completeness: JourneyCompleteness {
@@ -203,7 +246,14 @@ impl From<query::Journey> for JourneyHead {
 
 impl From<query::JourneyService> for JourneyService {
     fn from(service: query::JourneyService) -> JourneyService {
-        JourneyService { name: service.name, spans: service.spans, logs: service.logs, errors: service.errors, inferred: service.inferred }
+        JourneyService {
+            name: service.name,
+            spans: service.spans,
+            logs: service.logs,
+            errors: service.errors,
+            self_time_ns: service.self_time_ns,
+            inferred: service.inferred,
+        }
     }
 }
 
@@ -228,6 +278,28 @@ impl From<query::Node> for Node {
             logs: node.logs.into_iter().map(Record::from).collect(),
             logs_total: node.logs_total,
             children: node.children,
+        }
+    }
+}
+
+impl From<query::Gap> for Gap {
+    fn from(gap: query::Gap) -> Gap {
+        Gap { node_id: gap.node_id, start: gap.start.into(), duration_ns: gap.duration_ns }
+    }
+}
+
+impl From<query::SiblingGroup> for SiblingGroup {
+    fn from(group: query::SiblingGroup) -> SiblingGroup {
+        SiblingGroup {
+            parent_node_id: group.parent_node_id,
+            service: group.service,
+            name: group.name,
+            kind: group.kind.name(),
+            count: group.count,
+            errors: group.errors,
+            total_ns: group.total_ns,
+            slowest_node_id: group.slowest_node_id,
+            slowest_ns: group.slowest_ns,
         }
     }
 }
