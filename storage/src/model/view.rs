@@ -265,6 +265,16 @@ impl<'a> RecordsView<'a> {
         self.service.and_then(|services| services.get(row)).unwrap_or("")
     }
 
+    /// The column of names of spans.
+    pub fn names(&self) -> Option<DictionaryView<'a>> {
+        self.name
+    }
+
+    /// The column of event names of logs.
+    pub fn event_names(&self) -> Option<DictionaryView<'a>> {
+        self.event_name
+    }
+
     /// The column of services.
     pub fn services(&self) -> Option<DictionaryView<'a>> {
         self.service

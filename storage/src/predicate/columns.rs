@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::evaluate::EXCEPTION_PREFIX;
-use super::{Field, IdKind, Predicate, TextTest};
+use super::{Facet, Field, IdKind, Predicate, TextTest};
 use crate::model::{IdSort, IdTerm, attribute_key, column};
 
 /// Columns to read: some of a signal's, and of the attributes with a column of their own those with some keys.
@@ -71,6 +71,20 @@ impl Columns {
     /// These, and some more.
     pub(crate) fn with(mut self, names: &[&'static str]) -> Columns {
         self.names.extend(names);
+        self
+    }
+
+    /// These, and where the values of a facet stand.
+    pub(crate) fn with_facet(mut self, facet: &Facet) -> Columns {
+        if let Facet::First(fields) = facet {
+            fields.iter().for_each(|field| self.add_field(field));
+        }
+        self
+    }
+
+    /// These but some.
+    pub(crate) fn without(mut self, names: &[&'static str]) -> Columns {
+        self.names.retain(|name| !names.contains(name));
         self
     }
 
