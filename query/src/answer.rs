@@ -74,6 +74,65 @@ pub struct CountAnswer {
     pub completeness: Completeness,
 }
 
+/// A question for numbers of records over time.
+#[derive(Clone, Debug, Default)]
+pub struct HistogramRequest {
+    /// In the query language; empty is everything.
+    pub query: String,
+    /// From this time on, inclusive; from the earliest record on, where it is open.
+    pub start: Option<UnixNanos>,
+    /// Up to this time, exclusive; up to the latest record, where it is open.
+    pub end: Option<UnixNanos>,
+    /// At most this many buckets of a width that people count in. None for some that fill a screen.
+    pub buckets: Option<usize>,
+    /// The width of a bucket, as `1m`, instead of how many there are.
+    pub interval: Option<String>,
+    /// Counted apart by the values of this field, in any of its names.
+    pub by: Option<String>,
+    /// At most so many values by themselves; none for the largest 20.
+    pub values_max: Option<usize>,
+}
+
+/// Numbers of records over time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistogramAnswer {
+    /// Where the first bucket begins; none where there are no buckets, because there is no record and no time was given.
+    pub start: Option<UnixNanos>,
+    /// The width of a bucket.
+    pub interval_ns: u64,
+    /// All records, by bucket.
+    pub counts: Vec<u64>,
+    /// Records by value, the largest first, those without a value last; empty unless asked for.
+    pub groups: Vec<HistogramGroup>,
+    /// Records with other values than these.
+    pub other: Option<OtherValues>,
+    /// What was searched.
+    pub completeness: Completeness,
+}
+
+/// Numbers of records that have one value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistogramGroup {
+    /// The value; none of records without one.
+    pub value: Option<String>,
+    /// By bucket.
+    pub counts: Vec<u64>,
+    /// In all buckets.
+    pub total: u64,
+}
+
+/// Numbers of records whose values are not shown by themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherValues {
+    /// How many values; none when there were too many to keep apart. Then a value that came late may be among
+    /// these though it is larger than some that are shown.
+    pub values: Option<usize>,
+    /// By bucket.
+    pub counts: Vec<u64>,
+    /// In all buckets.
+    pub total: u64,
+}
+
 /// A question for journeys.
 #[derive(Clone, Debug)]
 pub struct JourneyRequest {

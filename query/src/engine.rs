@@ -9,13 +9,16 @@ use needle_storage::model::{IdTerm, Record, RecordId, Tenant, UnixNanos};
 use needle_storage::predicate::{IdKind, IdTest, Predicate};
 use needle_storage::{AcceptedAfter, Coverage, Found, Known, ReadError, RecordPlace, Search, Snapshot, Store};
 
-use crate::answer::{CountAnswer, Journey, JourneyRequest, JourneysAnswer, Order, SearchAnswer, SearchRequest, ServicesAnswer, TailEvent};
+use crate::answer::{
+    CountAnswer, HistogramAnswer, HistogramRequest, Journey, JourneyRequest, JourneysAnswer, Order, SearchAnswer, SearchRequest,
+    ServicesAnswer, TailEvent,
+};
 use crate::error::{QueryError, predicate_of};
 use crate::limits::{JOURNEY_WHOLE_MAX, TAIL_BACKFILL_MAX};
 use crate::metrics::Metrics;
 use crate::services::Tally;
 use crate::stitch::{Options, Take};
-use crate::{journey, journeys, search, tail};
+use crate::{histogram, journey, journeys, search, tail};
 
 /// What the engine can be told.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -65,6 +68,15 @@ impl QueryEngine {
             let predicate = search::predicate_in_range(&request)?;
             let (count, coverage) = reading.snapshot.count(&predicate, request.start, request.end, &reading.cancelled())?;
             Ok(CountAnswer { count, completeness: search::completeness(&coverage) })
+        })
+        .await
+    }
+
+    /// How many records match, over time and by the values of a field.
+    pub async fn histogram(&self, tenant: &Tenant, request: HistogramRequest) -> Result<HistogramAnswer, QueryError> {
+        self.ask("histogram", tenant, move |reading| {
+            let plan = histogram::Plan::of(&request, reading.snapshot.time_bounds())?;
+            Ok(plan.answer(reading.snapshot.histogram(&plan.histogram, &reading.cancelled())?))
         })
         .await
     }

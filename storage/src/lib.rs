@@ -43,5 +43,7 @@ pub use repair::{RepairReport, repair};
 pub use retention::{Retention, ServiceRetention};
 pub use settings::StoreSettings;
 pub use shard::{ColumnReport, ShardReport};
-pub use snapshot::{AcceptedAfter, Counts, Coverage, Found, Group, Histogram, Known, Outline, ReadError, RecordPlace, Search, Snapshot, TimeBuckets};
+pub use snapshot::{
+    AcceptedAfter, Counts, Coverage, Found, Group, Histogram, Known, Outline, ReadError, RecordPlace, Search, Snapshot, TimeBuckets,
+};
 pub use store::Store;

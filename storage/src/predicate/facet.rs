@@ -23,8 +23,10 @@ const ABSENT: u32 = u32::MAX - 1;
 
 /// The values of a facet in one view, as numbers that the caller gives to them.
 pub(crate) struct FacetValues<'v, 'a> {
-    /// In the order in which they decide.
+    /// In the order in which they decide, each with the numbers of its codes.
     places: Vec<(Place<'v, 'a>, Vec<u32>)>,
+    /// Rows by code, while they are counted.
+    by_code: Vec<u64>,
 }
 
 /// Where values stand.
@@ -48,7 +50,7 @@ impl<'v, 'a> FacetValues<'v, 'a> {
             Some(Facet::Signal) => places.push(Place::Signal(view.signal)),
             Some(Facet::First(fields)) => fields.iter().for_each(|field| add_places(field, view, &mut places)),
         }
-        FacetValues { places: places.into_iter().map(|place| (place, Vec::new())).collect() }
+        FacetValues { places: places.into_iter().map(|place| (place, Vec::new())).collect(), by_code: Vec::new() }
     }
 
     /// The number of a row's value; none where the row has no value. `number_of` is asked once for a value that is
@@ -72,6 +74,42 @@ impl<'v, 'a> FacetValues<'v, 'a> {
             }
         }
         None
+    }
+}
+
+impl FacetValues<'_, '_> {
+    /// Calls `add` with the number of each value that some rows have, and how many of them have it. Rows are counted
+    /// by their codes, which costs a fraction of looking at each row's value.
+    pub(crate) fn count(&mut self, rows: &[u32], number_of: &mut dyn FnMut(&str) -> u32, add: &mut dyn FnMut(Option<u32>, u64)) {
+        let mut firsts = Vec::new();
+        let mut others = Vec::new();
+        let Some((place, _)) = self.places.first() else { return add(None, rows.len() as u64) };
+        for row in rows {
+            let Some(code) = place.code(*row as usize) else {
+                others.push(*row);
+                continue;
+            };
+            if code >= self.by_code.len() {
+                self.by_code.resize(code + 1, 0);
+            }
+            if self.by_code[code] == 0 {
+                firsts.push((*row, code));
+            }
+            self.by_code[code] += 1;
+        }
+        for (row, code) in firsts {
+            let count = std::mem::take(&mut self.by_code[code]);
+            let number = self.number(row as usize, number_of);
+            if self.places[0].1[code] == ABSENT && self.places.len() > 1 {
+                // Elsewhere each of these rows may have a value of its own.
+                others.extend(rows.iter().filter(|row| self.places[0].0.code(**row as usize) == Some(code)));
+            } else {
+                add(number, count);
+            }
+        }
+        for row in others {
+            add(self.number(row as usize, number_of), 1);
+        }
     }
 }
 

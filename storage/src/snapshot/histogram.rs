@@ -157,14 +157,6 @@ impl<'h> Bars<'h> {
         let bucket = self.histogram.buckets.of(time_min);
         (self.histogram.contains(time_min, time_max) && bucket == self.histogram.buckets.of(time_max)).then_some(bucket)
     }
-
-    fn add(&mut self, view: &RecordsView<'_>, rows: impl Iterator<Item = (usize, usize)>) {
-        let mut values = FacetValues::of(self.histogram.by.as_ref(), view);
-        for (row, bucket) in rows {
-            let number = values.number(row, &mut |value| self.groups.number(value)).unwrap_or(WITHOUT);
-            self.groups.counts[number as usize][bucket] += 1;
-        }
-    }
 }
 
 impl Sink for Bars<'_> {
@@ -186,13 +178,23 @@ impl Sink for Bars<'_> {
 
     fn take_between(&mut self, view: &RecordsView<'_>, rows: &[u32], time_min: UnixNanos, _time_max: UnixNanos) {
         let bucket = self.histogram.buckets.of(time_min);
-        self.add(view, rows.iter().map(|row| (*row as usize, bucket)));
+        let mut found = Vec::new();
+        let mut values = FacetValues::of(self.histogram.by.as_ref(), view);
+        values.count(rows, &mut |value| self.groups.number(value), &mut |number, count| found.push((number, count)));
+        for (number, count) in found {
+            self.groups.counts[number.unwrap_or(WITHOUT) as usize][bucket] += count;
+        }
     }
 
     fn take(&mut self, view: &RecordsView<'_>, rows: &[u32], _numbers: Numbers<'_>) {
         let histogram = self.histogram;
-        let timed = rows.iter().map(|row| (*row as usize, view.time(*row as usize)));
-        let wanted = timed.filter(|(_, time)| histogram.contains(*time, *time));
-        self.add(view, wanted.map(|(row, time)| (row, histogram.buckets.of(time))));
+        let mut values = FacetValues::of(histogram.by.as_ref(), view);
+        for row in rows.iter().map(|row| *row as usize) {
+            let time = view.time(row);
+            if histogram.contains(time, time) {
+                let number = values.number(row, &mut |value| self.groups.number(value)).unwrap_or(WITHOUT);
+                self.groups.counts[number as usize][histogram.buckets.of(time)] += 1;
+            }
+        }
     }
 }

@@ -63,6 +63,7 @@ mod tests {
         for (path, method) in [
             ("/api/v1/search", "get"),
             ("/api/v1/count", "get"),
+            ("/api/v1/histogram", "get"),
             ("/api/v1/journeys", "get"),
             ("/api/v1/journey/{id}", "get"),
             ("/api/v1/journey/{id}/skeleton", "get"),

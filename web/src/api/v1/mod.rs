@@ -3,6 +3,7 @@
 mod completeness;
 mod delete;
 mod flush;
+mod histogram;
 mod journey;
 mod journeys;
 pub(crate) mod logs;
@@ -25,6 +26,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
     OpenApiRouter::new()
         .routes(routes!(search::search))
         .routes(routes!(search::count))
+        .routes(routes!(histogram::histogram))
         .routes(routes!(journeys::journeys))
         .routes(routes!(journey::journey))
         .routes(routes!(journey::skeleton))
