@@ -39,6 +39,11 @@ impl<'a> DictionaryView<'a> {
         self.keys.is_valid(row).then(|| self.keys.value(row) as usize)
     }
 
+    /// The places of all rows' texts in the dictionary; none when some row has no text.
+    pub(crate) fn codes(&self) -> Option<&'a [i32]> {
+        (self.keys.null_count() == 0).then(|| self.keys.values().as_ref())
+    }
+
     /// The texts of the dictionary.
     pub fn values(&self) -> &'a StringArray {
         self.values

@@ -81,24 +81,22 @@ impl FacetValues<'_, '_> {
     /// Calls `add` with the number of each value that some rows have, and how many of them have it. Rows are counted
     /// by their codes, which costs a fraction of looking at each row's value.
     pub(crate) fn count(&mut self, rows: &[u32], number_of: &mut dyn FnMut(&str) -> u32, add: &mut dyn FnMut(Option<u32>, u64)) {
-        let mut firsts = Vec::new();
-        let mut others = Vec::new();
         let Some((place, _)) = self.places.first() else { return add(None, rows.len() as u64) };
-        for row in rows {
-            let Some(code) = place.code(*row as usize) else {
-                others.push(*row);
-                continue;
-            };
-            if code >= self.by_code.len() {
-                self.by_code.resize(code + 1, 0);
+        let mut codes = Codes { counts: std::mem::take(&mut self.by_code), firsts: Vec::new() };
+        let mut others = Vec::new();
+        if let Some(all) = place.dictionary().and_then(|texts| texts.codes()) {
+            rows.iter().for_each(|row| codes.add(*row, all[*row as usize] as usize));
+        } else {
+            for row in rows {
+                match place.code(*row as usize) {
+                    Some(code) => codes.add(*row, code),
+                    None => others.push(*row),
+                }
             }
-            if self.by_code[code] == 0 {
-                firsts.push((*row, code));
-            }
-            self.by_code[code] += 1;
         }
+        let Codes { mut counts, firsts } = codes;
         for (row, code) in firsts {
-            let count = std::mem::take(&mut self.by_code[code]);
+            let count = std::mem::take(&mut counts[code]);
             let number = self.number(row as usize, number_of);
             if self.places[0].1[code] == ABSENT && self.places.len() > 1 {
                 // Elsewhere each of these rows may have a value of its own.
@@ -107,9 +105,31 @@ impl FacetValues<'_, '_> {
                 add(number, count);
             }
         }
+        self.by_code = counts;
         for row in others {
             add(self.number(row as usize, number_of), 1);
         }
+    }
+}
+
+/// Rows by code.
+struct Codes {
+    counts: Vec<u64>,
+    /// The first row of each code, and the code.
+    firsts: Vec<(u32, usize)>,
+}
+
+impl Codes {
+    #[inline]
+    fn add(&mut self, row: u32, code: usize) {
+        if code >= self.counts.len() {
+            self.counts.resize(code + 1, 0);
+        }
+        let count = &mut self.counts[code];
+        if *count == 0 {
+            self.firsts.push((row, code));
+        }
+        *count += 1;
     }
 }
 
@@ -141,6 +161,15 @@ fn add_attributes<'v, 'a>(keys: &'v [String], view: &'v RecordsView<'a>, places:
 }
 
 impl Place<'_, '_> {
+    /// The dictionary whose codes these are.
+    fn dictionary(&self) -> Option<DictionaryView<'_>> {
+        match self {
+            Place::Services(texts) | Place::Texts(texts) | Place::Resource(texts, _) => Some(*texts),
+            Place::Attribute(column) => column.dictionary(),
+            _ => None,
+        }
+    }
+
     /// A small number that stands for the value of a row, and in this place for no other.
     fn code(&self, row: usize) -> Option<usize> {
         match self {

@@ -211,11 +211,10 @@ impl ShardReader {
         let chunks = self.chunks(&covered);
         let selection = (covered != *rows).then(|| RowSelection::from_consecutive_ranges(places_in(rows, &covered), chunks.num_rows()));
         let batches = ParquetRecordBatchReader::try_new_with_row_groups(levels, &chunks, count.min(BATCH_ROWS), selection)?;
-        let mut numbers = rows.rows();
+        let mut numbers = rows.in_parts();
         for batch in batches {
             let batch: RecordBatch = batch?;
-            let numbers: Vec<u32> = numbers.by_ref().take(batch.num_rows()).collect();
-            if !visit(&RecordsView::new(self.meta.signal, &batch), &numbers)? {
+            if !visit(&RecordsView::new(self.meta.signal, &batch), &numbers.next(batch.num_rows()))? {
                 break;
             }
         }

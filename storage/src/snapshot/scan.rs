@@ -151,10 +151,10 @@ impl Scan<'_> {
             let matching = matching_rows(self.predicate, view);
             let mut rest = matching.as_slice();
             while let Some(first) = rest.first() {
-                let number = numbers[*first as usize];
-                let (page, _) = pages[pages.partition_point(|(page, _)| page.rows.end <= number)];
-                let (of_page, after) = rest.split_at(rest.partition_point(|row| numbers[*row as usize] < page.rows.end));
-                sink.take_between(view, of_page, page.time_min, page.time_max);
+                let first = numbers[*first as usize];
+                let (end, (time_min, time_max)) = together(&pages[pages.partition_point(|(page, _)| page.rows.end <= first)..], sink);
+                let (taken, after) = rest.split_at(rest.partition_point(|row| numbers[*row as usize] < end));
+                sink.take_between(view, taken, time_min, time_max);
                 rest = after;
             }
             stopped = (self.cancelled)();
@@ -162,6 +162,21 @@ impl Scan<'_> {
         })?;
         Ok(stopped)
     }
+}
+
+/// The end of the first pages that can be taken together, and the times between which they lie.
+fn together(pages: &[(&Page, RowRanges)], sink: &dyn Sink) -> (u32, (UnixNanos, UnixNanos)) {
+    let (first, _) = &pages[0];
+    let mut end = first.rows.end;
+    let mut bounds = (first.time_min, first.time_max);
+    for (page, _) in &pages[1..] {
+        let wider = (bounds.0.min(page.time_min), bounds.1.max(page.time_max));
+        if !sink.bounds_suffice(wider.0, wider.1) {
+            break;
+        }
+        (end, bounds) = (page.rows.end, wider);
+    }
+    (end, bounds)
 }
 
 /// The rows of some pages.
