@@ -133,6 +133,80 @@ pub struct OtherValues {
     pub total: u64,
 }
 
+/// A question for the fields of records.
+#[derive(Clone, Debug, Default)]
+pub struct FieldsRequest {
+    /// In the query language; empty is everything.
+    pub query: String,
+    /// From this time on, inclusive.
+    pub start: Option<UnixNanos>,
+    /// Up to this time, exclusive.
+    pub end: Option<UnixNanos>,
+}
+
+/// Fields of records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldsAnswer {
+    /// The most frequent first.
+    pub fields: Vec<FieldSummary>,
+    /// Whether there are so many keys of attributes that some are not listed.
+    pub more: bool,
+    /// What was searched.
+    pub completeness: Completeness,
+}
+
+/// A field that some records have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldSummary {
+    /// As a query names it.
+    pub name: String,
+    /// Where it stands.
+    pub place: FieldPlace,
+    /// Records that have it.
+    pub count: u64,
+    /// The types of its values and how many records have each, the most frequent first.
+    pub types: Vec<(&'static str, u64)>,
+}
+
+/// Where a field stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FieldPlace {
+    /// It is part of every record of its signal.
+    Record,
+    /// It is an attribute of records.
+    Attribute,
+    /// It is an attribute of what sent them.
+    Resource,
+}
+
+/// A question for the values of a field.
+#[derive(Clone, Debug, Default)]
+pub struct FieldValuesRequest {
+    /// In any of its names.
+    pub name: String,
+    /// Of which records, and when.
+    pub of: FieldsRequest,
+    /// Only values that begin so, in any case.
+    pub prefix: String,
+    /// At most so many; none for the largest 20.
+    pub limit: Option<usize>,
+}
+
+/// The values of a field.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldValuesAnswer {
+    /// The value and how many records have it, the most frequent first.
+    pub values: Vec<(String, u64)>,
+    /// Records with other values.
+    pub other: u64,
+    /// Records without the field.
+    pub without: u64,
+    /// Whether these are the most frequent values for certain: there were not too many to keep apart.
+    pub exact: bool,
+    /// What was searched.
+    pub completeness: Completeness,
+}
+
 /// A question for journeys.
 #[derive(Clone, Debug)]
 pub struct JourneyRequest {

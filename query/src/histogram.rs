@@ -7,7 +7,7 @@ use needle_storage::{Counts, Group, Histogram, TimeBuckets};
 use crate::answer::{HistogramAnswer, HistogramGroup, HistogramRequest, OtherValues};
 use crate::error::{QueryError, predicate_in};
 use crate::language;
-use crate::limits::{HISTOGRAM_BUCKETS, HISTOGRAM_BUCKETS_MAX, HISTOGRAM_VALUES, HISTOGRAM_VALUES_MAX};
+use crate::limits::{HISTOGRAM_BUCKETS, HISTOGRAM_BUCKETS_MAX, VALUES, VALUES_MAX};
 use crate::search::completeness;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -56,7 +56,7 @@ impl Plan {
     /// The plan of a request, over records between `bounds`.
     pub(crate) fn of(request: &HistogramRequest, bounds: Option<(UnixNanos, UnixNanos)>) -> Result<Plan, QueryError> {
         let predicate = predicate_in(&request.query, request.start, request.end)?;
-        let values_max = at_most("limit", request.values_max.unwrap_or(HISTOGRAM_VALUES), HISTOGRAM_VALUES_MAX)?;
+        let values_max = at_most("limit", request.values_max.unwrap_or(VALUES), VALUES_MAX)?;
         let division = Division::of(request)?;
         let buckets = range(request, bounds).map(|range| division.buckets(range)).transpose()?;
         let histogram = Histogram {
@@ -82,11 +82,13 @@ impl Plan {
     }
 }
 
-fn facet(name: &str) -> Result<Facet, QueryError> {
-    language::facet(name).map_err(|mend| QueryError::Parameter(format!("by: {mend}")))
+/// What records are told apart by, counted by the field of that name.
+pub(crate) fn facet(name: &str) -> Result<Facet, QueryError> {
+    language::facet(name).map_err(QueryError::Parameter)
 }
 
-fn at_most(name: &str, number: usize, max: usize) -> Result<usize, QueryError> {
+/// A number between 1 and a bound.
+pub(crate) fn at_most(name: &str, number: usize, max: usize) -> Result<usize, QueryError> {
     match number {
         0 => Err(QueryError::Parameter(format!("{name} is 0: ask for 1 or more"))),
         _ if number > max => Err(QueryError::Parameter(format!("{name} is {number}: ask for {max} or fewer"))),

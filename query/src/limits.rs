@@ -25,10 +25,10 @@ pub(crate) const PAGE_LOGS_MAX: usize = 20_000;
 pub(crate) const HISTOGRAM_BUCKETS: usize = 60;
 /// Buckets of a histogram: a day by ten seconds.
 pub(crate) const HISTOGRAM_BUCKETS_MAX: usize = 10_000;
-/// Values that a histogram shows by themselves unless told otherwise: more colours nobody tells apart.
-pub(crate) const HISTOGRAM_VALUES: usize = 20;
-/// Values that a histogram shows by themselves.
-pub(crate) const HISTOGRAM_VALUES_MAX: usize = 1_000;
+/// Values of a field that are shown by themselves unless told otherwise: more colours nobody tells apart.
+pub(crate) const VALUES: usize = 20;
+/// Values of a field that are shown by themselves.
+pub(crate) const VALUES_MAX: usize = 1_000;
 
 /// A span is silent where it has neither child nor log for at least one of so many parts of the journey.
 pub(crate) const GAP_SHARE: i64 = 10;
@@ -68,6 +68,6 @@ const _: () = {
     assert!(TAIL_BATCH_RECORDS as u64 * 10 < TAIL_BEHIND_RECORDS_MAX, "one slow batch is no gap");
     assert!(TAIL_BACKFILL_MAX <= SEARCH_LIMIT_MAX);
     assert!(JOURNEY_WHOLE_MAX <= CLOSE_RECORDS_MAX);
-    assert!(HISTOGRAM_BUCKETS <= HISTOGRAM_BUCKETS_MAX && HISTOGRAM_VALUES <= HISTOGRAM_VALUES_MAX);
+    assert!(HISTOGRAM_BUCKETS <= HISTOGRAM_BUCKETS_MAX && VALUES <= VALUES_MAX);
     assert!(VISIT_GAP_NS < CLOCK_ERROR_MAX_NS);
 };

@@ -10,6 +10,7 @@ mod commit;
 mod delete;
 mod directory;
 mod disk;
+mod fields;
 #[cfg(test)]
 mod format;
 mod keep;
@@ -38,6 +39,7 @@ pub use check::{CheckReport, Finding, FindingKind, check};
 pub use clock::{Clock, SystemClock};
 pub use delete::Deleted;
 pub use disk::{Disk, DiskFile, Entry, LocalDisk};
+pub use fields::FieldCounts;
 pub use recover::OpenError;
 pub use repair::{RepairReport, repair};
 pub use retention::{Retention, ServiceRetention};

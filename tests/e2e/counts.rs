@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::Server;
+use crate::harness::{Server, json_lines, stdout_of};
 use crate::search::START;
 
 const MINUTE: u64 = 60_000_000_000;
@@ -87,4 +87,46 @@ fn a_histogram_of_nothing_is_empty_and_a_bad_one_says_why() {
         let message = refusal["error"]["message"].as_str().unwrap();
         assert!(message.contains(mend), "{name}={value}: {message}");
     }
+}
+
+#[test]
+fn fields_are_listed_with_their_types_and_counts() {
+    live_and_sealed(|server| {
+        let answer = server.get("/api/v1/fields", &[]).expect(200);
+        let of = |name: &str| answer["fields"].as_array().unwrap().iter().find(|field| field["name"] == name).cloned().unwrap_or_default();
+        assert_eq!((&of("service")["count"], &of("lane")["count"]), (&json!(4), &json!(3)), "{answer}");
+        let code = json!({
+            "name": "code", "type": "int", "count": 3, "place": "attribute",
+            "types": [{"type": "int", "count": 2}, {"type": "string", "count": 1}],
+        });
+        assert_eq!(of("code"), code);
+        let warned = server.get("/api/v1/fields", &[("q", "level:warn")]).expect(200);
+        assert!(!warned.to_string().contains("lane"), "only of what matches: {warned}");
+    });
+}
+
+#[test]
+fn values_are_listed_with_their_counts() {
+    live_and_sealed(|server| {
+        let values = |name: &str, parameters: &[(&str, &str)]| server.get(&format!("/api/v1/fields/{name}/values"), parameters).expect(200);
+        let lanes = values("lane", &[]);
+        assert_eq!(lanes["values"], json!([{"value": "a", "count": 2}, {"value": "b", "count": 1}]));
+        assert_eq!((&lanes["without"], &lanes["other"], &lanes["exact"]), (&json!(1), &json!(0), &json!(true)));
+        assert_eq!(values("service", &[("prefix", "SH")])["values"], json!([{"value": "shelf", "count": 1}]));
+        assert_eq!(values("level", &[("q", "service:till"), ("limit", "1")])["values"], json!([{"value": "info", "count": 2}]));
+        assert_eq!(values("missing", &[])["values"], json!([]));
+    });
+}
+
+#[test]
+fn the_command_lists_fields_and_values() {
+    let server = with_lines();
+    let fields = server.cli(&["fields"]);
+    let text = stdout_of(&fields);
+    assert!(fields.status.success() && text.starts_with("NAME") && text.contains("lane"), "{text}");
+    assert_eq!(stdout_of(&server.cli(&["fields", "lane", "-o", "csv"])), "value,count\na,2\nb,1\n");
+    assert_eq!(json_lines(&stdout_of(&server.cli(&["fields", "lane", "--json", "--limit", "1"]))), [json!({"value": "a", "count": 2})]);
+    assert_eq!(stdout_of(&server.cli(&["fields", "service", "--query", "level:warn", "-o", "raw"])), "shelf\n");
+    assert_eq!(server.cli(&["fields", "missing"]).status.code(), Some(1));
+    assert_eq!(server.cli(&["fields", "trace_id"]).status.code(), Some(2));
 }

@@ -92,6 +92,18 @@ impl<'a> AttributeColumn<'a> {
         }
     }
 
+    /// The kind of its values, and how many rows have one.
+    pub(crate) fn present(&self) -> (ValueKind, usize) {
+        let valid = |array: &dyn Array| array.len() - array.null_count();
+        match self.values {
+            AttributeValues::Text(texts) => (ValueKind::String, valid(texts)),
+            AttributeValues::Dictionary(texts) => (ValueKind::String, valid(texts.keys)),
+            AttributeValues::Int(numbers) => (ValueKind::Int, valid(numbers)),
+            AttributeValues::Double(numbers) => (ValueKind::Double, valid(numbers)),
+            AttributeValues::Bool(values) => (ValueKind::Bool, valid(values)),
+        }
+    }
+
     /// The dictionary of the column, if it has one.
     pub fn dictionary(&self) -> Option<DictionaryView<'a>> {
         match self.values {
@@ -299,6 +311,11 @@ impl<'a> RecordsView<'a> {
     /// The attributes that stand in the column of request ids only.
     pub(crate) fn request_keys(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.request_id_key.into_iter().flat_map(|keys| keys.values().iter().flatten())
+    }
+
+    /// The keys in the general column of attributes, as often as they stand there.
+    pub(crate) fn general_keys(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.attributes.into_iter().flat_map(|map| map.keys().as_string::<i32>().iter().flatten())
     }
 
     /// The attribute of a row that stands in the column of request ids only.

@@ -13,6 +13,8 @@ pub(crate) struct Columns {
     attributes: BTreeSet<String>,
     /// Also attributes that tell of exceptions.
     exceptions: bool,
+    /// Also all other attributes.
+    every_attribute: bool,
 }
 
 impl Columns {
@@ -82,6 +84,12 @@ impl Columns {
         self
     }
 
+    /// These, and every attribute.
+    pub(crate) fn with_every_attribute(mut self) -> Columns {
+        self.every_attribute = true;
+        self
+    }
+
     /// These but some.
     pub(crate) fn without(mut self, names: &[&'static str]) -> Columns {
         self.names.retain(|name| !names.contains(name));
@@ -90,17 +98,17 @@ impl Columns {
 
     /// Whether the column of that name is one of them.
     pub(crate) fn contain(&self, name: &str) -> bool {
-        let attribute = || attribute_key(name).is_some_and(|key| self.attributes.contains(key) || self.exception(key));
+        let attribute = || attribute_key(name).is_some_and(|key| self.attributes.contains(key) || self.also(key));
         self.names.contains(name) || attribute()
     }
 
     /// Whether an attribute with one of these keys is looked at.
     pub(crate) fn contain_attribute_of(&self, keys: &BTreeSet<String>) -> bool {
-        keys.iter().any(|key| self.attributes.contains(key) || self.exception(key))
+        keys.iter().any(|key| self.attributes.contains(key) || self.also(key))
     }
 
-    fn exception(&self, key: &str) -> bool {
-        self.exceptions && key.starts_with(EXCEPTION_PREFIX)
+    fn also(&self, key: &str) -> bool {
+        self.every_attribute || (self.exceptions && key.starts_with(EXCEPTION_PREFIX))
     }
 
     fn add(&mut self, names: &[&'static str]) {

@@ -44,6 +44,7 @@ impl RowRanges {
     }
 
     /// Every row, ascending.
+    #[cfg(test)]
     pub(crate) fn rows(&self) -> impl Iterator<Item = u32> {
         self.0.iter().cloned().flatten()
     }

@@ -198,3 +198,26 @@ impl Sink for Bars<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_beyond_the_bound_are_counted_together_and_known_ones_stay() {
+        let mut groups = Groups::new(2);
+        let first: Vec<u32> = (0..1_000).map(|value: u32| groups.number(&value.to_string())).collect();
+        let kept = first.iter().take_while(|number| **number != BEYOND).count();
+        assert!((100..1_000).contains(&kept), "{kept} values are kept apart");
+        assert!(first[kept..].iter().all(|number| *number == BEYOND));
+        assert!((0..kept).all(|value| groups.number(&value.to_string()) == first[value]));
+        assert!(groups.bytes <= GROUPS_BYTES_MAX);
+    }
+
+    #[test]
+    fn times_outside_of_the_buckets_count_in_the_nearest() {
+        let buckets = TimeBuckets { first: UnixNanos(10), width_ns: 5, count: 3 };
+        assert_eq!([0, 10, 14, 15, 24, 25, u64::MAX].map(|time| buckets.of(UnixNanos(time))), [0, 0, 0, 1, 2, 2, 2]);
+        assert_eq!(TimeBuckets::ONE.of(UnixNanos::MAX), 0);
+    }
+}

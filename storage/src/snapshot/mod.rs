@@ -1,5 +1,6 @@
 //! Reading: a consistent view of everything accepted, each record once.
 
+mod fields;
 mod histogram;
 mod nearest;
 mod scan;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use crate::cache::ShardCache;
 use crate::catalog::ShardMeta;
+use crate::fields::{FIELD_COLUMNS, FieldCounts};
 use crate::live::LiveBatch;
 use crate::lookup::{Lookup, keys_of};
 use crate::model::{IdKey, IdTerm, Record, RecordId, RecordsView, Signal, Tenant, UnixNanos, column};
@@ -20,6 +22,7 @@ use crate::shard::{RowRanges, ShardError, ShardReader, Wanted};
 use crate::state::State;
 use crate::tombstones::Tombstones;
 
+use fields::Fields;
 use histogram::Bars;
 pub use histogram::{Counts, Group, Histogram, TimeBuckets};
 use nearest::{Hit, Nearest, Source};
@@ -381,6 +384,21 @@ impl Snapshot {
         let mut bars = Bars::new(histogram);
         let coverage = self.sweep(&histogram.predicate, &histogram.columns(), cancelled, &mut bars)?;
         Ok(bars.finish(coverage))
+    }
+
+    /// Which fields matching records have, and how many records have each. Shards that match as a whole say it in their
+    /// footer; of others nearly every column is read.
+    pub fn fields(
+        &self,
+        predicate: &Predicate,
+        start: Option<UnixNanos>,
+        end: Option<UnixNanos>,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<(FieldCounts, Coverage), ReadError> {
+        let columns = Columns::of(predicate).with(&FIELD_COLUMNS).with(&TIME_COLUMNS).with_every_attribute();
+        let mut sink = Fields { start, end, counts: FieldCounts::default() };
+        let coverage = self.sweep(predicate, &columns, cancelled, &mut sink)?;
+        Ok((sink.counts, coverage))
     }
 
     /// Times between which all records lie, as far as their batches and shards tell; none when there are no records.

@@ -22,6 +22,10 @@ pub(super) enum ScanError {
 pub(super) trait Sink {
     /// Whether rows between two times are wanted. What was taken may change the answer.
     fn wants(&mut self, time_min: UnixNanos, time_max: UnixNanos) -> bool;
+    /// Takes all rows of a shard, which all match, without looking at them. False if it has to look.
+    fn take_shard(&mut self, _shard: &ShardReader) -> bool {
+        false
+    }
     /// Takes rows between two times that all match, without looking at them. False if it has to look.
     fn take_unseen(&mut self, _time_min: UnixNanos, _time_max: UnixNanos, _rows: u64) -> bool {
         false
@@ -98,6 +102,9 @@ impl Scan<'_> {
         let mut stopped = false;
         guarded(cache, meta, &mut |reader| {
             let deleted = self.tombstones.rows_of_shard(reader)?;
+            if deleted.is_empty() && matches_all(self.predicate, reader.meta.signal) && sink.take_shard(reader) {
+                return Ok(());
+            }
             let candidates = reader.among_all(reader.narrow(self.predicate)).without(&deleted);
             let mut pages: Vec<&Page> = reader.pages().iter().collect();
             match self.sweep {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::{Group, Histogram, Search, Snapshot, TimeBuckets};
-use crate::model::{Log, Record, Span, UnixNanos, Value};
+use crate::fields::FieldCounts;
+use crate::model::{Log, Record, Span, UnixNanos, Value, column};
 use crate::predicate::{Facet, Field, Predicate};
 
 /// So many different ways to count.
@@ -75,6 +76,41 @@ fn counted(records: &[Record], by: Option<&Facet>, buckets: TimeBuckets) -> Coun
     counted
 }
 
+/// How many records have which fields, by the records alone.
+fn fields_of(records: &[Record]) -> FieldCounts {
+    let mut fields = FieldCounts::default();
+    for record in records {
+        let common = record.common();
+        let of_both = [
+            (column::SERVICE_NAME, !common.service.is_empty()),
+            (column::TRACE_ID, common.trace_id.is_some()),
+            (column::SPAN_ID, common.span_id.is_some()),
+            (column::REQUEST_ID, !common.request_ids.is_empty()),
+        ];
+        let of_log = |log: &Log| {
+            vec![
+                (column::SEVERITY_NUMBER, log.severity.0 > 0),
+                (column::BODY, log.body.is_some()),
+                (column::EVENT_NAME, log.event_name.is_some()),
+            ]
+        };
+        let of_span = |span: &Span| {
+            let always = [column::NAME, column::DURATION, column::KIND, column::STATUS_CODE].map(|name| (name, true));
+            always.into_iter().chain([(column::STATUS_MESSAGE, span.status_message.is_some())]).collect()
+        };
+        let own = log(record).map(of_log).or_else(|| span(record).map(of_span)).unwrap_or_default();
+        for (name, _) in of_both.into_iter().chain(own).filter(|(_, has)| *has) {
+            *fields.columns.entry(name.to_owned()).or_default() += 1;
+        }
+        for (counts, attributes) in [(&mut fields.attributes, &common.attributes[..]), (&mut fields.resource, &common.resource[..])] {
+            for (key, value) in attributes {
+                *counts.entry(key.clone()).or_default().entry(char::from(value.kind().letter())).or_default() += 1;
+            }
+        }
+    }
+    fields
+}
+
 /// Holds histograms of what a predicate finds to the records that it finds; `number` chooses how to count: one of [`WAYS`].
 pub(super) fn assert_counted(snapshot: &Snapshot, predicate: &Predicate, number: usize) {
     let facets = facets();
@@ -82,11 +118,13 @@ pub(super) fn assert_counted(snapshot: &Snapshot, predicate: &Predicate, number:
     let by = facets[number % facets.len()].clone();
     let number = number / facets.len();
     let width_ns = [1, 4, 30][number % 3];
-    let (start, end) = if number / 3 % 2 == 0 { (None, None) } else { (Some(UnixNanos(3)), Some(UnixNanos(17))) };
+    let (start, end) = if (number / 3).is_multiple_of(2) { (None, None) } else { (Some(UnixNanos(3)), Some(UnixNanos(17))) };
     let first = UnixNanos(start.map_or(0, |start| start.0 / width_ns * width_ns));
     let buckets = TimeBuckets { first, width_ns, count: (20 / width_ns + 1) as usize };
     let search = Search { predicate: predicate.clone(), start, end, ascending: true, after: None, limit: 1_000 };
     let found = snapshot.search(&search, &|| false).unwrap();
+    let (fields, _) = snapshot.fields(predicate, start, end, &|| false).unwrap();
+    assert_eq!(fields, fields_of(&found.records), "{predicate:?}");
     let histogram = Histogram { predicate: predicate.clone(), start, end, buckets, by };
     let counts = snapshot.histogram(&histogram, &|| false).unwrap();
     assert_eq!(counts.coverage.failures, Vec::<String>::new());

@@ -2,6 +2,7 @@
 
 mod completeness;
 mod delete;
+mod fields;
 mod flush;
 mod histogram;
 mod journey;
@@ -27,6 +28,8 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(search::search))
         .routes(routes!(search::count))
         .routes(routes!(histogram::histogram))
+        .routes(routes!(fields::fields))
+        .routes(routes!(fields::values))
         .routes(routes!(journeys::journeys))
         .routes(routes!(journey::journey))
         .routes(routes!(journey::skeleton))
