@@ -126,6 +126,12 @@ impl Shop {
         self.edit(|common| common.time = common.time.saturating_add_signed(ms * MS as i64))
     }
 
+    /// The logs among the records.
+    pub(crate) fn logs(&self) -> Vec<Log> {
+        let log = |record: &Record| if let Record::Log(log) = record { Some(log.clone()) } else { None };
+        self.records.iter().filter_map(log).collect()
+    }
+
     /// Answers as storage does: the records that carry one of the terms.
     pub(crate) fn fetch(&self, terms: &[IdTerm]) -> Found {
         let wanted: BTreeSet<&IdTerm> = terms.iter().collect();
