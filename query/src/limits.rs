@@ -53,6 +53,14 @@ pub(crate) const CLOCK_ERROR_MAX_NS: i64 = 60_000_000_000;
 /// Lines of a log-only service further apart than this are two visits, if different spans enclose them.
 pub(crate) const VISIT_GAP_NS: i64 = 1_000_000_000;
 
+/// How far the clock of a service may be off whose caller does not name it. Hosts that keep time are off by
+/// milliseconds; with more allowed, any call would do.
+pub(crate) const UNNAMED_CLOCK_ERROR_MAX_NS: i64 = 250_000_000;
+/// Calls that are compared with one visit of a service that none of them names: those that began last before it.
+pub(crate) const UNNAMED_CALLS_MAX: usize = 64;
+/// Traces begun anew behind traces begun anew: how deep.
+pub(crate) const ANEW_ROUNDS_MAX: usize = 8;
+
 /// Records a tail reads at a time.
 pub(crate) const TAIL_BATCH_RECORDS: usize = 1_000;
 /// A tail that is further behind than this jumps to the present and says how many records it skipped.
@@ -70,4 +78,5 @@ const _: () = {
     assert!(JOURNEY_WHOLE_MAX <= CLOSE_RECORDS_MAX);
     assert!(HISTOGRAM_BUCKETS <= HISTOGRAM_BUCKETS_MAX && VALUES <= VALUES_MAX);
     assert!(VISIT_GAP_NS < CLOCK_ERROR_MAX_NS);
+    assert!(UNNAMED_CLOCK_ERROR_MAX_NS < CLOCK_ERROR_MAX_NS, "a name weighs more than time");
 };
