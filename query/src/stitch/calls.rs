@@ -269,7 +269,7 @@ mod tests {
         for (n, service) in logging.iter().enumerate() {
             shop.log(service, 5, "").instance(&format!("{service}-{n}"));
             shop.edit(|common| {
-                std::sync::Arc::make_mut(&mut common.resource).push(("k8s.pod.ip".to_owned(), Value::String(format!("10.0.0.{n}"))))
+                std::sync::Arc::make_mut(&mut common.resource).push(("k8s.pod.ip".to_owned(), Value::String(format!("10.0.0.{n}"))));
             });
         }
         let calls = Calls::of(&tree_of(&shop), &shop.logs());
