@@ -356,6 +356,8 @@ pub struct Node {
     pub logs: Vec<Record>,
     /// How many logs belong here.
     pub logs_total: usize,
+    /// How many of them say error or worse.
+    pub log_errors: usize,
     /// How many children it has.
     pub children: usize,
 }

@@ -105,10 +105,8 @@ impl QueryEngine {
         self.ask("journey", tenant, move |reading| {
             let page = journey::Page::of(&request)?;
             let options = Options { inferred: request.inferred, corrected: request.corrected, now: now() };
-            let Some((journey, places)) = journey::outline(&reading, &request.id, options, JOURNEY_WHOLE_MAX)? else { return Ok(None) };
-            let mut journey = page.cut(journey);
-            journey::fill(&reading, &mut journey, &places)?;
-            Ok(Some(journey))
+            let outlined = journey::outline(&reading, &request.id, options, JOURNEY_WHOLE_MAX)?;
+            Ok(outlined.map(|outlined| page.of_outlined(&reading, outlined)).transpose()?)
         })
         .await
     }
@@ -117,7 +115,7 @@ impl QueryEngine {
     pub async fn journey_outline(&self, tenant: &Tenant, request: JourneyRequest) -> Result<Option<Journey>, QueryError> {
         self.ask("journey", tenant, move |reading| {
             let options = Options { inferred: request.inferred, corrected: request.corrected, now: now() };
-            Ok(journey::outline(&reading, &request.id, options, 0)?.map(|(journey, _)| journey))
+            Ok(journey::outline(&reading, &request.id, options, 0)?.map(|outlined| outlined.journey))
         })
         .await
     }

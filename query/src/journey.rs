@@ -4,15 +4,16 @@
 //! Only the records of the page that is asked for are read as a whole.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use needle_storage::model::{IdTerm, Record, RecordId, SpanId, TraceId};
 use needle_storage::{Coverage, Known, Outline, ReadError, RecordPlace, Snapshot};
 
-use crate::answer::{CompletenessState, Journey, JourneyRequest, Node};
+use crate::answer::{CompletenessState, Journey, JourneyRequest};
 use crate::cursor::{self, NodePlace};
 use crate::error::QueryError;
 use crate::limits::{PAGE_LOGS_MAX, PAGE_NODES_DEFAULT};
-use crate::stitch::{Closed, LOG_KEYS, Options, Places, SPAN_KEYS, Take, close, stitch};
+use crate::stitch::{Closed, LOG_KEYS, Line, Options, SPAN_KEYS, Stitched, Take, Texts, close, stitch};
 
 /// What journeys are read from.
 pub(crate) trait Read {
@@ -35,35 +36,41 @@ pub(crate) fn read_outlines(
     snapshot.outline_by_ids(terms, known, outline, cancelled, take)
 }
 
-/// The journey of an id, and where the whole of those records lies that are in it as outlines. `None` when nothing
-/// carries the id.
-pub(crate) fn outline(read: &impl Read, id: &str, options: Options, whole_max: usize) -> Result<Option<(Journey, Places)>, ReadError> {
+/// A stitched journey, and what its records say as far as that is known.
+pub(crate) struct Outlined {
+    /// Its nodes have no logs yet, and spans may be outlines.
+    pub(crate) journey: Journey,
+    /// Of each node.
+    lines: Vec<Vec<Line>>,
+    texts: Texts,
+}
+
+/// The journey of an id, stitched from the outlines of its records. `None` when nothing carries the id.
+pub(crate) fn outline(read: &impl Read, id: &str, options: Options, whole_max: usize) -> Result<Option<Outlined>, ReadError> {
     let mut closed = close(id, |terms, known, take| read.by_ids(terms, known, whole_max, take))?;
     read_copies(read, &mut closed)?;
-    let places = std::mem::take(&mut closed.places);
-    Ok(stitch(id, closed, options).map(|journey| (journey, places)))
+    let stitched = stitch(id, &mut closed, options);
+    Ok(stitched.map(|Stitched { journey, lines }| Outlined { journey, lines, texts: closed.texts }))
 }
 
 /// Reads the whole of spans that share an id: whether they are copies is told by all that they say.
 fn read_copies(read: &impl Read, closed: &mut Closed) -> Result<(), ReadError> {
-    if closed.places.is_empty() {
+    if closed.texts.places.is_empty() {
         return Ok(());
     }
     let mut by_id: HashMap<(Option<TraceId>, SpanId), Vec<usize>, ahash::RandomState> = HashMap::default();
-    for (index, record) in closed.records.iter().enumerate() {
-        if let Record::Span(span) = record
-            && let Some(span_id) = span.common.span_id
-        {
+    for (index, span) in closed.spans.iter().enumerate() {
+        if let Some(span_id) = span.common.span_id {
             by_id.entry((span.common.trace_id, span_id)).or_default().push(index);
         }
     }
-    let copies = by_id.into_values().filter(|same| same.len() > 1).flatten();
-    let copies: Vec<usize> = copies.filter(|index| closed.places.contains_key(&closed.records[*index].common().record_id)).collect();
-    let mut whole = Whole::read(read, &closed.places, copies.iter().map(|index| &closed.records[*index]))?;
+    let copies: Vec<usize> = by_id.into_values().filter(|same| same.len() > 1).flatten().collect();
+    let mut whole = Whole::read(read, &closed.texts, copies.iter().map(|index| closed.spans[*index].common.record_id))?;
     for index in copies {
-        let record_id = closed.records[index].common().record_id;
-        if whole.put(&mut closed.records[index]) {
-            closed.places.remove(&record_id);
+        let span = &mut closed.spans[index];
+        if let Some(Record::Span(read)) = whole.records.remove(&span.common.record_id) {
+            closed.texts.places.remove(&span.common.record_id);
+            *span = read;
         }
     }
     for failure in whole.coverage.failures {
@@ -74,22 +81,18 @@ fn read_copies(read: &impl Read, closed: &mut Closed) -> Result<(), ReadError> {
     Ok(())
 }
 
-/// Whole records to put in the place of their outlines.
+/// Whole records of which outlines are known.
 struct Whole {
     records: HashMap<RecordId, Record, ahash::RandomState>,
     coverage: Coverage,
 }
 
 impl Whole {
-    fn read<'a>(read: &impl Read, places: &Places, outlines: impl Iterator<Item = &'a Record>) -> Result<Whole, ReadError> {
-        let places: Vec<RecordPlace> = outlines.filter_map(|record| places.get(&record.common().record_id).copied()).collect();
-        let (records, coverage) = read.records_at(&places)?;
+    /// Of those that are outlines.
+    fn read(read: &impl Read, texts: &Texts, records: impl Iterator<Item = RecordId>) -> Result<Whole, ReadError> {
+        let places: Vec<RecordPlace> = records.filter_map(|record_id| texts.places.get(&record_id).copied()).collect();
+        let (records, coverage) = if places.is_empty() { Default::default() } else { read.records_at(&places)? };
         Ok(Whole { records: records.into_iter().map(|record| (record.common().record_id, record)).collect(), coverage })
-    }
-
-    /// Whether it was among them.
-    fn put(&mut self, outline: &mut Record) -> bool {
-        self.records.remove(&outline.common().record_id).map(|whole| *outline = whole).is_some()
     }
 }
 
@@ -98,6 +101,7 @@ impl Whole {
 pub(crate) struct Page {
     from: NodePlace,
     nodes: usize,
+    logs: usize,
 }
 
 impl Page {
@@ -106,110 +110,145 @@ impl Page {
             return Err(QueryError::Parameter("limit is 0: ask for at least 1, or leave it out".to_owned()));
         }
         let from = request.cursor.as_deref().map(cursor::to_node).transpose()?.unwrap_or_default();
-        Ok(Page { from, nodes: request.limit.unwrap_or(PAGE_NODES_DEFAULT) })
+        Ok(Page { from, nodes: request.limit.unwrap_or(PAGE_NODES_DEFAULT), logs: PAGE_LOGS_MAX })
     }
 
-    /// Leaves this page of a journey. It ends after so many nodes, or before the node whose logs are too many for one
-    /// page; a node that has more than a page of them by itself goes on where the next page begins.
-    pub(crate) fn cut(&self, mut journey: Journey) -> Journey {
-        let total = journey.nodes.len();
-        let mut nodes: Vec<Node> = journey.nodes.drain(self.from.node.min(total)..).take(self.nodes).collect();
-        if let Some(first) = nodes.first_mut() {
-            first.logs.drain(..self.from.log.min(first.logs.len()));
+    /// This page of a journey, its records as a whole. It ends after so many nodes, or before the node whose logs are too
+    /// many for one page; a node that has more than a page of them by itself goes on where the next page begins.
+    pub(crate) fn of_outlined(&self, read: &impl Read, outlined: Outlined) -> Result<Journey, ReadError> {
+        let Outlined { mut journey, mut lines, mut texts } = outlined;
+        let (nodes, end) = self.range(&lines);
+        journey.next_cursor = (end.node < lines.len()).then(|| cursor::of_node(end));
+        journey.nodes = journey.nodes.drain(nodes.clone()).collect();
+        let mut lines: Vec<Vec<Line>> = lines.drain(nodes).collect();
+        if end.log > 0
+            && let Some(last) = lines.last_mut()
+        {
+            last.truncate(end.log);
         }
-        let (mut logs, mut log_from) = (0, self.from.log);
-        let mut end = NodePlace { node: self.from.node.saturating_add(nodes.len()), log: 0 };
-        for (at, node) in nodes.iter_mut().enumerate() {
-            if logs > 0 && logs + node.logs.len() > PAGE_LOGS_MAX {
-                end = NodePlace { node: self.from.node + at, log: 0 };
-                break;
-            }
-            if node.logs.len() > PAGE_LOGS_MAX {
-                node.logs.truncate(PAGE_LOGS_MAX);
-                end = NodePlace { node: self.from.node + at, log: log_from + PAGE_LOGS_MAX };
-                break;
-            }
-            logs += node.logs.len();
-            log_from = 0;
+        if let Some(first) = lines.first_mut() {
+            first.drain(..self.from.log.min(first.len()));
         }
-        nodes.truncate(end.node.saturating_sub(self.from.node) + usize::from(end.log > 0));
-        journey.nodes = nodes;
-        journey.next_cursor = (end.node < total).then(|| cursor::of_node(end));
-        journey
+        let spans = journey.nodes.iter().filter_map(|node| node.span.as_ref()).map(|span| span.common().record_id);
+        let mut whole = Whole::read(read, &texts, spans.chain(lines.iter().flatten().map(|line| line.record_id)))?;
+        let mut missing = 0;
+        for (node, lines) in journey.nodes.iter_mut().zip(lines) {
+            if let Some(span) = &mut node.span
+                && let Some(read) = whole.records.remove(&span.common().record_id)
+            {
+                *span = read;
+            }
+            let log = |line: &Line| texts.logs.remove(&line.record_id).map(Record::Log).or_else(|| whole.records.remove(&line.record_id));
+            node.logs = lines.iter().filter_map(log).collect();
+            missing += lines.len() - node.logs.len();
+        }
+        if !whole.coverage.failures.is_empty() {
+            let failures = whole.coverage.failures.join("; ");
+            journey
+                .completeness
+                .reasons
+                .push(format!("{missing} logs of this page cannot be shown, and some spans without what they say: {failures}"));
+            journey.completeness.state = CompletenessState::Partial;
+        }
+        Ok(journey)
+    }
+
+    /// The nodes of this page, and where the next one begins.
+    fn range(&self, lines: &[Vec<Line>]) -> (Range<usize>, NodePlace) {
+        let first = self.from.node.min(lines.len());
+        let last = first.saturating_add(self.nodes).min(lines.len());
+        let mut logs = 0;
+        for (node, lines) in (first..last).zip(&lines[first..last]) {
+            let from = if node == first { self.from.log.min(lines.len()) } else { 0 };
+            let more = lines.len() - from;
+            if logs > 0 && logs + more > self.logs {
+                return (first..node, NodePlace { node, log: 0 });
+            }
+            if more > self.logs {
+                return (first..node + 1, NodePlace { node, log: from + self.logs });
+            }
+            logs += more;
+        }
+        (first..last, NodePlace { node: last, log: 0 })
     }
 }
 
-/// Puts whole records in the place of the outlines on a page.
-pub(crate) fn fill(read: &impl Read, journey: &mut Journey, places: &Places) -> Result<(), ReadError> {
-    if places.is_empty() {
-        return Ok(());
+#[cfg(test)]
+impl Outlined {
+    /// Of lines that were stitched from records at hand.
+    pub(crate) fn of(Stitched { journey, lines }: Stitched, texts: Texts) -> Outlined {
+        Outlined { journey, lines, texts }
     }
-    let mut whole = Whole::read(read, places, journey.nodes.iter().flat_map(|node| node.span.iter().chain(&node.logs)))?;
-    for record in journey.nodes.iter_mut().flat_map(|node| node.span.iter_mut().chain(&mut node.logs)) {
-        whole.put(record);
+
+    /// All of it on one page.
+    pub(crate) fn whole(self, read: &impl Read) -> Journey {
+        let all = Page { from: NodePlace::default(), nodes: usize::MAX, logs: usize::MAX };
+        all.of_outlined(read, self).expect("memory does not fail")
     }
-    if !whole.coverage.failures.is_empty() {
-        let failures = whole.coverage.failures.join("; ");
-        journey.completeness.reasons.push(format!("some records are shown without what they say: {failures}"));
-        journey.completeness.state = CompletenessState::Partial;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use needle_storage::model::{Common, Log};
-
     use super::*;
-    use crate::stitch::tests::builder::checkout;
+    use crate::stitch::tests::builder::{Shop, checkout, options, trace};
+
+    /// All pages, each made of the journey stitched anew.
+    fn pages(shop: &Shop, nodes: Option<usize>) -> Vec<Journey> {
+        let id = trace(1).to_string();
+        let mut request = JourneyRequest { id: id.clone(), inferred: true, corrected: false, limit: nodes, cursor: None };
+        let mut pages = Vec::new();
+        loop {
+            let outlined = outline(shop, &id, options(), 2).expect("memory does not fail").expect("the id is carried");
+            let page = Page::of(&request).expect("our own cursor").of_outlined(shop, outlined).expect("memory does not fail");
+            request.cursor = page.next_cursor.clone();
+            pages.push(page);
+            if request.cursor.is_none() {
+                return pages;
+            }
+        }
+    }
 
     #[test]
     fn pages_of_a_journey_are_the_whole_in_tree_order() {
         let whole = checkout().stitched();
-        let mut request = JourneyRequest { id: whole.id.clone(), inferred: true, corrected: false, limit: Some(3), cursor: None };
-        let mut ids = Vec::new();
-        loop {
-            let page = Page::of(&request).expect("our own cursor").cut(whole.clone());
-            assert_eq!(page.nodes_total, whole.nodes.len());
-            ids.extend(page.nodes.into_iter().map(|node| node.node_id));
-            request.cursor = page.next_cursor;
-            if request.cursor.is_none() {
-                break;
-            }
-        }
-        assert!(ids.iter().eq(whole.nodes.iter().map(|node| &node.node_id)));
-        request.cursor = Some("n999".to_owned());
-        assert!(Page::of(&request).expect("a cursor").cut(whole).nodes.is_empty());
+        let pages = pages(&checkout(), Some(3));
+        assert!(pages.len() > 1 && pages.iter().all(|page| page.nodes_total == whole.nodes.len()));
+        let nodes: Vec<_> = pages.into_iter().flat_map(|page| page.nodes).collect();
+        assert_eq!(format!("{nodes:?}"), format!("{:?}", whole.nodes));
+    }
+
+    #[test]
+    fn a_page_may_lie_behind_the_end_and_needs_a_size() {
+        let mut request =
+            JourneyRequest { id: String::new(), inferred: true, corrected: false, limit: None, cursor: Some("n999".to_owned()) };
+        let behind = outline(&checkout(), &trace(1).to_string(), options(), 2).expect("memory does not fail").expect("the id is carried");
+        let page = Page::of(&request).expect("a cursor").of_outlined(&checkout(), behind).expect("memory does not fail");
+        assert!(page.nodes.is_empty() && page.next_cursor.is_none());
         request.limit = Some(0);
         assert!(Page::of(&request).is_err());
     }
 
     #[test]
     fn a_node_with_very_many_logs_goes_on_on_the_next_page() {
-        let mut whole = checkout().stitched();
-        let log = |n: usize| Record::Log(Log { common: Common { record_id: RecordId(n as u64), ..Common::default() }, ..Log::default() });
-        for (at, logs) in [(0, 3), (1, PAGE_LOGS_MAX * 2 + 5), (2, PAGE_LOGS_MAX - 5), (3, 6)] {
-            whole.nodes[at].logs = (0..logs).map(log).collect();
-        }
-        let expected: Vec<(String, RecordId)> = placed_logs(&whole.nodes).collect();
-        let mut request = JourneyRequest { id: whole.id.clone(), inferred: true, corrected: false, limit: None, cursor: None };
-        let (mut found, mut nodes) = (Vec::new(), Vec::new());
-        loop {
-            let page = Page::of(&request).expect("our own cursor").cut(whole.clone());
-            assert!(page.nodes.iter().map(|node| node.logs.len()).sum::<usize>() <= PAGE_LOGS_MAX);
-            found.extend(placed_logs(&page.nodes));
-            nodes.extend(page.nodes.iter().map(|node| node.node_id.clone()));
-            request.cursor = page.next_cursor;
-            if request.cursor.is_none() {
-                break;
+        let mut shop = checkout();
+        let (many, few) = (PAGE_LOGS_MAX * 2 + 5, PAGE_LOGS_MAX - 5);
+        for (span, logs) in [(1, 3), (2, many), (3, few), (4, 6)] {
+            for n in 0..logs {
+                shop.log("web", n as i64 % 50, "").of_trace(1).on_span(span);
             }
         }
-        assert!(found == expected, "every log once, in order");
+        let whole = shop.stitched();
+        let expected: Vec<(String, RecordId)> = placed_logs(&whole).collect();
+        let pages = pages(&shop, None);
+        assert!(pages.iter().all(|page| page.nodes.iter().map(|node| node.logs.len()).sum::<usize>() <= PAGE_LOGS_MAX));
+        assert!(pages.len() >= 4, "{many} logs take three pages, and the others at least one more");
+        assert!(pages.iter().flat_map(placed_logs).eq(expected), "every log once, in order");
+        let mut nodes: Vec<&str> = pages.iter().flat_map(|page| page.nodes.iter().map(|node| node.node_id.as_str())).collect();
         nodes.dedup();
-        assert!(nodes.iter().eq(whole.nodes.iter().map(|node| &node.node_id)), "every node, the long one on several pages");
+        assert!(nodes.into_iter().eq(whole.nodes.iter().map(|node| node.node_id.as_str())), "every node, the long one on several pages");
     }
 
-    fn placed_logs(nodes: &[Node]) -> impl Iterator<Item = (String, RecordId)> {
-        nodes.iter().flat_map(|node| node.logs.iter().map(|log| (node.node_id.clone(), log.common().record_id)))
+    fn placed_logs(journey: &Journey) -> impl Iterator<Item = (String, RecordId)> {
+        journey.nodes.iter().flat_map(|node| node.logs.iter().map(|log| (node.node_id.clone(), log.common().record_id)))
     }
 }

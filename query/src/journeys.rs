@@ -7,9 +7,10 @@ use needle_storage::predicate::{IdKind, IdTest, Predicate};
 use needle_storage::{Coverage, Found, ReadError, Search};
 
 use crate::answer::{Journey, JourneySummary, JourneysAnswer, Order};
+use crate::journey::{self, Outlined};
 use crate::limits::{JOURNEYS_LIMIT_MAX, JOURNEYS_SCAN_RECORDS};
 use crate::stitch::{Options, join_ids};
-use crate::{cursor, journey, search};
+use crate::{cursor, search};
 
 /// What journeys are found in.
 pub(crate) trait Read: journey::Read {
@@ -68,7 +69,7 @@ impl<R: Read> Page<'_, R> {
             return Ok(());
         }
         let options = Options { inferred: true, corrected: false, now: self.now };
-        let Some((journey, _)) = journey::outline(self.read, &id, options, 0)? else { return Ok(()) };
+        let Some(Outlined { journey, .. }) = journey::outline(self.read, &id, options, 0)? else { return Ok(()) };
         let ids = ids_of(&journey);
         let met_before = self.wanted.after.is_some() && self.newest_match(&ids)? != Some(place_of(record));
         self.seen.extend(ids);

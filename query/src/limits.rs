@@ -20,7 +20,8 @@ pub(crate) const JOURNEY_WHOLE_MAX: usize = 10_000;
 /// Nodes of a page of a journey, unless another number is asked for.
 pub(crate) const PAGE_NODES_DEFAULT: usize = 10_000;
 /// Logs of a page of a journey: it ends earlier where there are more on its nodes.
-pub(crate) const PAGE_LOGS_MAX: usize = 20_000;
+/// (In tests few, so that small journeys have such pages too.)
+pub(crate) const PAGE_LOGS_MAX: usize = if cfg!(test) { 200 } else { 20_000 };
 /// Buckets of a histogram unless told otherwise: bars of a pleasant width on a screen.
 pub(crate) const HISTOGRAM_BUCKETS: usize = 60;
 /// Buckets of a histogram: a day by ten seconds.

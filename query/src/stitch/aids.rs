@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use needle_storage::model::{SpanKind, StatusCode, UnixNanos};
 
+use super::line::Line;
 use crate::answer::{Gap, Node, SiblingGroup};
 use crate::limits::{GAP_SHARE, SIBLINGS_MIN};
 
@@ -18,13 +19,13 @@ pub(super) struct Aids<'a> {
 }
 
 /// The aids for a journey that takes so long.
-pub(super) fn of(nodes: &[Node], duration_ns: i64) -> Aids<'_> {
+pub(super) fn of<'a>(nodes: &'a [Node], lines: &[Vec<Line>], duration_ns: i64) -> Aids<'a> {
     let parents = parents(nodes);
     let mut self_times_ns: HashMap<&str, i64> = HashMap::new();
     for node in nodes.iter().filter(|node| node.span.is_some()) {
         *self_times_ns.entry(&node.service).or_default() += node.self_time_ns;
     }
-    Aids { gaps: gaps(nodes, &parents, duration_ns), groups: groups(nodes, &parents), self_times_ns }
+    Aids { gaps: gaps(nodes, lines, &parents, duration_ns), groups: groups(nodes, &parents), self_times_ns }
 }
 
 /// In pre-order the parent is the last node that is one level up.
@@ -43,14 +44,13 @@ fn end_of(node: &Node) -> UnixNanos {
     node.start.saturating_add_signed(node.duration_ns.max(0))
 }
 
-fn gaps(nodes: &[Node], parents: &[Option<usize>], duration_ns: i64) -> Vec<Gap> {
+fn gaps(nodes: &[Node], lines: &[Vec<Line>], parents: &[Option<usize>], duration_ns: i64) -> Vec<Gap> {
     let long_ns = (duration_ns / GAP_SHARE).max(1);
     // When something was going on below or beside the span itself.
     let mut busy: HashMap<usize, Vec<(UnixNanos, UnixNanos)>> = HashMap::new();
     let may_have = |node: &Node| node.critical && node.span.is_some() && node.duration_ns >= long_ns;
-    for (index, node) in nodes.iter().enumerate().filter(|(_, node)| may_have(node)) {
-        let logs = node.logs.iter().map(|log| (log.common().time, log.common().time));
-        busy.insert(index, logs.collect());
+    for (index, _) in nodes.iter().enumerate().filter(|(_, node)| may_have(node)) {
+        busy.insert(index, lines[index].iter().map(|line| (line.time, line.time)).collect());
     }
     for (node, parent) in nodes.iter().zip(parents) {
         if let Some(times) = parent.and_then(|parent| busy.get_mut(&parent)) {

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use needle_storage::model::{Log, SpanKind, StatusCode, TraceId, UnixNanos, Value};
+use needle_storage::model::{SpanKind, StatusCode, TraceId, UnixNanos, Value};
 
-use super::tree::{Process, Role, Tree, TreeNode};
+use super::line::Line;
+use super::tree::{Role, Tree, TreeNode};
 
 /// A client or producer span.
 #[derive(Debug)]
@@ -68,7 +69,7 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    pub(super) fn of(tree: &Tree, logs: &[Log]) -> Calls {
+    pub(super) fn of(tree: &Tree, logs: &[Line]) -> Calls {
         let mut names = Names::of(tree, logs);
         let mut calls = Calls::default();
         for (index, node) in tree.nodes.iter().enumerate() {
@@ -127,14 +128,14 @@ struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    fn of(tree: &'a Tree, logs: &'a [Log]) -> Names<'a> {
+    fn of(tree: &'a Tree, logs: &'a [Line]) -> Names<'a> {
         let mut names = Names { services: BTreeSet::new(), addresses: HashMap::new(), known: HashMap::new() };
         for node in tree.nodes.iter().filter(|node| node.role == Role::Span) {
             let resource = node.span.as_ref().map_or(&[][..], |span| span.common.resource.as_slice());
             names.learn(&node.service, node.process.instance.as_ref(), resource);
         }
         for log in logs {
-            names.learn(&log.common.service, Process::of(&log.common).instance.as_ref(), &log.common.resource);
+            names.learn(&log.source.service, log.source.process.instance.as_ref(), &log.source.resource);
         }
         names
     }
@@ -272,7 +273,7 @@ mod tests {
                 std::sync::Arc::make_mut(&mut common.resource).push(("k8s.pod.ip".to_owned(), Value::String(format!("10.0.0.{n}"))));
             });
         }
-        let calls = Calls::of(&tree_of(&shop), &shop.logs());
+        let calls = Calls::of(&tree_of(&shop), &shop.lines());
         calls.all[0].names.clone().map(|named| (named.service, named.instance))
     }
 

@@ -3,21 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use indexmap::{Equivalent, IndexMap};
-use needle_storage::model::{Common, IdTerm, NormalId, Record, RecordId, TraceId};
+use needle_storage::model::{Common, IdTerm, Log, NormalId, Record, RecordId, Span, SpanId, TraceId};
 use needle_storage::predicate::{IdKind, IdTest};
 use needle_storage::{Coverage, Known, ReadError, RecordPlace};
 
+use super::line::{Line, Sources};
 use crate::answer::{Hub, LinkedJourney};
 use crate::ids;
 use crate::limits::{CLOSE_IDS_MAX, CLOSE_RECORDS_MAX, CLOSE_ROUNDS_MAX, HUB_IDS_MAX};
 
 /// All records reached from an id.
 #[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "a span is large, and moved from place to place while it is stitched")]
 pub(crate) struct Closed {
-    /// Each once, by time and record id.
-    pub(crate) records: Vec<Record>,
-    /// Where the whole of those lies that are here as an outline.
-    pub(crate) places: Places,
+    /// Each once, in no order.
+    pub(crate) spans: Vec<Box<Span>>,
+    /// Log records, each once, in no order.
+    pub(crate) lines: Vec<Line>,
+    /// What is known of the records as a whole.
+    pub(crate) texts: Texts,
     /// Ids that were not followed.
     pub(crate) hubs: Vec<Hub>,
     /// Traces whose spans name a trace of this journey.
@@ -30,8 +34,12 @@ pub(crate) struct Closed {
     pub(crate) cut: Vec<String>,
 }
 
-/// Where records lie.
-pub(crate) type Places = HashMap<RecordId, RecordPlace, ahash::RandomState>;
+/// Log records as a whole, and where spans and log records lie that are known as outlines only.
+#[derive(Debug, Default)]
+pub(crate) struct Texts {
+    pub(crate) logs: HashMap<RecordId, Log, ahash::RandomState>,
+    pub(crate) places: HashMap<RecordId, RecordPlace, ahash::RandomState>,
+}
 
 /// Takes a record, and where the whole of it lies if this is its outline.
 pub(crate) type Take<'a> = dyn FnMut(Record, Option<RecordPlace>) + 'a;
@@ -57,19 +65,19 @@ where
             closure.closed.cut.push(format!("ids were followed {CLOSE_ROUNDS_MAX} times over; there may be more behind the last ones"));
             break;
         }
-        let Closure { seen, groups, records, closed, .. } = &mut closure;
+        let Closure { seen, held, .. } = &mut closure;
         let is_known = |record_id| seen.contains(&record_id);
         let known = if seen.is_empty() { Known::nothing() } else { Known::of(&is_known) };
-        let first_new = records.len();
+        let (first_span, first_line) = (held.spans.len(), held.lines.len());
         let coverage = fetch(&terms, &known, &mut |record, place| {
             if !is_known(record.common().record_id) {
-                closed.places.extend(place.map(|place| (record.common().record_id, place)));
-                records.push(Held { group: groups.of(record.common()), record });
+                held.take(record, place);
             }
         })?;
-        seen.extend(records[first_new..].iter().map(|held| held.record.common().record_id));
-        closure.follow(first_new, coverage);
-        if closure.records.len() > CLOSE_RECORDS_MAX {
+        seen.extend(held.spans[first_span..].iter().map(|(span, _)| span.common.record_id));
+        seen.extend(held.lines[first_line..].iter().map(|(line, _)| line.record_id));
+        closure.follow(coverage);
+        if closure.seen.len() > CLOSE_RECORDS_MAX {
             closure.closed.cut.push(format!("the journey has more than {CLOSE_RECORDS_MAX} records; no further ids were followed"));
             break;
         }
@@ -88,10 +96,34 @@ enum Follow {
     Hub,
 }
 
-/// A record, and the group of those with the same ids.
+/// Records that were found, each with the number of its group.
 struct Held {
-    record: Record,
-    group: usize,
+    start: IdTest,
+    spans: Vec<(Box<Span>, u32)>,
+    lines: Vec<(Line, u32)>,
+    groups: Groups,
+    sources: Sources,
+    texts: Texts,
+}
+
+impl Held {
+    fn take(&mut self, record: Record, place: Option<RecordPlace>) {
+        let common = record.common();
+        let group = self.groups.of(common);
+        if span_matches(common.span_id, &self.start) {
+            self.groups.by_spelling[group as usize].has_start = true;
+        }
+        self.texts.places.extend(place.map(|place| (common.record_id, place)));
+        match record {
+            Record::Span(span) => self.spans.push((span, group)),
+            Record::Log(log) => {
+                self.lines.push((self.sources.line(&log), group));
+                if place.is_none() {
+                    self.texts.logs.insert(log.common.record_id, log);
+                }
+            }
+        }
+    }
 }
 
 /// Records by the ids on them. A journey has many records and few such groups, so that all that is asked of ids is asked of these.
@@ -139,14 +171,14 @@ impl Spelled {
 
 impl Groups {
     /// The group of a record.
-    fn of(&mut self, common: &Common) -> usize {
+    fn of(&mut self, common: &Common) -> u32 {
         if let Some(known) = self.by_spelling.get_index_of(&Spelling { trace_id: common.trace_id, request_ids: &common.request_ids }) {
-            return known;
+            return known as u32;
         }
         let ids = ids_of(common);
         let with_halves = ids.iter().flat_map(with_low_half).collect();
         let group = Group { ids, with_halves, has_start: false };
-        self.by_spelling.insert_full(Spelled { trace_id: common.trace_id, request_ids: common.request_ids.clone() }, group).0
+        self.by_spelling.insert_full(Spelled { trace_id: common.trace_id, request_ids: common.request_ids.clone() }, group).0 as u32
     }
 
     fn all(&self) -> impl Iterator<Item = &Group> {
@@ -155,11 +187,9 @@ impl Groups {
 }
 
 struct Closure {
-    start: IdTest,
-    records: Vec<Held>,
+    held: Held,
     /// The records' numbers.
     seen: HashSet<RecordId, ahash::RandomState>,
-    groups: Groups,
     /// Ids that were asked for.
     followed: BTreeMap<NormalId, Follow>,
     frontier: BTreeSet<NormalId>,
@@ -169,13 +199,13 @@ struct Closure {
 
 impl Closure {
     fn new(start: IdTest) -> Closure {
+        let frontier = start.id.iter().cloned().collect();
+        let (groups, sources, texts) = (Groups::default(), Sources::default(), Texts::default());
         Closure {
-            frontier: start.id.iter().cloned().collect(),
-            start,
-            records: Vec::new(),
+            held: Held { start, spans: Vec::new(), lines: Vec::new(), groups, sources, texts },
             seen: HashSet::default(),
-            groups: Groups::default(),
             followed: BTreeMap::new(),
+            frontier,
             first_round: true,
             closed: Closed::default(),
         }
@@ -185,22 +215,17 @@ impl Closure {
     fn next_terms(&mut self) -> Vec<IdTerm> {
         let mut terms: BTreeSet<IdTerm> = self.frontier.iter().flat_map(terms_of).collect();
         if std::mem::take(&mut self.first_round) {
-            terms.extend(self.start.terms());
+            terms.extend(self.held.start.terms());
         }
         terms.into_iter().collect()
     }
 
-    /// Takes in the records from `first_new` on: what is found with the ids asked for, and which ids come next.
-    fn follow(&mut self, first_new: usize, coverage: Coverage) {
+    /// What is found with the ids asked for, and which ids come next.
+    fn follow(&mut self, coverage: Coverage) {
         self.closed.shards_searched = self.closed.shards_searched.max(coverage.shards_searched);
         for failure in coverage.failures {
             if !self.closed.failures.contains(&failure) {
                 self.closed.failures.push(failure);
-            }
-        }
-        for held in &self.records[first_new..] {
-            if span_matches(&held.record, &self.start) {
-                self.groups.by_spelling[held.group].has_start = true;
             }
         }
         let asked = std::mem::take(&mut self.frontier);
@@ -234,7 +259,7 @@ impl Closure {
 
     fn carriers<'a>(&'a self, asked: &BTreeSet<NormalId>) -> HashMap<NormalId, Vec<(&'a Spelled, &'a Group)>> {
         let mut carriers: HashMap<NormalId, Vec<_>> = HashMap::new();
-        for (spelled, group) in &self.groups.by_spelling {
+        for (spelled, group) in &self.held.groups.by_spelling {
             for id in group.with_halves.iter().filter(|id| asked.contains(id)) {
                 carriers.entry(id.clone()).or_default().push((spelled, group));
             }
@@ -244,7 +269,7 @@ impl Closure {
 
     fn extend_frontier(&mut self) {
         let mut fresh = BTreeSet::new();
-        for group in self.groups.all().filter(|group| self.leads_on(group)) {
+        for group in self.held.groups.all().filter(|group| self.leads_on(group)) {
             fresh.extend(group.ids.iter().filter(|id| !self.followed.contains_key(id)).cloned());
         }
         let room = CLOSE_IDS_MAX.saturating_sub(self.followed.len());
@@ -261,7 +286,7 @@ impl Closure {
 
     /// Whether the records of a group belong to the journey, whichever of them they are.
     fn belongs(&self, group: &Group) -> bool {
-        let carries_start = self.start.id.as_ref().is_some_and(|wanted| group.with_halves.contains(wanted));
+        let carries_start = self.held.start.id.as_ref().is_some_and(|wanted| group.with_halves.contains(wanted));
         carries_start || self.reached(group, |follow| follow != Follow::Hub)
     }
 
@@ -270,21 +295,39 @@ impl Closure {
     }
 
     fn finish(mut self) -> Closed {
-        let belongs: Vec<bool> = self.groups.all().map(|group| self.belongs(group)).collect();
-        let mut records = std::mem::take(&mut self.records);
-        let belongs = |held: &Held| belongs[held.group] || span_matches(&held.record, &self.start);
-        let ours: BTreeSet<TraceId> =
-            records.iter().filter(|held| belongs(held)).filter_map(|held| held.record.common().trace_id).collect();
-        for held in records.extract_if(.., |held| !belongs(held)) {
-            self.closed.incoming.extend(incoming_link(&held.record, &ours));
+        let belongs: Vec<bool> = self.held.groups.all().map(|group| self.belongs(group)).collect();
+        let Held { start, spans, lines, mut texts, .. } = self.held;
+        let belongs = |group: u32, span_id| belongs[group as usize] || span_matches(span_id, &start);
+        let (spans, others): (Vec<_>, Vec<_>) = spans.into_iter().partition(|(span, group)| belongs(*group, span.common.span_id));
+        let (lines, strangers): (Vec<_>, Vec<_>) = lines.into_iter().partition(|(line, group)| belongs(*group, line.span_id));
+        for (line, _) in strangers {
+            texts.logs.remove(&line.record_id);
+        }
+        self.closed.spans = spans.into_iter().map(|(span, _)| span).collect();
+        self.closed.lines = lines.into_iter().map(|(line, _)| line).collect();
+        let traces = self.closed.spans.iter().map(|span| span.common.trace_id).chain(self.closed.lines.iter().map(|line| line.trace_id));
+        let ours: BTreeSet<TraceId> = traces.flatten().collect();
+        for (span, _) in others {
+            self.closed.incoming.extend(incoming_link(&span, &ours));
         }
         self.closed.incoming.sort_by_key(|link| (link.trace_id, link.span_id));
         self.closed.incoming.dedup();
-        let mut records: Vec<Record> = records.into_iter().map(|held| held.record).collect();
-        records.sort_by_key(|record| (record.common().time, record.common().record_id));
-        self.closed.records = records;
+        self.closed.texts = texts;
         self.closed.hubs.sort_by(|a, b| a.id.cmp(&b.id));
         self.closed
+    }
+}
+
+#[cfg(test)]
+impl Closed {
+    /// All of these records, as a whole.
+    pub(crate) fn of(records: &[Record]) -> Closed {
+        let nothing = IdTest { kind: IdKind::Any, id: None, span: None };
+        let mut held = Closure::new(nothing).held;
+        records.iter().for_each(|record| held.take(record.clone(), None));
+        let Held { spans, lines, texts, .. } = held;
+        let (spans, lines) = (spans.into_iter().map(|(span, _)| span), lines.into_iter().map(|(line, _)| line));
+        Closed { spans: spans.collect(), lines: lines.collect(), texts, ..Closed::default() }
     }
 }
 
@@ -326,13 +369,12 @@ fn ids_of(common: &Common) -> Vec<NormalId> {
     ids
 }
 
-fn span_matches(record: &Record, test: &IdTest) -> bool {
-    test.span.is_some() && record.common().span_id == test.span
+fn span_matches(span_id: Option<SpanId>, test: &IdTest) -> bool {
+    test.span.is_some() && span_id == test.span
 }
 
 /// A span that was found because it links to this journey, not because it carries one of its ids.
-fn incoming_link(record: &Record, ours: &BTreeSet<TraceId>) -> Option<LinkedJourney> {
-    let Record::Span(span) = record else { return None };
+fn incoming_link(span: &Span, ours: &BTreeSet<TraceId>) -> Option<LinkedJourney> {
     let trace_id = span.common.trace_id?;
     let link = span.links.iter().find(|link| link.trace_id.is_some_and(|trace| ours.contains(&trace)))?;
     (!ours.contains(&trace_id)).then_some(LinkedJourney { trace_id, span_id: link.span_id, incoming: true })

@@ -1,6 +1,6 @@
 //! What a journey does not show, in words.
 
-use needle_storage::model::{Record, UnixNanos};
+use needle_storage::model::UnixNanos;
 
 use super::close::Closed;
 use crate::answer::{Completeness, CompletenessState};
@@ -38,12 +38,4 @@ pub(super) fn of(closed: &Closed, last: UnixNanos, missing_parents: usize, now: 
         _ => CompletenessState::Complete,
     };
     Completeness { state, reasons, shards_searched: closed.shards_searched, shards_failed: failed }
-}
-
-/// When a record ends.
-pub(super) fn end_of(record: &Record) -> UnixNanos {
-    match record {
-        Record::Log(log) => log.common.time,
-        Record::Span(span) => span.end().max(span.common.time),
-    }
 }

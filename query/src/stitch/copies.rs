@@ -13,20 +13,20 @@ pub(super) struct Received {
 
 /// Merges identical copies, given in time order; those that differ are kept and flagged. A span's identity is its
 /// trace, span id, kind, start and name: Zipkin's client and server share the id, and are not copies.
-pub(super) fn merge(spans: Vec<Received>) -> Vec<Received> {
+#[expect(clippy::vec_box, reason = "they come and go in their boxes")]
+pub(super) fn merge(spans: Vec<Box<Span>>) -> Vec<Received> {
     type Identity = (Option<TraceId>, Option<SpanId>, SpanKind, UnixNanos, String);
     let mut kept: Vec<Received> = Vec::with_capacity(spans.len());
     let mut by_identity: HashMap<Identity, Vec<usize>> = HashMap::with_capacity(spans.len());
-    for received in spans {
-        let span = &received.span;
+    for span in spans {
         let common = &span.common;
         let identity = (common.trace_id, common.span_id, span.kind, common.time, span.name.clone());
         let same = by_identity.entry(identity).or_default();
-        if span.common.span_id.is_some() && same.iter().any(|&index| is_copy(&kept[index].span, span)) {
+        if span.common.span_id.is_some() && same.iter().any(|&index| is_copy(&kept[index].span, &span)) {
             continue;
         }
         same.push(kept.len());
-        kept.push(received);
+        kept.push(Received { span, flags: Vec::new() });
     }
     flag_conflicts(&mut kept);
     kept

@@ -2,28 +2,29 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use needle_storage::model::{Common, Log, NormalId, RecordId, SpanId, SpanKind, TraceId, UnixNanos};
+use needle_storage::model::{NormalId, SpanId, SpanKind, TraceId};
 
 use super::close::low_half;
 use super::enclose::Sweep;
+use super::line::Line;
 use super::tree::{Process, Role, Tree};
 
 /// Hangs each log with a span id on that span, or on its place when the span is missing; the others come back.
-pub(super) fn on_their_spans(tree: &mut Tree, logs: Vec<Log>) -> Vec<Log> {
+pub(super) fn on_their_spans(tree: &mut Tree, logs: Vec<Line>) -> Vec<Line> {
     let (named, others) = with_named_spans(tree, logs);
-    named.into_iter().for_each(|(node, log)| tree.nodes[node].logs.push(log));
+    named.into_iter().for_each(|(node, log)| tree.nodes[node].lines.push(log));
     others
 }
 
 /// The same for spans of the log's own service. A service cannot write on the span of another: what it logs then is the
 /// header it was given, and the span is its caller's; these come back with that span, before those that name none.
-pub(super) fn on_own_spans(tree: &mut Tree, logs: Vec<Log>) -> (Vec<(usize, Log)>, Vec<Log>) {
+pub(super) fn on_own_spans(tree: &mut Tree, logs: Vec<Line>) -> (Vec<(usize, Line)>, Vec<Line>) {
     let (named, others) = with_named_spans(tree, logs);
     let mut given = Vec::new();
     for (index, log) in named {
         let node = &mut tree.nodes[index];
-        if node.role == Role::Missing || node.service == log.common.service {
-            node.logs.push(log);
+        if node.role == Role::Missing || node.service == log.source.service {
+            node.lines.push(log);
         } else {
             given.push((index, log));
         }
@@ -32,21 +33,21 @@ pub(super) fn on_own_spans(tree: &mut Tree, logs: Vec<Log>) -> (Vec<(usize, Log)
 }
 
 /// Logs with the nodes of the spans they name, and those that name none.
-fn with_named_spans(tree: &Tree, logs: Vec<Log>) -> (Vec<(usize, Log)>, Vec<Log>) {
+fn with_named_spans(tree: &Tree, logs: Vec<Line>) -> (Vec<(usize, Line)>, Vec<Line>) {
     let mut by_span_id: HashMap<SpanId, BTreeSet<Option<TraceId>>> = HashMap::new();
     for (trace_id, span_id) in tree.by_span.keys().chain(tree.missing.keys()) {
         by_span_id.entry(*span_id).or_default().insert(*trace_id);
     }
     let (mut named, mut others) = (Vec::new(), Vec::new());
     for log in logs {
-        let node = log.common.span_id.and_then(|span_id| {
+        let node = log.span_id.and_then(|span_id| {
             // Without a trace id the span id must do, if it means one span only.
-            let trace_id = match (log.common.trace_id, by_span_id.get(&span_id)) {
+            let trace_id = match (log.trace_id, by_span_id.get(&span_id)) {
                 (Some(trace_id), _) => Some(trace_id),
                 (None, Some(traces)) if traces.len() == 1 => traces.first().copied().flatten(),
                 (None, _) => return None,
             };
-            node_of(tree, (trace_id, span_id), &log.common.service)
+            node_of(tree, (trace_id, span_id), &log.source.service)
         });
         match node {
             Some(node) => named.push((node, log)),
@@ -92,12 +93,12 @@ impl Context {
     }
 
     /// The traces with spans that a log belongs to: its own, else those its request ids are found on.
-    pub(super) fn traces_of_log(&self, log: &Log) -> BTreeSet<TraceId> {
-        if let Some(trace_id) = log.common.trace_id.filter(|trace_id| self.spans_of.contains_key(trace_id)) {
+    pub(super) fn traces_of_log(&self, log: &Line) -> BTreeSet<TraceId> {
+        if let Some(trace_id) = log.trace_id.filter(|trace_id| self.spans_of.contains_key(trace_id)) {
             return BTreeSet::from([trace_id]);
         }
-        let ids = log.common.request_ids.iter().filter_map(|id| NormalId::of(id));
-        ids.flat_map(|id| self.traces_of.get(&id).into_iter().flatten().copied().collect::<Vec<_>>()).collect()
+        let ids = log.source.ids.iter();
+        ids.flat_map(|id| self.traces_of.get(id).into_iter().flatten().copied().collect::<Vec<_>>()).collect()
     }
 
     /// Whether two traces belong to one request, by request ids on them or on traces between them.
@@ -138,15 +139,15 @@ fn families(spans_of: &BTreeMap<TraceId, Vec<usize>>, traces_of: &BTreeMap<Norma
 }
 
 /// Logs that no span id places, by what places them otherwise: the traces they belong to, the service and its instance.
-pub(super) type Groups = BTreeMap<(BTreeSet<TraceId>, String, Process), Vec<Log>>;
+pub(super) type Groups = BTreeMap<(BTreeSet<TraceId>, String, Process), Vec<Line>>;
 
 /// Hangs logs on the innermost span of their own service that was going on when they were written, else on
 /// the nearest one; logs of services without a span come back, grouped.
-pub(super) fn on_spans_of_their_service(tree: &mut Tree, depths: &[usize], context: &Context, logs: Vec<Log>) -> Groups {
+pub(super) fn on_spans_of_their_service(tree: &mut Tree, depths: &[usize], context: &Context, logs: Vec<Line>) -> Groups {
     let mut groups = Groups::new();
     for log in logs {
-        let process = Process::of(&log.common);
-        groups.entry((context.traces_of_log(&log), log.common.service.clone(), process)).or_default().push(log);
+        let process = log.source.process.clone();
+        groups.entry((context.traces_of_log(&log), log.source.service.clone(), process)).or_default().push(log);
     }
     let mut by_service: BTreeMap<(BTreeSet<TraceId>, String), Vec<usize>> = BTreeMap::new();
     for traces in groups.keys().map(|(traces, _, _)| traces).collect::<BTreeSet<_>>() {
@@ -166,7 +167,7 @@ pub(super) fn on_spans_of_their_service(tree: &mut Tree, depths: &[usize], conte
     without_span
 }
 
-fn hang(tree: &mut Tree, depths: &[usize], spans: &[usize], instance: Option<&String>, logs: Vec<Log>) {
+fn hang(tree: &mut Tree, depths: &[usize], spans: &[usize], instance: Option<&String>, logs: Vec<Line>) {
     let own: Vec<usize> =
         spans.iter().copied().filter(|&index| instance.is_some() && tree.nodes[index].process.instance.as_ref() == instance).collect();
     let spans = if own.is_empty() { spans } else { own.as_slice() };
@@ -180,26 +181,20 @@ fn hang(tree: &mut Tree, depths: &[usize], spans: &[usize], instance: Option<&St
     let places: Vec<usize> = logs
         .iter()
         .map(|log| {
-            let at = log.common.time.saturating_add_signed(offset_ns);
+            let at = log.time.saturating_add_signed(offset_ns);
             let innermost = sweep.innermost(at, at);
             innermost.or_else(|| sweep.nearest(at)).expect("a service with a span has a nearest one")
         })
         .collect();
     for (log, place) in logs.into_iter().zip(places) {
-        tree.nodes[place].logs.push(log);
+        tree.nodes[place].lines.push(log);
     }
 }
 
-/// The order of logs: by time, then by record id.
-pub(super) fn order(log: &Log) -> (UnixNanos, RecordId) {
-    (log.common.time, log.common.record_id)
-}
-
-/// The normal forms of a span's or a log's ids, with its trace.
-pub(super) fn ids_with_trace(common: &Common) -> Option<(TraceId, Vec<NormalId>)> {
-    let trace_id = common.trace_id?;
-    let mut ids: Vec<NormalId> = common.request_ids.iter().filter_map(|id| NormalId::of(id)).collect();
-    ids.push(NormalId::of_trace(trace_id));
+/// The normal forms of request ids, with their trace.
+pub(super) fn ids_with_trace(trace_id: Option<TraceId>, ids: impl Iterator<Item = NormalId>) -> Option<(TraceId, Vec<NormalId>)> {
+    let trace_id = trace_id?;
+    let mut ids: Vec<NormalId> = ids.chain([NormalId::of_trace(trace_id)]).collect();
     ids.dedup();
     Some((trace_id, ids))
 }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use needle_storage::model::{Log, NormalId, RecordId, SpanKind, TraceId, Value};
+use needle_storage::model::{NormalId, RecordId, SpanKind, TraceId, Value};
 
 use super::calls::Calls;
 use super::clocks::{Clocks, likeliest};
@@ -11,6 +11,7 @@ use super::close::low_half;
 use super::contexts::offer;
 use super::fit::{Fit, Lies, Offer, Stay, Wanted, fits};
 use super::joint;
+use super::line::Line;
 use super::logs::Groups;
 use super::tree::{Process, Role, Tree, TreeNode};
 use super::unnamed::{Guest, What};
@@ -43,10 +44,10 @@ const RESOLUTIONS_NS: [u64; 3] = [1_000_000_000, 1_000_000, 1_000];
 
 /// Lines that name a span of another service: a visit for each process and span, called from there. Where the process
 /// is to be believed, its lines lie in those spans, which tells its clock.
-pub(super) fn under_named_spans(tree: &mut Tree, calls: &mut Calls, clocks: &mut Clocks, given: Vec<(usize, Log)>) {
-    let mut by_process: BTreeMap<(String, Process), BTreeMap<usize, Vec<Log>>> = BTreeMap::new();
+pub(super) fn under_named_spans(tree: &mut Tree, calls: &mut Calls, clocks: &mut Clocks, given: Vec<(usize, Line)>) {
+    let mut by_process: BTreeMap<(String, Process), BTreeMap<usize, Vec<Line>>> = BTreeMap::new();
     for (caller, log) in given {
-        let process = (log.common.service.clone(), Process::of(&log.common));
+        let process = (log.source.service.clone(), log.source.process.clone());
         by_process.entry(process).or_default().entry(caller).or_default().push(log);
     }
     for ((service, process), visits) in by_process {
@@ -68,7 +69,7 @@ pub(super) fn under_named_spans(tree: &mut Tree, calls: &mut Calls, clocks: &mut
 }
 
 /// By how much a clock must be moved for visits to lie in the calls that they name.
-fn shift_of_visits(tree: &Tree, calls: &Calls, visits: &BTreeMap<usize, Vec<Log>>, offset_ns: i64) -> i64 {
+fn shift_of_visits(tree: &Tree, calls: &Calls, visits: &BTreeMap<usize, Vec<Line>>, offset_ns: i64) -> i64 {
     let (mut least_ns, mut most_ns) = (i64::MIN, i64::MAX);
     for (caller, logs) in visits {
         let Some(call) = calls.at(*caller).filter(|&call| !calls.all[call].asynchronous) else { continue };
@@ -131,7 +132,7 @@ fn place_together(tree: &mut Tree, calls: &mut Calls, groups: Vec<Group>, clocks
 /// The lines that a call explains.
 #[derive(Default)]
 struct Visit {
-    logs: Vec<Log>,
+    logs: Vec<Line>,
     /// Whether some go on after it.
     late: bool,
 }
@@ -143,7 +144,7 @@ struct Group {
     process: Process,
     /// As estimated from spans.
     offset_ns: i64,
-    logs: Vec<Log>,
+    logs: Vec<Line>,
 }
 
 impl Group {
@@ -203,7 +204,7 @@ impl Group {
     }
 
     /// The lines of each call, and those that no call explains.
-    fn visits(&mut self, fit: Fit) -> (BTreeMap<usize, Visit>, Vec<Log>) {
+    fn visits(&mut self, fit: Fit) -> (BTreeMap<usize, Visit>, Vec<Line>) {
         let mut by_call: BTreeMap<usize, Visit> = BTreeMap::new();
         let mut left = Vec::new();
         for (log, (at, lies)) in std::mem::take(&mut self.logs).into_iter().zip(fit.places) {
@@ -239,34 +240,34 @@ impl Group {
 }
 
 /// The strand of work that a line names.
-fn strand_of(log: &Log, keys: &[&str]) -> Option<String> {
-    let of_key = |key: &&str| log.common.attributes.iter().find(|(name, _)| name == key).map(|(_, value): &(String, Value)| value.text());
+fn strand_of(log: &Line, keys: &[&str]) -> Option<String> {
+    let of_key = |key: &&str| log.attributes.iter().find(|(name, _)| name == key).map(|(_, value): &(String, Value)| value.text());
     keys.iter().find_map(of_key)
 }
 
 /// When a line was written; from when on it worked, if it says how long it took.
-pub(super) fn stay(log: &Log, offset_ns: i64) -> Stay {
-    let to = log.common.time.saturating_add_signed(offset_ns);
+pub(super) fn stay(log: &Line, offset_ns: i64) -> Stay {
+    let to = log.time.saturating_add_signed(offset_ns);
     Stay { from: to.saturating_add_signed(-took_ns(log).unwrap_or(0)), to }
 }
 
 /// How long a line says that a request took, nanoseconds.
-fn took_ns(log: &Log) -> Option<i64> {
+fn took_ns(log: &Line) -> Option<i64> {
     let of_key = |(key, unit_ns): &(&str, f64)| {
-        let (_, value) = log.common.attributes.iter().find(|(name, _)| name == key)?;
+        let (_, value) = log.attributes.iter().find(|(name, _)| name == key)?;
         value.text().parse::<f64>().ok().filter(|took| (0.0..1e9).contains(took)).map(|took| (took * unit_ns) as i64)
     };
     TOOK_KEYS.iter().find_map(of_key)
 }
 
 /// What the clock of these lines cannot tell apart: loggers cut times to microseconds, milliseconds, or seconds.
-pub(super) fn resolution_ns(logs: &[Log]) -> i64 {
-    let whole = |unit: &u64| logs.iter().all(|log| log.common.time.0.is_multiple_of(*unit));
+pub(super) fn resolution_ns(logs: &[Line]) -> i64 {
+    let whole = |unit: &u64| logs.iter().all(|log| log.time.0.is_multiple_of(*unit));
     RESOLUTIONS_NS.into_iter().find(whole).map_or(0, |unit| unit as i64)
 }
 
 /// An inference about lines that only the 64-bit form of a trace id joins is less sure.
-pub(super) fn weakened(mut inference: Inference, logs: &[Log], traces: &BTreeSet<TraceId>) -> Inference {
+pub(super) fn weakened(mut inference: Inference, logs: &[Line], traces: &BTreeSet<TraceId>) -> Inference {
     if logs.iter().all(|log| joined_by_low_half(log, traces)) {
         inference.reason.push_str("; only the low 64 bits of the trace id join them");
         inference.confidence *= 0.8;
@@ -275,17 +276,17 @@ pub(super) fn weakened(mut inference: Inference, logs: &[Log], traces: &BTreeSet
 }
 
 /// Whether a log belongs to the traces by nothing but the 64-bit form of a trace id.
-fn joined_by_low_half(log: &Log, traces: &BTreeSet<TraceId>) -> bool {
+fn joined_by_low_half(log: &Line, traces: &BTreeSet<TraceId>) -> bool {
     let halves: BTreeSet<NormalId> = traces.iter().filter_map(|trace_id| low_half(&NormalId::of_trace(*trace_id))).collect();
-    let mut ids = log.common.request_ids.iter().filter_map(|id| NormalId::of(id)).peekable();
-    log.common.trace_id.is_none() && ids.peek().is_some() && ids.all(|id| halves.contains(&id))
+    let ids = &log.source.ids;
+    log.trace_id.is_none() && !ids.is_empty() && ids.iter().all(|id| halves.contains(id))
 }
 
 /// The logs of services that no span places, one node for each service, as the senders sent them: nothing is inferred.
-pub(super) fn as_they_are(tree: &mut Tree, logs: Vec<Log>) {
-    let mut by_service: BTreeMap<String, Vec<Log>> = BTreeMap::new();
+pub(super) fn as_they_are(tree: &mut Tree, logs: Vec<Line>) {
+    let mut by_service: BTreeMap<String, Vec<Line>> = BTreeMap::new();
     for log in logs {
-        by_service.entry(log.common.service.clone()).or_default().push(log);
+        by_service.entry(log.source.service.clone()).or_default().push(log);
     }
     tree.nodes.extend(by_service.into_iter().map(|(service, logs)| lines_node(logs, &service, Process::default(), 0)));
 }
@@ -294,7 +295,7 @@ pub(super) fn as_they_are(tree: &mut Tree, logs: Vec<Log>) {
 pub(super) fn add_visit(
     tree: &mut Tree,
     (service, process): (&str, Process),
-    logs: Vec<Log>,
+    logs: Vec<Line>,
     offset_ns: i64,
     parent: Option<usize>,
     inference: Inference,
@@ -306,7 +307,7 @@ pub(super) fn add_visit(
     tree.nodes.len() - 1
 }
 
-fn lines_node(logs: Vec<Log>, service: &str, process: Process, offset_ns: i64) -> TreeNode {
+fn lines_node(logs: Vec<Line>, service: &str, process: Process, offset_ns: i64) -> TreeNode {
     TreeNode {
         role: Role::Lines,
         span: None,
@@ -315,14 +316,14 @@ fn lines_node(logs: Vec<Log>, service: &str, process: Process, offset_ns: i64) -
         service: service.to_owned(),
         process,
         kind: SpanKind::default(),
-        start: logs.iter().map(|log| log.common.time).min().unwrap_or_default(),
-        end: logs.iter().map(|log| log.common.time).max().unwrap_or_default(),
+        start: logs.iter().map(|log| log.time).min().unwrap_or_default(),
+        end: logs.iter().map(|log| log.time).max().unwrap_or_default(),
         offset_ns,
         parent: None,
         flags: Vec::new(),
         inferred: None,
-        first_record: logs.iter().map(|log| log.common.record_id).min().unwrap_or(RecordId(0)),
-        logs,
+        first_record: logs.iter().map(|log| log.record_id).min().unwrap_or(RecordId(0)),
+        lines: logs,
     }
 }
 

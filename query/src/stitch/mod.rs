@@ -17,6 +17,7 @@ mod critical_path;
 mod enclose;
 mod fit;
 mod joint;
+mod line;
 mod logs;
 mod logs_only;
 mod nodes;
@@ -27,12 +28,13 @@ mod unnamed;
 pub(crate) mod tests;
 
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap};
-use std::sync::LazyLock;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, LazyLock};
 
-use needle_storage::model::{Log, NormalId, Record, StatusCode, TraceId, UnixNanos};
+use needle_storage::model::{NormalId, RecordId, Span, SpanId, StatusCode, TraceId, UnixNanos};
 
-pub(crate) use close::{Closed, Places, Take, close, join_ids};
+pub(crate) use close::{Closed, Take, Texts, close, join_ids};
+pub(crate) use line::Line;
 
 /// Keys of attributes of logs that tell where they belong.
 pub(crate) static LOG_KEYS: LazyLock<Vec<&'static str>> = LazyLock::new(|| logs_only::keys().chain(tree::keys()).collect());
@@ -43,6 +45,7 @@ use crate::answer::{Hub, Journey, JourneyService, LinkedJourney};
 use calls::Calls;
 use clocks::Clocks;
 use copies::Received;
+use line::Source;
 use logs::Context;
 use tree::Tree;
 
@@ -57,13 +60,20 @@ pub(crate) struct Options {
     pub(crate) now: UnixNanos,
 }
 
+/// A journey whose logs are still lines.
+pub(crate) struct Stitched {
+    /// Its nodes have no logs yet.
+    pub(crate) journey: Journey,
+    /// Of each node, in time order.
+    pub(crate) lines: Vec<Vec<Line>>,
+}
+
 /// The journey of an id, all of it. `None` when no record carries the id.
-pub(crate) fn stitch(id: &str, mut closed: Closed, options: Options) -> Option<Journey> {
-    let mut records = std::mem::take(&mut closed.records);
-    records.sort_by(in_order);
-    records.dedup_by_key(|record| record.common().record_id);
-    let mut about = About::of(&records)?;
-    let (spans, logs) = apart(records);
+pub(crate) fn stitch(id: &str, closed: &mut Closed, options: Options) -> Option<Stitched> {
+    let (mut spans, mut lines) = (std::mem::take(&mut closed.spans), std::mem::take(&mut closed.lines));
+    spans.sort_by(|a, b| Told::Span(a).in_order(Told::Span(b)));
+    lines.sort_by(|a, b| Told::Line(a).in_order(Told::Line(b)));
+    let mut about = About::of(&spans, &lines)?;
     let spans = copies::merge(spans);
     about.count_spans(&spans);
     about.outgoing(&spans, &mut closed.incoming);
@@ -73,25 +83,25 @@ pub(crate) fn stitch(id: &str, mut closed: Closed, options: Options) -> Option<J
     let mut clocks = Clocks::estimate(&tree);
     clocks.apply(&mut tree);
     if options.inferred {
-        infer(&mut tree, logs, &about.ids_of_traces, &mut clocks);
+        infer(&mut tree, lines, &about.ids_of_traces, &mut clocks);
     } else {
-        let others = logs::on_their_spans(&mut tree, logs);
+        let others = logs::on_their_spans(&mut tree, lines);
         logs_only::as_they_are(&mut tree, others);
     }
     let missing_parents = tree.missing.len();
     let (start, end) = about.shown_range(&clocks, options.corrected);
-    let nodes = nodes::in_pre_order(tree, options.corrected);
-    let aids = aids::of(&nodes, end.since(start));
+    let (nodes, lines) = nodes::in_pre_order(tree, options.corrected);
+    let aids = aids::of(&nodes, &lines, end.since(start));
     for service in &mut about.services {
         service.self_time_ns = aids.self_times_ns.get(service.name.as_str()).copied().unwrap_or(0);
     }
     let (gaps, groups) = (aids.gaps, aids.groups);
-    Some(Journey {
+    let journey = Journey {
         id: id.to_owned(),
-        completeness: completeness::of(&closed, about.end, missing_parents, options.now),
+        completeness: completeness::of(closed, about.end, missing_parents, options.now),
         trace_ids: about.trace_ids,
         request_ids: about.request_ids,
-        hubs: closed.hubs,
+        hubs: std::mem::take(&mut closed.hubs),
         start,
         end,
         services: about.services,
@@ -99,16 +109,17 @@ pub(crate) fn stitch(id: &str, mut closed: Closed, options: Options) -> Option<J
         nodes,
         gaps,
         groups,
-        linked: closed.incoming,
+        linked: std::mem::take(&mut closed.incoming),
         clock: clocks.into_answer(),
         missing_parents,
         next_cursor: None,
-    })
+    };
+    Some(Stitched { journey, lines })
 }
 
 /// All that no sender said: where missing parents, lost contexts and logs without a span belong. What is named is placed
 /// first, then what only time tells.
-fn infer(tree: &mut Tree, logs: Vec<Log>, ids_of_traces: &[(TraceId, Vec<NormalId>)], clocks: &mut Clocks) {
+fn infer(tree: &mut Tree, logs: Vec<Line>, ids_of_traces: &[(TraceId, Vec<NormalId>)], clocks: &mut Clocks) {
     let context = Context::of(tree, ids_of_traces);
     let mut calls = Calls::of(tree, &logs);
     contexts::missing_under_root(tree);
@@ -123,23 +134,88 @@ fn infer(tree: &mut Tree, logs: Vec<Log>, ids_of_traces: &[(TraceId, Vec<NormalI
     unnamed::place(tree, &context, &mut calls, guests, clocks);
 }
 
-/// By time. What has the same time is told apart by what it says, so that the order of arrival does not matter; only lines
-/// that say the same of themselves stand as they arrived.
-fn in_order(a: &Record, b: &Record) -> Ordering {
-    let (a, b) = (a.common(), b.common());
-    let told = a.time.cmp(&b.time).then(a.span_id.cmp(&b.span_id)).then_with(|| a.service.cmp(&b.service));
-    told.then_with(|| a.request_ids.cmp(&b.request_ids)).then(a.record_id.cmp(&b.record_id))
+/// A record as far as it tells of the journey as a whole.
+#[derive(Clone, Copy)]
+enum Told<'a> {
+    Span(&'a Span),
+    Line(&'a Line),
 }
 
-fn apart(records: Vec<Record>) -> (Vec<Received>, Vec<Log>) {
-    let (mut spans, mut logs) = (Vec::new(), Vec::new());
-    for record in records {
-        match record {
-            Record::Log(log) => logs.push(log),
-            Record::Span(span) => spans.push(Received { span, flags: Vec::new() }),
+impl<'a> Told<'a> {
+    /// All of them, where both kinds are in order.
+    fn all(spans: &'a [Box<Span>], lines: &'a [Line]) -> impl Iterator<Item = Told<'a>> {
+        let mut spans = spans.iter().map(|span| Told::Span(span)).peekable();
+        let mut lines = lines.iter().map(Told::Line).peekable();
+        std::iter::from_fn(move || match (spans.peek(), lines.peek()) {
+            (Some(span), Some(line)) if line.in_order(*span) == Ordering::Less => lines.next(),
+            (Some(_), _) => spans.next(),
+            (None, _) => lines.next(),
+        })
+    }
+
+    /// By time. What has the same time is told apart by what it says, so that the order of arrival does not matter; only
+    /// lines that say the same of themselves stand as they arrived.
+    fn in_order(self, other: Told<'_>) -> Ordering {
+        let told = self.time().cmp(&other.time()).then_with(|| self.span_id().cmp(&other.span_id()));
+        let told = told.then_with(|| self.service().cmp(other.service())).then_with(|| self.request_ids().cmp(other.request_ids()));
+        told.then_with(|| self.record_id().cmp(&other.record_id()))
+    }
+
+    fn time(self) -> UnixNanos {
+        match self {
+            Told::Span(span) => span.common.time,
+            Told::Line(line) => line.time,
         }
     }
-    (spans, logs)
+
+    fn end(self) -> UnixNanos {
+        match self {
+            Told::Span(span) => span.end().max(span.common.time),
+            Told::Line(line) => line.time,
+        }
+    }
+
+    fn record_id(self) -> RecordId {
+        match self {
+            Told::Span(span) => span.common.record_id,
+            Told::Line(line) => line.record_id,
+        }
+    }
+
+    fn trace_id(self) -> Option<TraceId> {
+        match self {
+            Told::Span(span) => span.common.trace_id,
+            Told::Line(line) => line.trace_id,
+        }
+    }
+
+    fn span_id(self) -> Option<SpanId> {
+        match self {
+            Told::Span(span) => span.common.span_id,
+            Told::Line(line) => line.span_id,
+        }
+    }
+
+    fn service(self) -> &'a str {
+        match self {
+            Told::Span(span) => &span.common.service,
+            Told::Line(line) => &line.source.service,
+        }
+    }
+
+    fn request_ids(self) -> &'a [String] {
+        match self {
+            Told::Span(span) => &span.common.request_ids,
+            Told::Line(line) => &line.source.request_ids,
+        }
+    }
+
+    fn instance(self) -> Option<String> {
+        match self {
+            Told::Span(span) => tree::Process::of(&span.common.resource, &span.common.attributes).instance,
+            Told::Line(line) => line.source.process.instance.clone(),
+        }
+    }
 }
 
 /// What the records tell before they are a tree.
@@ -155,49 +231,60 @@ struct About {
 
 impl About {
     /// `None` when there is no record. Spans are counted later, when copies are merged.
-    fn of(records: &[Record]) -> Option<About> {
+    fn of(spans: &[Box<Span>], lines: &[Line]) -> Option<About> {
         let mut about = About {
             trace_ids: Vec::new(),
             request_ids: Vec::new(),
             ids_of_traces: Vec::new(),
             services: Vec::new(),
             ranges: HashMap::new(),
-            end: records.iter().map(completeness::end_of).max()?,
+            end: Told::all(spans, lines).map(Told::end).max()?,
         };
-        let (mut traces, mut requests) = (BTreeSet::new(), BTreeSet::new());
+        let mut traces = BTreeSet::new();
         let mut places: HashMap<&str, usize> = HashMap::new();
-        for record in records {
-            let common = record.common();
-            if let Some(trace_id) = common.trace_id {
-                if traces.insert(trace_id) {
-                    about.trace_ids.push(trace_id);
-                }
-                requests.insert(NormalId::of_trace(trace_id));
-            }
-            about.ids_of_traces.extend(logs::ids_with_trace(common).filter(|(_, ids)| ids.len() > 1 || matches!(record, Record::Span(_))));
-            let place = *places.entry(&common.service).or_insert_with(|| {
-                about.services.push(JourneyService { name: common.service.clone(), inferred: true, ..JourneyService::default() });
+        // Of a source and a trace only the first line tells of ids.
+        let mut heard: HashSet<(*const Source, Option<TraceId>), ahash::RandomState> = HashSet::default();
+        let mut spelled: Vec<(&String, NormalId)> = Vec::new();
+        let mut ranges: HashMap<*const Source, (UnixNanos, UnixNanos), ahash::RandomState> = HashMap::default();
+        for told in Told::all(spans, lines) {
+            let place = *places.entry(told.service()).or_insert_with(|| {
+                about.services.push(JourneyService { name: told.service().to_owned(), inferred: true, ..JourneyService::default() });
                 about.services.len() - 1
             });
-            if matches!(record, Record::Log(_)) {
+            if let Told::Line(line) = told {
                 about.services[place].logs += 1;
-                about.services[place].errors += usize::from(record.is_error());
+                about.services[place].errors += usize::from(line.is_error);
+                let range = ranges.entry(Arc::as_ptr(&line.source)).or_insert((line.time, line.time));
+                *range = (range.0.min(line.time), range.1.max(line.time));
+                if !heard.insert((Arc::as_ptr(&line.source), line.trace_id)) {
+                    continue;
+                }
+            } else {
+                about.extend_range(told, told.time(), told.end());
             }
-            let range = about
-                .ranges
-                .entry((common.service.clone(), tree::Process::of(common).instance))
-                .or_insert((UnixNanos::MAX, UnixNanos::MIN));
-            *range = (range.0.min(common.time), range.1.max(completeness::end_of(record)));
+            about.trace_ids.extend(told.trace_id().filter(|trace_id| traces.insert(*trace_id)));
+            let ids: Vec<(&String, NormalId)> = told.request_ids().iter().filter_map(|id| Some((id, NormalId::of(id)?))).collect();
+            let joined = logs::ids_with_trace(told.trace_id(), ids.iter().map(|(_, id)| id.clone()));
+            about.ids_of_traces.extend(joined.filter(|(_, ids)| ids.len() > 1 || matches!(told, Told::Span(_))));
+            spelled.extend(ids);
+        }
+        for line in lines {
+            // Each source once: the first of its lines takes the range away.
+            if let Some((from, to)) = ranges.remove(&Arc::as_ptr(&line.source)) {
+                about.extend_range(Told::Line(line), from, to);
+            }
         }
         // A trace id that is found as a request id as well is listed once, as a trace.
-        for id in records.iter().flat_map(|record| &record.common().request_ids) {
-            if NormalId::of(id).is_some_and(|normal| requests.insert(normal)) {
-                about.request_ids.push(id.clone());
-            }
-        }
+        let mut requests: BTreeSet<NormalId> = traces.iter().map(|trace_id| NormalId::of_trace(*trace_id)).collect();
+        about.request_ids.extend(spelled.into_iter().filter(|(_, id)| requests.insert(id.clone())).map(|(id, _)| id.clone()));
         about.ids_of_traces.sort_unstable();
         about.ids_of_traces.dedup();
         Some(about)
+    }
+
+    fn extend_range(&mut self, told: Told<'_>, from: UnixNanos, to: UnixNanos) {
+        let range = self.ranges.entry((told.service().to_owned(), told.instance())).or_insert((UnixNanos::MAX, UnixNanos::MIN));
+        *range = (range.0.min(from), range.1.max(to));
     }
 
     fn count_spans(&mut self, spans: &[Received]) {

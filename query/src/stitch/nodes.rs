@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use needle_storage::model::{Record, RecordId, SpanId, SpanKind, StatusCode, UnixNanos};
 
 use super::critical_path::{critical_path, self_times_ns};
-use super::logs;
+use super::line::Line;
 use super::tree::{Process, Role, Tree, TreeNode};
 use crate::answer::Node;
 
@@ -61,7 +61,9 @@ pub(super) fn depths(tree: &Tree) -> Vec<usize> {
 }
 
 /// The whole tree as a list in pre-order.
-pub(super) fn in_pre_order(mut tree: Tree, corrected: bool) -> Vec<Node> {
+///
+/// Beside each node stand its lines, in time order.
+pub(super) fn in_pre_order(mut tree: Tree, corrected: bool) -> (Vec<Node>, Vec<Vec<Line>>) {
     let order = Order::of(&tree, corrected);
     let self_times_ns = self_times_ns(&tree, &order.children);
     let main_root = order.roots.iter().copied().min_by_key(|&root| tree.nodes[root].role != Role::Span);
@@ -69,10 +71,11 @@ pub(super) fn in_pre_order(mut tree: Tree, corrected: bool) -> Vec<Node> {
     let visited = order.pre_order();
     let names = node_ids(&tree, &visited);
     let mut nodes = Vec::with_capacity(visited.len());
+    let mut lines_of = Vec::with_capacity(visited.len());
     for (index, depth) in visited {
         let node = &mut tree.nodes[index];
-        let mut lines = std::mem::take(&mut node.logs);
-        lines.sort_by_key(logs::order);
+        let mut lines = std::mem::take(&mut node.lines);
+        lines.sort_by_key(|line| (line.time, line.record_id));
         let span = node.span.take();
         let name = match (&span, node.role) {
             (Some(span), _) => span.name.clone(),
@@ -95,12 +98,14 @@ pub(super) fn in_pre_order(mut tree: Tree, corrected: bool) -> Vec<Node> {
             missing: node.role == Role::Missing,
             flags: std::mem::take(&mut node.flags),
             span: span.map(Record::Span),
+            logs: Vec::new(),
             logs_total: lines.len(),
-            logs: lines.into_iter().map(Record::Log).collect(),
+            log_errors: lines.iter().filter(|line| line.is_error).count(),
             children: order.children[index].len(),
         });
+        lines_of.push(lines);
     }
-    nodes
+    (nodes, lines_of)
 }
 
 /// A name for each node by which it is found again: the span id; with the kind or a number where an id is shared.

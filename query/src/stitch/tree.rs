@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use needle_storage::model::{Common, Log, RecordId, Span, SpanId, SpanKind, TraceId, UnixNanos, Value};
+use needle_storage::model::{RecordId, Span, SpanId, SpanKind, TraceId, UnixNanos, Value};
 
 use super::copies::Received;
+use super::line::Line;
 use crate::answer::Inference;
 
 /// What a node stands for.
@@ -36,7 +37,7 @@ pub(super) struct TreeNode {
     /// To be added to the times of this node's service, nanoseconds.
     pub(super) offset_ns: i64,
     pub(super) parent: Option<usize>,
-    pub(super) logs: Vec<Log>,
+    pub(super) lines: Vec<Line>,
     pub(super) flags: Vec<&'static str>,
     pub(super) inferred: Option<Inference>,
     /// Settles the order of nodes that start at the same time.
@@ -64,13 +65,13 @@ impl TreeNode {
             trace_id: span.common.trace_id,
             span_id: span.common.span_id,
             service: span.common.service.clone(),
-            process: Process::of(&span.common),
+            process: Process::of(&span.common.resource, &span.common.attributes),
             kind: span.kind,
             start: span.common.time,
             end: span.end().max(span.common.time),
             offset_ns: 0,
             parent: None,
-            logs: Vec::new(),
+            lines: Vec::new(),
             flags,
             inferred: None,
             first_record: span.common.record_id,
@@ -80,7 +81,7 @@ impl TreeNode {
 }
 
 /// Which process of a service sent a record, as far as the record tells.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Process {
     pub(super) instance: Option<String>,
     /// Whose clock it goes by.
@@ -100,14 +101,15 @@ pub(super) fn keys() -> impl Iterator<Item = &'static str> {
 }
 
 impl Process {
-    pub(super) fn of(common: &Common) -> Process {
+    /// As a resource and attributes tell.
+    pub(super) fn of(resource: &[(String, Value)], attributes: &[(String, Value)]) -> Process {
         let find = |attributes: &[(String, Value)], keys: &[&str]| {
             let of_key = |key: &&str| attributes.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.text());
             keys.iter().filter_map(of_key).find(|text| !text.is_empty())
         };
         Process {
-            instance: find(&common.resource, &INSTANCE_KEYS).or_else(|| find(&common.attributes, &INSTANCE_KEYS_OF_LINES)),
-            machine: find(&common.resource, &MACHINE_KEYS).or_else(|| find(&common.attributes, &MACHINE_KEYS)),
+            instance: find(resource, &INSTANCE_KEYS).or_else(|| find(attributes, &INSTANCE_KEYS_OF_LINES)),
+            machine: find(resource, &MACHINE_KEYS).or_else(|| find(attributes, &MACHINE_KEYS)),
         }
     }
 }
@@ -233,7 +235,7 @@ fn missing_node((trace_id, span_id): (Option<TraceId>, SpanId)) -> TreeNode {
         end: UnixNanos::MIN,
         offset_ns: 0,
         parent: None,
-        logs: Vec::new(),
+        lines: Vec::new(),
         flags: Vec::new(),
         inferred: None,
         first_record: RecordId(u64::MAX),

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use needle_storage::model::{Log, SpanKind, TraceId, UnixNanos};
+use needle_storage::model::{SpanKind, TraceId, UnixNanos};
 
 use super::calls::Calls;
 use super::clocks::Clocks;
 use super::contexts::offer;
 use super::enclose::Sweep;
 use super::fit::{Lies, Offer, Wanted, fit};
+use super::line::Line;
 use super::logs::Context;
 use super::logs_only::{add_visit, describe, resolution_ns, stay, weakened, without_spans};
 use super::tree::{Process, Role, Tree};
@@ -31,13 +32,13 @@ pub(super) struct Guest {
 
 pub(super) enum What {
     /// Of one process, in time order.
-    Lines(Vec<Log>),
+    Lines(Vec<Line>),
     /// The first span of a trace, by node.
     Root(usize),
 }
 
 impl Guest {
-    pub(super) fn of_lines(traces: BTreeSet<TraceId>, service: String, process: Process, offset_ns: i64, logs: Vec<Log>) -> Guest {
+    pub(super) fn of_lines(traces: BTreeSet<TraceId>, service: String, process: Process, offset_ns: i64, logs: Vec<Line>) -> Guest {
         let stays = || logs.iter().map(|log| stay(log, offset_ns));
         let from = stays().map(|stay| stay.from).min().unwrap_or_default();
         let (to, resolution_ns) = (stays().map(|stay| stay.to).max().unwrap_or_default(), resolution_ns(&logs));
@@ -352,8 +353,8 @@ fn around(tree: &Tree, sweep: &mut Sweep<'_>, guest: &Guest) -> Option<(usize, b
     }
 }
 
-fn by_place(logs: Vec<Log>, places: impl Iterator<Item = usize>) -> BTreeMap<usize, Vec<Log>> {
-    let mut parts: BTreeMap<usize, Vec<Log>> = BTreeMap::new();
+fn by_place(logs: Vec<Line>, places: impl Iterator<Item = usize>) -> BTreeMap<usize, Vec<Line>> {
+    let mut parts: BTreeMap<usize, Vec<Line>> = BTreeMap::new();
     for (log, place) in logs.into_iter().zip(places) {
         parts.entry(place).or_default().push(log);
     }
@@ -361,7 +362,7 @@ fn by_place(logs: Vec<Log>, places: impl Iterator<Item = usize>) -> BTreeMap<usi
 }
 
 impl Guest {
-    fn with(&self, logs: Vec<Log>) -> Guest {
+    fn with(&self, logs: Vec<Line>) -> Guest {
         Guest::of_lines(self.traces.clone(), self.service.clone(), self.process.clone(), self.offset_ns, logs)
     }
 
@@ -378,9 +379,9 @@ impl Guest {
             What::Root(_) => return vec![self],
             What::Lines(ref logs) => logs.clone(),
         };
-        let mut pieces: Vec<Vec<Log>> = Vec::new();
+        let mut pieces: Vec<Vec<Line>> = Vec::new();
         for log in logs {
-            let follows = |last: &Log| log.common.time.since(last.common.time) <= VISIT_GAP_NS;
+            let follows = |last: &Line| log.time.since(last.time) <= VISIT_GAP_NS;
             match pieces.last_mut().filter(|piece| piece.last().is_some_and(follows)) {
                 Some(piece) => piece.push(log),
                 None => pieces.push(vec![log]),

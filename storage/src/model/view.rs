@@ -413,7 +413,7 @@ impl<'a> RecordsView<'a> {
 
     /// Makes records of several rows.
     pub fn reader(&self) -> RecordReader<'_, 'a> {
-        RecordReader { view: self, outline: None, resources: HashMap::default(), scopes: HashMap::default() }
+        RecordReader { view: self, outline: None, resources: HashMap::default(), scopes: HashMap::default(), nothing: Arc::default() }
     }
 
     /// Makes records of several rows, of each only what tells where it belongs in a journey: ids, times, names,
@@ -492,18 +492,23 @@ pub struct RecordReader<'v, 'a> {
     outline: Option<&'v [&'v str]>,
     resources: HashMap<usize, Arc<Attributes>, ahash::RandomState>,
     scopes: HashMap<usize, Arc<Attributes>, ahash::RandomState>,
+    /// Of rows without a resource or a scope.
+    nothing: Arc<Attributes>,
 }
 
 impl RecordReader<'_, '_> {
     /// The record of a row.
     pub fn record(&mut self, row: usize) -> Record {
         let view = self.view;
-        let resource = shared(&mut self.resources, view.resource, row);
-        let common = match self.outline {
-            None => view.common(row, view.sorted_attributes(row, |_| true), resource, shared(&mut self.scopes, view.scope, row)),
-            Some([]) => view.common(row, Attributes::new(), resource, Arc::default()),
-            Some(keys) => view.common(row, view.sorted_attributes(row, |key| keys.contains(&key)), resource, Arc::default()),
+        let resource = shared(&mut self.resources, view.resource, row).unwrap_or_else(|| self.nothing.clone());
+        let scope = view.scope.filter(|_| self.outline.is_none());
+        let scope = shared(&mut self.scopes, scope, row).unwrap_or_else(|| self.nothing.clone());
+        let attributes = match self.outline {
+            None => view.sorted_attributes(row, |_| true),
+            Some([]) => Attributes::new(),
+            Some(keys) => view.sorted_attributes(row, |key| keys.contains(&key)),
         };
+        let common = view.common(row, attributes, resource, scope);
         match (view.signal, self.outline) {
             (Signal::Logs, None) => Record::Log(view.log(row, common)),
             (Signal::Logs, Some(_)) => Record::Log(Log { common, severity: view.severity(row), ..Log::default() }),
@@ -518,9 +523,10 @@ fn shared(
     made: &mut HashMap<usize, Arc<Attributes>, ahash::RandomState>,
     column: Option<DictionaryView<'_>>,
     row: usize,
-) -> Arc<Attributes> {
-    let Some((column, code)) = column.and_then(|column| Some((column, column.code(row)?))) else { return Arc::default() };
-    made.entry(code).or_insert_with(|| Arc::new(json_map(Some(column.values.value(code))))).clone()
+) -> Option<Arc<Attributes>> {
+    let column = column?;
+    let code = column.code(row)?;
+    Some(made.entry(code).or_insert_with(|| Arc::new(json_map(Some(column.values.value(code))))).clone())
 }
 
 fn attribute_columns(batch: &RecordBatch) -> Vec<AttributeColumn<'_>> {

@@ -85,7 +85,7 @@ pub enum ReadError {
 }
 
 /// Where a record lies, as long as the snapshot does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RecordPlace {
     source: Source,
     row: u32,

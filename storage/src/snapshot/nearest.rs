@@ -9,7 +9,7 @@ use super::scan::{Numbers, Sink};
 pub(super) type Place = (UnixNanos, RecordId);
 
 /// Where a record is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Source {
     Live(usize),
     Shard(usize),

@@ -1,6 +1,6 @@
 //! Builds records of a journey, times in milliseconds.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use needle_storage::model::{
 use needle_storage::{Coverage, Known, ReadError, RecordPlace};
 
 use crate::answer::Journey;
-use crate::journey;
+use crate::journey::{self, Outlined};
 use crate::stitch::copies::Received;
 use crate::stitch::tree::Tree;
-use crate::stitch::{LOG_KEYS, Options, SPAN_KEYS, Take};
+use crate::stitch::{Closed, LOG_KEYS, Line, Options, SPAN_KEYS, Take, stitch};
 
 pub(crate) const MS: u64 = 1_000_000;
 /// Far enough from zero that clocks can go wrong both ways.
@@ -30,6 +30,18 @@ pub(crate) fn trace(n: u8) -> TraceId {
 
 pub(crate) fn span_id(n: u64) -> SpanId {
     SpanId(n.to_be_bytes())
+}
+
+/// With inference, an hour later.
+pub(crate) fn options() -> Options {
+    Options { inferred: true, corrected: false, now: at(3_600_000) }
+}
+
+/// All records stitched as they are, without closing over ids.
+pub(crate) fn stitched_as(records: &[Record], options: Options, failures: Vec<String>) -> Journey {
+    let mut closed = Closed { failures, ..Closed::of(records) };
+    let stitched = stitch("x", &mut closed, options).expect("there are records");
+    Outlined::of(stitched, closed.texts).whole(&Shop::default())
 }
 
 /// Records under construction.
@@ -129,14 +141,13 @@ impl Shop {
     }
 
     /// The logs among the records.
-    pub(crate) fn logs(&self) -> Vec<Log> {
-        let log = |record: &Record| if let Record::Log(log) = record { Some(log.clone()) } else { None };
-        self.records.iter().filter_map(log).collect()
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        Closed::of(&self.records).lines
     }
 
     pub(crate) fn journey_with(&self, id: &str, inferred: bool, corrected: bool) -> Option<Journey> {
-        let options = Options { inferred, corrected, now: at(3_600_000) };
-        journey::outline(self, id, options, usize::MAX).expect("memory does not fail").map(|(journey, _)| journey)
+        let options = Options { inferred, corrected, ..options() };
+        journey::outline(self, id, options, usize::MAX).expect("memory does not fail").map(|outlined| outlined.whole(self))
     }
 
     pub(crate) fn journey(&self, id: &str) -> Journey {
@@ -232,9 +243,9 @@ impl journey::Read for Shop {
     }
 
     fn records_at(&self, places: &[RecordPlace]) -> Result<(Vec<Record>, Coverage), ReadError> {
-        let at =
-            |place: &RecordPlace| self.records.iter().find(|record| RecordPlace::live(0, record.common().record_id.0 as u32) == *place);
-        Ok((places.iter().filter_map(at).cloned().collect(), Coverage::default()))
+        let places: HashSet<&RecordPlace> = places.iter().collect();
+        let is_wanted = |record: &&Record| places.contains(&RecordPlace::live(0, record.common().record_id.0 as u32));
+        Ok((self.records.iter().filter(is_wanted).cloned().collect(), Coverage::default()))
     }
 }
 

@@ -1,8 +1,8 @@
 use needle_storage::model::{Record, SpanKind, Value};
 
-use super::builder::{MS, Shop, at, check, checkout, trace};
+use super::builder::{MS, Shop, at, check, checkout, options, stitched_as, trace};
 use crate::answer::CompletenessState;
-use crate::stitch::{Closed, Options, stitch};
+use crate::stitch::Options;
 
 const SERVER: SpanKind = SpanKind::SERVER;
 const CLIENT: SpanKind = SpanKind::CLIENT;
@@ -138,8 +138,7 @@ fn self_time_is_what_no_child_covers() {
 #[test]
 fn completeness_tells_what_may_come_and_what_could_not_be_read() {
     let stitched = |now_ms: i64, failures: Vec<String>| {
-        let closed = Closed { records: checkout().records, failures, ..Closed::default() };
-        stitch("x", closed, Options { inferred: true, corrected: false, now: at(now_ms) }).expect("records").completeness
+        stitched_as(&checkout().records, Options { now: at(now_ms), ..options() }, failures).completeness
     };
     assert_eq!(stitched(60_000, Vec::new()).state, CompletenessState::Complete);
     assert_eq!(stitched(2_000, Vec::new()).state, CompletenessState::Arriving);

@@ -3,10 +3,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use needle_storage::model::{Record, RecordId, SpanKind, UnixNanos};
 use proptest::prelude::*;
 
-use super::builder::{Shop, at, drawn, span_id, trace};
+use super::builder::{Shop, at, drawn, options, span_id, stitched_as, trace};
 use crate::answer::Journey;
 use crate::journey::{self, Read as _};
-use crate::stitch::{Closed, Options, close, stitch};
+use crate::stitch::{Closed, Options, close};
 
 const SERVICES: [&str; 4] = ["web", "cart", "auth", "db"];
 
@@ -36,8 +36,13 @@ fn records() -> impl Strategy<Value = Vec<Record>> {
 }
 
 fn stitched(records: &[Record], inferred: bool, corrected: bool) -> Journey {
-    let closed = Closed { records: records.to_vec(), ..Closed::default() };
-    stitch("x", closed, Options { inferred, corrected, now: at(0) }).expect("there are records")
+    stitched_as(records, Options { inferred, corrected, now: at(0) }, Vec::new())
+}
+
+/// The records that were found.
+fn numbers(closed: &Closed) -> impl Iterator<Item = usize> {
+    let spans = closed.spans.iter().map(|span| span.common.record_id);
+    spans.chain(closed.lines.iter().map(|line| line.record_id)).map(|record_id| record_id.0 as usize)
 }
 
 fn is_well_formed(journey: &Journey) -> Result<(), TestCaseError> {
@@ -140,22 +145,19 @@ proptest! {
                 reached = next;
             }
             let closed = close(id, |terms, known, take| shop.by_ids(terms, known, usize::MAX, take)).expect("memory does not fail");
-            let found: BTreeSet<usize> = closed.records.iter().map(|record| record.common().record_id.0 as usize).collect();
+            let found: BTreeSet<usize> = numbers(&closed).collect();
             prop_assert_eq!(&found, &reached);
-            prop_assert_eq!(closed.records.len(), found.len());
+            prop_assert_eq!(numbers(&closed).count(), found.len());
         }
     }
 
     #[test]
     fn outlines_are_stitched_like_whole_records_and_shown_whole(records in records(), whole_max in 0..20usize) {
         let shop = Shop { records };
-        let options = Options { inferred: true, corrected: false, now: at(3_600_000) };
         let id = trace(1).to_string();
-        let whole = journey::outline(&shop, &id, options, usize::MAX).expect("memory does not fail").map(|(journey, _)| journey);
-        let outlined = journey::outline(&shop, &id, options, whole_max).expect("memory does not fail").map(|(mut journey, places)| {
-            journey::fill(&shop, &mut journey, &places).expect("memory does not fail");
-            journey
-        });
+        let stitched = |whole_max| journey::outline(&shop, &id, options(), whole_max).expect("memory does not fail");
+        let whole = stitched(usize::MAX).map(|outlined| outlined.whole(&shop));
+        let outlined = stitched(whole_max).map(|outlined| outlined.whole(&shop));
         prop_assert_eq!(format!("{outlined:?}"), format!("{whole:?}"));
     }
 

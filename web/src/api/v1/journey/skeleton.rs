@@ -130,7 +130,7 @@ impl Columns {
         self.duration_ns.push(node.duration_ns);
         self.self_time_ns.push(node.self_time_ns);
         self.logs.push(node.logs_total);
-        self.log_errors.push(node.logs.iter().filter(|log| log.is_error()).count());
+        self.log_errors.push(node.log_errors);
     }
 }
 

@@ -22,6 +22,7 @@ pub(in crate::api::v1::journey) fn root() -> query::Node {
         span: Some(ModelRecord::Span(Box::default())),
         logs: vec![ModelRecord::Log(Log::default())],
         logs_total: 1,
+        log_errors: 0,
         children: 1,
     }
 }
