@@ -64,9 +64,9 @@ fn services_are_told_with_their_spans_logs_and_errors() {
     assert_eq!(
         services,
         [
-            json!({"name": "edge", "spans": 2, "logs": 1, "errors": 0, "inferred": false}),
-            json!({"name": "ledger", "spans": 0, "logs": 2, "errors": 0, "inferred": true}),
-            json!({"name": "stock", "spans": 1, "logs": 1, "errors": 2, "inferred": false}),
+            json!({"name": "edge", "spans": 2, "logs": 1, "errors": 0, "self_time_ns": 90 * MS, "inferred": false}),
+            json!({"name": "ledger", "spans": 0, "logs": 2, "errors": 0, "self_time_ns": 0, "inferred": true}),
+            json!({"name": "stock", "spans": 1, "logs": 1, "errors": 2, "self_time_ns": 170 * MS, "inferred": false}),
         ]
     );
     assert_eq!(journey["completeness"]["missing_parents"], 0, "{journey}");
