@@ -37,20 +37,31 @@ fn letter(order: Order) -> char {
 pub(crate) struct NodePlace {
     pub(crate) node: usize,
     pub(crate) log: usize,
+    /// The stitching that it is a place in; whichever there is, if none.
+    pub(crate) stitching: Option<u64>,
 }
 
 /// The place behind the last node of a page, or the last log if it ends within a node.
 pub(crate) fn of_node(place: NodePlace) -> String {
-    if place.log == 0 { format!("n{}", place.node) } else { format!("n{}.{}", place.node, place.log) }
+    let NodePlace { node, log, stitching } = place;
+    match stitching {
+        Some(stitching) => format!("n{node}.{log}.{stitching}"),
+        None if log > 0 => format!("n{node}.{log}"),
+        None => format!("n{node}"),
+    }
 }
 
 /// Reads back what [`of_node`] wrote.
 pub(crate) fn to_node(cursor: &str) -> Result<NodePlace, QueryError> {
-    let number = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
-    let place = cursor.strip_prefix('n').and_then(|place| {
-        let (node, log) = place.split_once('.').unwrap_or((place, "0"));
-        Some(NodePlace { node: number(node)?, log: number(log)? })
-    });
+    let number = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u64>().ok()).flatten();
+    let numbers = cursor.strip_prefix('n').and_then(|place| place.split('.').map(number).collect::<Option<Vec<u64>>>());
+    let place = |node, log, stitching| Some(NodePlace { node: usize::try_from(node).ok()?, log: usize::try_from(log).ok()?, stitching });
+    let place = match numbers.as_deref() {
+        Some([node]) => place(*node, 0, None),
+        Some([node, log]) => place(*node, *log, None),
+        Some([node, log, stitching]) => place(*node, *log, Some(*stitching)),
+        _ => None,
+    };
     place.ok_or_else(|| unreadable(cursor))
 }
 
@@ -67,11 +78,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cursor_reads_back(time: u64, id: u64, ascending: bool, node: usize, log: usize) {
+        fn a_cursor_reads_back(time: u64, id: u64, ascending: bool, node: usize, log: usize, stitching: Option<u64>) {
             let order = if ascending { Order::Ascending } else { Order::Descending };
             let place = (UnixNanos(time), RecordId(id));
             prop_assert_eq!(to_record(order, &of_record(order, place)).expect("our own"), place);
-            let place = NodePlace { node, log };
+            let place = NodePlace { node, log, stitching };
             prop_assert_eq!(to_node(&of_node(place)).expect("our own"), place);
         }
 
@@ -86,7 +97,7 @@ mod tests {
     fn a_cursor_of_the_other_order_is_refused() {
         let cursor = of_record(Order::Ascending, (UnixNanos(1), RecordId(2)));
         assert!(to_record(Order::Descending, &cursor).expect_err("refused").to_string().contains("other order"));
-        for bad in ["n", "nx", "n-1", "n1.", "n.1", "n1.2.3", "n99999999999999999999999", "5", "é23456789012345678901234567890123"] {
+        for bad in ["n", "nx", "n-1", "n1.", "n.1", "n1.2.3.4", "n99999999999999999999999", "5", "é23456789012345678901234567890123"] {
             assert!(to_node(bad).is_err() && to_record(Order::Descending, bad).is_err(), "{bad}");
         }
     }

@@ -14,6 +14,7 @@ use crate::answer::{
     JourneyRequest, JourneysAnswer, Order, SearchAnswer, SearchRequest, ServicesAnswer, TailEvent,
 };
 use crate::error::{QueryError, predicate_in, predicate_of};
+use crate::kept::{Kept, KeptJourney, Key};
 use crate::limits::{JOURNEY_WHOLE_MAX, TAIL_BACKFILL_MAX};
 use crate::metrics::Metrics;
 use crate::services::Tally;
@@ -40,6 +41,7 @@ pub struct QueryEngine {
     store: Arc<Store>,
     settings: QuerySettings,
     metrics: Metrics,
+    kept: KeptJourney,
 }
 
 impl QueryEngine {
@@ -50,7 +52,7 @@ impl QueryEngine {
 
     /// An engine over `store` that was told otherwise.
     pub fn with_settings(store: Arc<Store>, settings: QuerySettings, metrics: &mut prometheus_client::registry::Registry) -> QueryEngine {
-        QueryEngine { store, settings, metrics: Metrics::register(metrics) }
+        QueryEngine { store, settings, metrics: Metrics::register(metrics), kept: KeptJourney::default() }
     }
 
     /// Records that match.
@@ -102,22 +104,41 @@ impl QueryEngine {
 
     /// The journey of an id; none when nothing carries it.
     pub async fn journey(&self, tenant: &Tenant, request: JourneyRequest) -> Result<Option<Journey>, QueryError> {
-        self.ask("journey", tenant, move |reading| {
+        let (kept, key, deletions) = (self.kept.clone(), Key::of(tenant, &request), self.kept.deletions());
+        let answer = self.ask("journey", tenant, move |reading| {
             let page = journey::Page::of(&request)?;
+            if let Some(Kept { number, outlined, snapshot }) = page.stitching().and_then(|number| kept.get(&key, number)) {
+                return Ok(Some(page.of_kept(&Reading { snapshot, ..reading }, &outlined, number)?));
+            }
             let options = Options { inferred: request.inferred, corrected: request.corrected, now: now() };
-            let outlined = journey::outline(&reading, &request.id, options, JOURNEY_WHOLE_MAX)?;
-            Ok(outlined.map(|outlined| page.of_outlined(&reading, outlined)).transpose()?)
-        })
-        .await
+            let Some(outlined) = journey::outline(&reading, &request.id, options, JOURNEY_WHOLE_MAX)? else { return Ok(None) };
+            if !page.leaves_some(&outlined) {
+                return Ok(Some(page.of_outlined(&reading, outlined)?));
+            }
+            let Kept { number, outlined, .. } = kept.keep(key, Arc::new(outlined), reading.snapshot.clone(), deletions);
+            Ok(Some(page.of_kept(&reading, &outlined, number)?))
+        });
+        let answer = answer.await;
+        self.kept.used();
+        answer
     }
 
     /// The whole tree of a journey, its records without what they say; none when nothing carries the id.
     pub async fn journey_outline(&self, tenant: &Tenant, request: JourneyRequest) -> Result<Option<Journey>, QueryError> {
-        self.ask("journey", tenant, move |reading| {
+        let (kept, key, deletions) = (self.kept.clone(), Key::of(tenant, &request), self.kept.deletions());
+        let answer = self.ask("journey", tenant, move |reading| {
             let options = Options { inferred: request.inferred, corrected: request.corrected, now: now() };
-            Ok(journey::outline(&reading, &request.id, options, 0)?.map(|outlined| outlined.journey))
-        })
-        .await
+            let Some(outlined) = journey::outline(&reading, &request.id, options, 0)? else { return Ok(None) };
+            let journey = outlined.journey.clone();
+            // Who draws a large journey asks for the records of some of its nodes next.
+            if journey.nodes_total > JOURNEY_WHOLE_MAX {
+                kept.keep(key, Arc::new(outlined), reading.snapshot.clone(), deletions);
+            }
+            Ok(Some(journey))
+        });
+        let answer = answer.await;
+        self.kept.used();
+        answer
     }
 
     /// Journeys that contain a match, newest match first.
@@ -165,6 +186,7 @@ impl QueryEngine {
             return Err(QueryError::Parameter(format!("{id:?} is no id: give a trace, request or span id, at most 256 bytes long")));
         };
         let deleted = self.store.delete(tenant, test.terms()).await.map_err(QueryError::Storage)?;
+        self.kept.clear();
         Ok(CountAnswer { count: deleted.records, completeness: search::completeness(&deleted.coverage) })
     }
 
@@ -193,7 +215,7 @@ impl QueryEngine {
         let (store, tenant) = (self.store.clone(), tenant.clone());
         let asker = Asker::default();
         let withdrawn = asker.0.clone();
-        let task = tokio::task::spawn_blocking(move || question(Reading { snapshot: store.snapshot(&tenant), withdrawn }));
+        let task = tokio::task::spawn_blocking(move || question(Reading { snapshot: Arc::new(store.snapshot(&tenant)), withdrawn }));
         let answer = task.await.unwrap_or_else(|error| {
             tracing::error!(kind, %error, "a query failed");
             Err(QueryError::Storage("the query failed within needle; its log says more".to_owned()))
@@ -220,7 +242,7 @@ impl Drop for Asker {
 
 /// One consistent view, for one question.
 struct Reading {
-    snapshot: Snapshot,
+    snapshot: Arc<Snapshot>,
     withdrawn: Arc<AtomicBool>,
 }
 

@@ -6,14 +6,14 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use needle_storage::model::{IdTerm, Record, RecordId, SpanId, TraceId};
+use needle_storage::model::{IdTerm, Log, Record, RecordId, SpanId, TraceId};
 use needle_storage::{Coverage, Known, Outline, ReadError, RecordPlace, Snapshot};
 
 use crate::answer::{CompletenessState, Journey, JourneyRequest};
 use crate::cursor::{self, NodePlace};
 use crate::error::QueryError;
 use crate::limits::{PAGE_LOGS_MAX, PAGE_NODES_DEFAULT};
-use crate::stitch::{Closed, LOG_KEYS, Line, Options, SPAN_KEYS, Stitched, Take, Texts, close, stitch};
+use crate::stitch::{Closed, LOG_KEYS, Line, Options, Places, SPAN_KEYS, Stitched, Take, Texts, close, stitch};
 
 /// What journeys are read from.
 pub(crate) trait Read {
@@ -53,6 +53,48 @@ pub(crate) fn outline(read: &impl Read, id: &str, options: Options, whole_max: u
     Ok(stitched.map(|Stitched { journey, lines }| Outlined { journey, lines, texts: closed.texts }))
 }
 
+impl Outlined {
+    /// What is said of the journey as a whole, without its nodes.
+    fn head(&self) -> Journey {
+        let Journey {
+            id,
+            trace_ids,
+            request_ids,
+            hubs,
+            start,
+            end,
+            services,
+            nodes: _,
+            nodes_total,
+            gaps,
+            groups,
+            linked,
+            clock,
+            completeness,
+            missing_parents,
+            next_cursor: _,
+        } = &self.journey;
+        Journey {
+            id: id.clone(),
+            trace_ids: trace_ids.clone(),
+            request_ids: request_ids.clone(),
+            hubs: hubs.clone(),
+            start: *start,
+            end: *end,
+            services: services.clone(),
+            nodes: Vec::new(),
+            nodes_total: *nodes_total,
+            gaps: gaps.clone(),
+            groups: groups.clone(),
+            linked: linked.clone(),
+            clock: clock.clone(),
+            completeness: completeness.clone(),
+            missing_parents: *missing_parents,
+            next_cursor: None,
+        }
+    }
+}
+
 /// Reads the whole of spans that share an id: whether they are copies is told by all that they say.
 fn read_copies(read: &impl Read, closed: &mut Closed) -> Result<(), ReadError> {
     if closed.texts.places.is_empty() {
@@ -65,7 +107,7 @@ fn read_copies(read: &impl Read, closed: &mut Closed) -> Result<(), ReadError> {
         }
     }
     let copies: Vec<usize> = by_id.into_values().filter(|same| same.len() > 1).flatten().collect();
-    let mut whole = Whole::read(read, &closed.texts, copies.iter().map(|index| closed.spans[*index].common.record_id))?;
+    let mut whole = Whole::read(read, &closed.texts.places, copies.iter().map(|index| closed.spans[*index].common.record_id))?;
     for index in copies {
         let span = &mut closed.spans[index];
         if let Some(Record::Span(read)) = whole.records.remove(&span.common.record_id) {
@@ -89,9 +131,9 @@ struct Whole {
 
 impl Whole {
     /// Of those that are outlines.
-    fn read(read: &impl Read, texts: &Texts, records: impl Iterator<Item = RecordId>) -> Result<Whole, ReadError> {
-        let places: Vec<RecordPlace> = records.filter_map(|record_id| texts.places.get(&record_id).copied()).collect();
-        let (records, coverage) = if places.is_empty() { Default::default() } else { read.records_at(&places)? };
+    fn read(read: &impl Read, places: &Places, records: impl Iterator<Item = RecordId>) -> Result<Whole, ReadError> {
+        let wanted: Vec<RecordPlace> = records.filter_map(|record_id| places.get(&record_id).copied()).collect();
+        let (records, coverage) = if wanted.is_empty() { Default::default() } else { read.records_at(&wanted)? };
         Ok(Whole { records: records.into_iter().map(|record| (record.common().record_id, record)).collect(), coverage })
     }
 }
@@ -113,14 +155,52 @@ impl Page {
         Ok(Page { from, nodes: request.limit.unwrap_or(PAGE_NODES_DEFAULT), logs: PAGE_LOGS_MAX })
     }
 
+    /// The stitching that the page is of, if it is not the first.
+    pub(crate) fn stitching(&self) -> Option<Option<u64>> {
+        (self.from != NodePlace::default()).then_some(self.from.stitching)
+    }
+
+    /// Whether this page is not all of a journey.
+    pub(crate) fn leaves_some(&self, outlined: &Outlined) -> bool {
+        let (nodes, end) = self.range(&outlined.lines);
+        nodes.start > 0 || self.from.log > 0 || end.node < outlined.lines.len()
+    }
+
     /// This page of a journey, its records as a whole. It ends after so many nodes, or before the node whose logs are too
     /// many for one page; a node that has more than a page of them by itself goes on where the next page begins.
     pub(crate) fn of_outlined(&self, read: &impl Read, outlined: Outlined) -> Result<Journey, ReadError> {
         let Outlined { mut journey, mut lines, mut texts } = outlined;
-        let (nodes, end) = self.range(&lines);
+        let (range, end) = self.range(&lines);
         journey.next_cursor = (end.node < lines.len()).then(|| cursor::of_node(end));
-        journey.nodes = journey.nodes.drain(nodes.clone()).collect();
-        let mut lines: Vec<Vec<Line>> = lines.drain(nodes).collect();
+        journey.nodes = journey.nodes.drain(range.clone()).collect();
+        let lines = lines.drain(range).collect();
+        let places = std::mem::take(&mut texts.places);
+        self.filled(read, journey, lines, end, &places, |record_id| texts.logs.remove(&record_id))
+    }
+
+    /// The same of a journey that is kept for other pages.
+    pub(crate) fn of_kept(&self, read: &impl Read, outlined: &Outlined, stitching: u64) -> Result<Journey, ReadError> {
+        let Outlined { journey, lines, texts } = outlined;
+        let (range, end) = self.range(lines);
+        let next = NodePlace { stitching: Some(stitching), ..end };
+        let journey = Journey {
+            nodes: journey.nodes[range.clone()].to_vec(),
+            next_cursor: (end.node < lines.len()).then(|| cursor::of_node(next)),
+            ..outlined.head()
+        };
+        self.filled(read, journey, lines[range].to_vec(), end, &texts.places, |record_id| texts.logs.get(&record_id).cloned())
+    }
+
+    /// Puts the whole records of a page into its nodes.
+    fn filled(
+        &self,
+        read: &impl Read,
+        mut journey: Journey,
+        mut lines: Vec<Vec<Line>>,
+        end: NodePlace,
+        places: &Places,
+        mut text: impl FnMut(RecordId) -> Option<Log>,
+    ) -> Result<Journey, ReadError> {
         if end.log > 0
             && let Some(last) = lines.last_mut()
         {
@@ -130,7 +210,7 @@ impl Page {
             first.drain(..self.from.log.min(first.len()));
         }
         let spans = journey.nodes.iter().filter_map(|node| node.span.as_ref()).map(|span| span.common().record_id);
-        let mut whole = Whole::read(read, &texts, spans.chain(lines.iter().flatten().map(|line| line.record_id)))?;
+        let mut whole = Whole::read(read, places, spans.chain(lines.iter().flatten().map(|line| line.record_id)))?;
         let mut missing = 0;
         for (node, lines) in journey.nodes.iter_mut().zip(lines) {
             if let Some(span) = &mut node.span
@@ -138,16 +218,14 @@ impl Page {
             {
                 *span = read;
             }
-            let log = |line: &Line| texts.logs.remove(&line.record_id).map(Record::Log).or_else(|| whole.records.remove(&line.record_id));
+            let log = |line: &Line| text(line.record_id).map(Record::Log).or_else(|| whole.records.remove(&line.record_id));
             node.logs = lines.iter().filter_map(log).collect();
             missing += lines.len() - node.logs.len();
         }
         if !whole.coverage.failures.is_empty() {
             let failures = whole.coverage.failures.join("; ");
-            journey
-                .completeness
-                .reasons
-                .push(format!("{missing} logs of this page cannot be shown, and some spans without what they say: {failures}"));
+            let reason = format!("{missing} logs of this page cannot be shown, and some spans without what they say: {failures}");
+            journey.completeness.reasons.push(reason);
             journey.completeness.state = CompletenessState::Partial;
         }
         Ok(journey)
@@ -162,14 +240,14 @@ impl Page {
             let from = if node == first { self.from.log.min(lines.len()) } else { 0 };
             let more = lines.len() - from;
             if logs > 0 && logs + more > self.logs {
-                return (first..node, NodePlace { node, log: 0 });
+                return (first..node, NodePlace { node, ..NodePlace::default() });
             }
             if more > self.logs {
-                return (first..node + 1, NodePlace { node, log: from + self.logs });
+                return (first..node + 1, NodePlace { node, log: from + self.logs, stitching: None });
             }
             logs += more;
         }
-        (first..last, NodePlace { node: last, log: 0 })
+        (first..last, NodePlace { node: last, ..NodePlace::default() })
     }
 }
 

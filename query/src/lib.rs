@@ -9,6 +9,7 @@ mod histogram;
 mod ids;
 mod journey;
 mod journeys;
+mod kept;
 mod language;
 mod limits;
 mod metrics;

@@ -187,3 +187,32 @@ pub(crate) fn assert_is_a_tree(journey: &Value) {
 fn bodies(node: &Value) -> Vec<&str> {
     node["logs"].as_array().unwrap().iter().map(|log| log["body"].as_str().unwrap()).collect()
 }
+
+#[test]
+fn pages_are_of_one_journey_while_more_arrives_until_something_is_deleted() {
+    let server = Server::start();
+    let Purchase { trace, request } = purchase(&server);
+    let whole = server.journey(&trace)["nodes"].clone();
+    let page = |cursor: Option<&str>| {
+        let parameters: Vec<(&str, &str)> = [("limit", "1")].into_iter().chain(cursor.map(|cursor| ("cursor", cursor))).collect();
+        server.get(&format!("/api/v1/journey/{trace}"), &parameters)
+    };
+    let first = page(None).expect(200);
+    // Earlier than all the rest: in a journey stitched anew it would move the other nodes.
+    let late = json!({"time": otlp::now() - 120_000 * MS, "service": "early-bird", "msg": "first of all", "request_id": request});
+    server.send_lines(&[late]);
+    let (mut nodes, mut cursor) = (first["nodes"].as_array().unwrap().clone(), first["next_cursor"].as_str().map(str::to_owned));
+    let second = cursor.clone();
+    while let Some(at) = cursor {
+        let next = page(Some(&at)).expect(200);
+        nodes.extend(next["nodes"].as_array().unwrap().clone());
+        cursor = next["next_cursor"].as_str().map(str::to_owned);
+    }
+    assert_eq!(Value::from(nodes), whole);
+    assert_eq!(page(None).expect(200)["nodes_total"], 5, "who asks anew sees it");
+    assert_eq!(server.get(&format!("/api/v1/journey/{trace}/skeleton"), &[]).expect(200)["nodes_total"], 5);
+
+    let answer = crate::harness::request("DELETE", &format!("{}/api/v1/records?id={trace}", server.url()));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(page(second.as_deref()).status, 404, "what is deleted is on no page any more");
+}

@@ -38,8 +38,11 @@ pub(crate) struct Closed {
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
     pub(crate) logs: HashMap<RecordId, Log, ahash::RandomState>,
-    pub(crate) places: HashMap<RecordId, RecordPlace, ahash::RandomState>,
+    pub(crate) places: Places,
 }
+
+/// Where records lie.
+pub(crate) type Places = HashMap<RecordId, RecordPlace, ahash::RandomState>;
 
 /// Takes a record, and where the whole of it lies if this is its outline.
 pub(crate) type Take<'a> = dyn FnMut(Record, Option<RecordPlace>) + 'a;

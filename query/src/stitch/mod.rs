@@ -33,7 +33,7 @@ use std::sync::{Arc, LazyLock};
 
 use needle_storage::model::{NormalId, RecordId, Span, SpanId, StatusCode, TraceId, UnixNanos};
 
-pub(crate) use close::{Closed, Take, Texts, close, join_ids};
+pub(crate) use close::{Closed, Places, Take, Texts, close, join_ids};
 pub(crate) use line::Line;
 
 /// Keys of attributes of logs that tell where they belong.
