@@ -3,7 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use jiff::tz::TimeZone;
 
-use super::super::output::{clock, level_style, paint_service, plural, rest_of_line, shown};
+use super::super::output::{clock, commas, level_style, paint_service, plural, rest_of_line, shown};
 use super::super::terminal::{Paint, fit, visible, width};
 use super::super::time::human_duration;
 use super::super::wire::{Journey, Node, Record};
