@@ -23,8 +23,6 @@ const OWN_COLUMN_SHARE: usize = 32;
 /// (In tests two rows suffice, so that small shards have such columns too.)
 const OWN_COLUMN_ROWS_MIN: usize = if cfg!(test) { 2 } else { 256 };
 const OWN_COLUMN_KEY_BYTES_MAX: usize = 128;
-/// So many different values are few.
-const FEW_VALUES: usize = 256;
 /// Columns of attributes in a shard.
 const OWN_COLUMNS_MAX: usize = 64;
 
@@ -42,8 +40,6 @@ pub(super) struct Layout {
 struct OwnColumn {
     key: String,
     kind: ValueKind,
-    /// Different values in the sample.
-    distinct: usize,
     /// Whether values repeat, so that a dictionary of them pays.
     repeats: bool,
 }
@@ -89,7 +85,6 @@ impl Layout {
             .map(|((key, kind), seen)| OwnColumn {
                 key: key.to_owned(),
                 kind,
-                distinct: seen.distinct.len(),
                 repeats: seen.distinct.len() * 2 < seen.rows,
             })
             .collect();
@@ -113,11 +108,6 @@ impl Layout {
     /// Columns whose values seldom repeat, so that a dictionary does not pay.
     pub(super) fn values_that_differ(&self) -> impl Iterator<Item = (String, ValueKind)> {
         self.own.iter().filter(|column| !column.repeats).map(|column| (attribute_column(&column.key), column.kind))
-    }
-
-    /// Columns of few values: their dictionary is short, and the numbers of its entries are packed bit by bit.
-    pub(super) fn values_of_few(&self) -> impl Iterator<Item = String> {
-        self.own.iter().filter(|column| column.repeats && column.distinct <= FEW_VALUES).map(|column| attribute_column(&column.key))
     }
 
     /// The rows of `batches` that `order` names, by batch and row, in these columns.
