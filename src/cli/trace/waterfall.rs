@@ -235,7 +235,9 @@ impl<'a> Waterfall<'a> {
             let (total, slowest) = (human_duration(group.total_ns), human_duration(group.slowest_ns));
             lines.push(shown(&format!(
                 "alike: {} x {} {}, {total} in all, slowest {slowest}{failed}",
-                group.count, group.service, group.name
+                commas(group.count),
+                group.service,
+                group.name
             )));
         }
         for gap in &journey.gaps {

@@ -82,11 +82,7 @@ impl Layout {
             .into_iter()
             .filter(|((key, _), _)| keys.insert(*key))
             .take(OWN_COLUMNS_MAX)
-            .map(|((key, kind), seen)| OwnColumn {
-                key: key.to_owned(),
-                kind,
-                repeats: seen.distinct.len() * 2 < seen.rows,
-            })
+            .map(|((key, kind), seen)| OwnColumn { key: key.to_owned(), kind, repeats: seen.distinct.len() * 2 < seen.rows })
             .collect();
         own.sort_by(|a, b| a.key.cmp(&b.key));
         Layout::of(signal, own)
