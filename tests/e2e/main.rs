@@ -20,6 +20,7 @@ mod ingest;
 mod journey;
 mod json_logs;
 mod keep;
+mod lost_spans;
 mod nezha;
 mod openstack;
 mod sdk;

@@ -208,7 +208,8 @@ pub(crate) fn assert_told(journey: &Value, spans: &[SourceSpan], parents: &[Abov
         span_of.insert(node["node_id"].as_str().unwrap(), index);
     }
     assert_eq!(placed.len(), spans.len(), "{id}: spans are not in the tree");
-    let missing: BTreeSet<&String> = parents.iter().filter_map(|above| if let Above::Missing(id) = above { Some(id) } else { None }).collect();
+    let missing: BTreeSet<&String> =
+        parents.iter().filter_map(|above| if let Above::Missing(id) = above { Some(id) } else { None }).collect();
     let places = nodes.iter().filter(|node| node["missing"] == true).count();
     assert_eq!((places, &journey["completeness"]["missing_parents"]), (missing.len(), &Value::from(missing.len())), "{id}");
     for node in nodes.iter().filter(|node| node["missing"] == false) {
