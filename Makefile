@@ -1,7 +1,7 @@
 # `make help` lists what there is. Every target can be run again.
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test bench bench-journeys bench-shards flips tools ui
+.PHONY: help run check test bench bench-journeys bench-shards flips journeys tools ui
 CARGO ?= cargo
 RECORDS ?= 300000
 SPANS ?= $(RECORDS)
@@ -34,6 +34,9 @@ bench-shards: ## what an id costs over 10, 1,000 and 10,000 shards
 
 flips: ## 10,000 damaged data folders: what the store makes of each; FLIPS=10000 SEED=1 DURATION=600
 	@FLIPS=$(or $(FLIPS),10000) SEED=$(SEED) DURATION=$(DURATION) $(CARGO) test --test flips -- --nocapture
+
+journeys: ## how well journeys tell the truth about made-up requests; REQUESTS=1500 SEED=1, SHOW=3 draws the first that differ
+	@REQUESTS=$(or $(REQUESTS),1500) SEED=$(SEED) SHOW=$(SHOW) $(CARGO) test --test journeys -- --nocapture --test-threads 1
 
 tools: ## what the tests need of the system: Python with venv, Node.js, Chromium
 	sh tests/tools.sh

@@ -74,6 +74,139 @@ pub struct CountAnswer {
     pub completeness: Completeness,
 }
 
+/// A question for numbers of records over time.
+#[derive(Clone, Debug, Default)]
+pub struct HistogramRequest {
+    /// In the query language; empty is everything.
+    pub query: String,
+    /// From this time on, inclusive; from the earliest record on, where it is open.
+    pub start: Option<UnixNanos>,
+    /// Up to this time, exclusive; up to the latest record, where it is open.
+    pub end: Option<UnixNanos>,
+    /// At most this many buckets of a width that people count in. None for some that fill a screen.
+    pub buckets: Option<usize>,
+    /// The width of a bucket, as `1m`, instead of how many there are.
+    pub interval: Option<String>,
+    /// Counted apart by the values of this field, in any of its names.
+    pub by: Option<String>,
+    /// At most so many values by themselves; none for the largest 20.
+    pub values_max: Option<usize>,
+}
+
+/// Numbers of records over time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistogramAnswer {
+    /// Where the first bucket begins; none where there are no buckets, because there is no record and no time was given.
+    pub start: Option<UnixNanos>,
+    /// The width of a bucket.
+    pub interval_ns: u64,
+    /// All records, by bucket.
+    pub counts: Vec<u64>,
+    /// Records by value, the largest first, those without a value last; empty unless asked for.
+    pub groups: Vec<HistogramGroup>,
+    /// Records with other values than these.
+    pub other: Option<OtherValues>,
+    /// What was searched.
+    pub completeness: Completeness,
+}
+
+/// Numbers of records that have one value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistogramGroup {
+    /// The value; none of records without one.
+    pub value: Option<String>,
+    /// By bucket.
+    pub counts: Vec<u64>,
+    /// In all buckets.
+    pub total: u64,
+}
+
+/// Numbers of records whose values are not shown by themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherValues {
+    /// How many values; none when there were too many to keep apart. Then a value that came late may be among
+    /// these though it is larger than some that are shown.
+    pub values: Option<usize>,
+    /// By bucket.
+    pub counts: Vec<u64>,
+    /// In all buckets.
+    pub total: u64,
+}
+
+/// A question for the fields of records.
+#[derive(Clone, Debug, Default)]
+pub struct FieldsRequest {
+    /// In the query language; empty is everything.
+    pub query: String,
+    /// From this time on, inclusive.
+    pub start: Option<UnixNanos>,
+    /// Up to this time, exclusive.
+    pub end: Option<UnixNanos>,
+}
+
+/// Fields of records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldsAnswer {
+    /// The most frequent first.
+    pub fields: Vec<FieldSummary>,
+    /// Whether there are so many keys of attributes that some are not listed.
+    pub more: bool,
+    /// What was searched.
+    pub completeness: Completeness,
+}
+
+/// A field that some records have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldSummary {
+    /// As a query names it.
+    pub name: String,
+    /// Where it stands.
+    pub place: FieldPlace,
+    /// Records that have it.
+    pub count: u64,
+    /// The types of its values and how many records have each, the most frequent first.
+    pub types: Vec<(&'static str, u64)>,
+}
+
+/// Where a field stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FieldPlace {
+    /// It is part of every record of its signal.
+    Record,
+    /// It is an attribute of records.
+    Attribute,
+    /// It is an attribute of what sent them.
+    Resource,
+}
+
+/// A question for the values of a field.
+#[derive(Clone, Debug, Default)]
+pub struct FieldValuesRequest {
+    /// In any of its names.
+    pub name: String,
+    /// Of which records, and when.
+    pub of: FieldsRequest,
+    /// Only values that begin so, in any case.
+    pub prefix: String,
+    /// At most so many; none for the largest 20.
+    pub limit: Option<usize>,
+}
+
+/// The values of a field.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldValuesAnswer {
+    /// The value and how many records have it, the most frequent first.
+    pub values: Vec<(String, u64)>,
+    /// Records with other values.
+    pub other: u64,
+    /// Records without the field.
+    pub without: u64,
+    /// Whether these are the most frequent values for certain: there were not too many to keep apart.
+    pub exact: bool,
+    /// What was searched.
+    pub completeness: Completeness,
+}
+
 /// A question for journeys.
 #[derive(Clone, Debug)]
 pub struct JourneyRequest {

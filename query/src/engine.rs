@@ -9,13 +9,16 @@ use needle_storage::model::{IdTerm, Record, RecordId, Tenant, UnixNanos};
 use needle_storage::predicate::{IdKind, IdTest, Predicate};
 use needle_storage::{AcceptedAfter, Coverage, Found, Known, ReadError, RecordPlace, Search, Snapshot, Store};
 
-use crate::answer::{CountAnswer, Journey, JourneyRequest, JourneysAnswer, Order, SearchAnswer, SearchRequest, ServicesAnswer, TailEvent};
-use crate::error::{QueryError, predicate_of};
+use crate::answer::{
+    CountAnswer, FieldValuesAnswer, FieldValuesRequest, FieldsAnswer, FieldsRequest, HistogramAnswer, HistogramRequest, Journey,
+    JourneyRequest, JourneysAnswer, Order, SearchAnswer, SearchRequest, ServicesAnswer, TailEvent,
+};
+use crate::error::{QueryError, predicate_in, predicate_of};
 use crate::limits::{JOURNEY_WHOLE_MAX, TAIL_BACKFILL_MAX};
 use crate::metrics::Metrics;
 use crate::services::Tally;
 use crate::stitch::{Options, Take};
-use crate::{journey, journeys, search, tail};
+use crate::{fields, histogram, journey, journeys, search, tail};
 
 /// What the engine can be told.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -65,6 +68,34 @@ impl QueryEngine {
             let predicate = search::predicate_in_range(&request)?;
             let (count, coverage) = reading.snapshot.count(&predicate, request.start, request.end, &reading.cancelled())?;
             Ok(CountAnswer { count, completeness: search::completeness(&coverage) })
+        })
+        .await
+    }
+
+    /// How many records match, over time and by the values of a field.
+    pub async fn histogram(&self, tenant: &Tenant, request: HistogramRequest) -> Result<HistogramAnswer, QueryError> {
+        self.ask("histogram", tenant, move |reading| {
+            let plan = histogram::Plan::of(&request, reading.snapshot.time_bounds())?;
+            Ok(plan.answer(reading.snapshot.histogram(&plan.histogram, &reading.cancelled())?))
+        })
+        .await
+    }
+
+    /// The fields of matching records.
+    pub async fn fields(&self, tenant: &Tenant, request: FieldsRequest) -> Result<FieldsAnswer, QueryError> {
+        self.ask("fields", tenant, move |reading| {
+            let predicate = predicate_in(&request.query, request.start, request.end)?;
+            let (counts, coverage) = reading.snapshot.fields(&predicate, request.start, request.end, &reading.cancelled())?;
+            Ok(fields::answer(counts, &coverage))
+        })
+        .await
+    }
+
+    /// The most frequent values of a field of matching records.
+    pub async fn field_values(&self, tenant: &Tenant, request: FieldValuesRequest) -> Result<FieldValuesAnswer, QueryError> {
+        self.ask("field_values", tenant, move |reading| {
+            let plan = fields::ValuesPlan::of(&request)?;
+            Ok(plan.answer(reading.snapshot.histogram(&plan.histogram, &reading.cancelled())?))
         })
         .await
     }

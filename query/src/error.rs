@@ -1,6 +1,7 @@
 //! Why a question was not answered.
 
 use needle_storage::ReadError;
+use needle_storage::model::UnixNanos;
 use needle_storage::predicate::Predicate;
 
 use crate::language;
@@ -30,6 +31,16 @@ impl From<ReadError> for QueryError {
     fn from(error: ReadError) -> QueryError {
         QueryError::Storage(error.to_string())
     }
+}
+
+/// The predicate of a query about a time range that is one.
+pub(crate) fn predicate_in(query: &str, start: Option<UnixNanos>, end: Option<UnixNanos>) -> Result<Predicate, QueryError> {
+    if let (Some(start), Some(end)) = (start, end)
+        && start > end
+    {
+        return Err(QueryError::Parameter("start is after end: swap them".to_owned()));
+    }
+    predicate_of(query)
 }
 
 /// The predicate of a query.

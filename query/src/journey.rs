@@ -31,7 +31,7 @@ pub(crate) fn read_outlines(
     cancelled: &dyn Fn() -> bool,
     take: &mut Take<'_>,
 ) -> Result<Coverage, ReadError> {
-    let outline = Outline { log_attributes: LOG_KEYS, span_attributes: SPAN_KEYS, whole_max };
+    let outline = Outline { log_attributes: &LOG_KEYS, span_attributes: &SPAN_KEYS, whole_max };
     snapshot.outline_by_ids(terms, known, outline, cancelled, take)
 }
 

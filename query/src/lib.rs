@@ -4,6 +4,8 @@ mod answer;
 mod cursor;
 mod engine;
 mod error;
+mod fields;
+mod histogram;
 mod ids;
 mod journey;
 mod journeys;

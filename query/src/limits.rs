@@ -21,6 +21,14 @@ pub(crate) const JOURNEY_WHOLE_MAX: usize = 10_000;
 pub(crate) const PAGE_NODES_DEFAULT: usize = 10_000;
 /// Logs of a page of a journey: it ends earlier where there are more on its nodes.
 pub(crate) const PAGE_LOGS_MAX: usize = 20_000;
+/// Buckets of a histogram unless told otherwise: bars of a pleasant width on a screen.
+pub(crate) const HISTOGRAM_BUCKETS: usize = 60;
+/// Buckets of a histogram: a day by ten seconds.
+pub(crate) const HISTOGRAM_BUCKETS_MAX: usize = 10_000;
+/// Values of a field that are shown by themselves unless told otherwise: more colours nobody tells apart.
+pub(crate) const VALUES: usize = 20;
+/// Values of a field that are shown by themselves.
+pub(crate) const VALUES_MAX: usize = 1_000;
 
 /// A span is silent where it has neither child nor log for at least one of so many parts of the journey.
 pub(crate) const GAP_SHARE: i64 = 10;
@@ -45,6 +53,14 @@ pub(crate) const CLOCK_ERROR_MAX_NS: i64 = 60_000_000_000;
 /// Lines of a log-only service further apart than this are two visits, if different spans enclose them.
 pub(crate) const VISIT_GAP_NS: i64 = 1_000_000_000;
 
+/// How far the clock of a service may be off whose caller does not name it. Hosts that keep time are off by
+/// milliseconds; with more allowed, any call would do.
+pub(crate) const UNNAMED_CLOCK_ERROR_MAX_NS: i64 = 250_000_000;
+/// Calls that are compared with one visit of a service that none of them names: those that began last before it.
+pub(crate) const UNNAMED_CALLS_MAX: usize = 64;
+/// Traces begun anew behind traces begun anew: how deep.
+pub(crate) const ANEW_ROUNDS_MAX: usize = 8;
+
 /// Records a tail reads at a time.
 pub(crate) const TAIL_BATCH_RECORDS: usize = 1_000;
 /// A tail that is further behind than this jumps to the present and says how many records it skipped.
@@ -60,5 +76,7 @@ const _: () = {
     assert!(TAIL_BATCH_RECORDS as u64 * 10 < TAIL_BEHIND_RECORDS_MAX, "one slow batch is no gap");
     assert!(TAIL_BACKFILL_MAX <= SEARCH_LIMIT_MAX);
     assert!(JOURNEY_WHOLE_MAX <= CLOSE_RECORDS_MAX);
+    assert!(HISTOGRAM_BUCKETS <= HISTOGRAM_BUCKETS_MAX && VALUES <= VALUES_MAX);
     assert!(VISIT_GAP_NS < CLOCK_ERROR_MAX_NS);
+    assert!(UNNAMED_CLOCK_ERROR_MAX_NS < CLOCK_ERROR_MAX_NS, "a name weighs more than time");
 };

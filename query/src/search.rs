@@ -5,7 +5,7 @@ use needle_storage::{Coverage, Found, Search};
 
 use crate::answer::{Completeness, CompletenessState, Order, SearchAnswer, SearchRequest};
 use crate::cursor;
-use crate::error::{QueryError, predicate_of};
+use crate::error::{QueryError, predicate_in};
 use crate::limits::SEARCH_LIMIT_MAX;
 
 /// What a request asks of storage.
@@ -27,12 +27,7 @@ pub(crate) fn plan(request: &SearchRequest) -> Result<Search, QueryError> {
 
 /// The predicate of a request whose time range is one.
 pub(crate) fn predicate_in_range(request: &SearchRequest) -> Result<Predicate, QueryError> {
-    if let (Some(start), Some(end)) = (request.start, request.end)
-        && start > end
-    {
-        return Err(QueryError::Parameter("start is after end: swap them".to_owned()));
-    }
-    predicate_of(&request.query)
+    predicate_in(&request.query, request.start, request.end)
 }
 
 /// The answer of what was found.

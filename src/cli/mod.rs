@@ -5,6 +5,7 @@ mod check;
 mod client;
 mod delete;
 mod exit;
+mod fields;
 mod flush;
 mod generate;
 mod grep;
@@ -47,6 +48,7 @@ enum Command {
     Tail(tail::TailCommand),
     Trace(trace::TraceCommand),
     Services(services::ServicesCommand),
+    Fields(fields::FieldsCommand),
     Send(send::SendCommand),
     Delete(delete::DeleteCommand),
     Flush(flush::FlushCommand),
@@ -66,6 +68,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Tail(command) => tail::run(&command),
         Command::Trace(command) => trace::run(&command),
         Command::Services(command) => services::run(&command),
+        Command::Fields(command) => fields::run(&command),
         Command::Send(command) => send::run(&command),
         Command::Delete(command) => delete::run(&command),
         Command::Flush(command) => flush::run(&command),

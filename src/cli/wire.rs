@@ -312,6 +312,27 @@ pub(crate) struct Services {
     pub(crate) completeness: Completeness,
 }
 
+/// An answer of `GET /api/v1/fields`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Fields {
+    pub(crate) fields: Vec<Box<RawValue>>,
+    #[serde(default)]
+    pub(crate) more: bool,
+    #[serde(default)]
+    pub(crate) completeness: Completeness,
+}
+
+/// An answer of `GET /api/v1/fields/{name}/values`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct FieldValues {
+    pub(crate) values: Vec<Box<RawValue>>,
+    #[serde(default)]
+    pub(crate) other: u64,
+    pub(crate) exact: bool,
+    #[serde(default)]
+    pub(crate) completeness: Completeness,
+}
+
 /// One service seen.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

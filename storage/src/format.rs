@@ -55,7 +55,7 @@ fn columns_and_footer_entries_of_shards() {
         assert_said(columns);
         let entries = reader.metadata().file_metadata().key_value_metadata().unwrap().clone();
         let ours: Vec<_> = entries.iter().filter(|entry| entry.key.starts_with("needle.")).collect();
-        assert_eq!(ours.len(), 3);
+        assert_eq!(ours.len(), 4);
         for entry in ours {
             let value: serde_json::Value = serde_json::from_str(entry.value.as_ref().unwrap()).unwrap();
             let fields = value.as_object().unwrap().keys().map(|field| format!("`{field}`"));

@@ -10,6 +10,7 @@ mod commit;
 mod delete;
 mod directory;
 mod disk;
+mod fields;
 #[cfg(test)]
 mod format;
 mod keep;
@@ -38,10 +39,13 @@ pub use check::{CheckReport, Finding, FindingKind, check};
 pub use clock::{Clock, SystemClock};
 pub use delete::Deleted;
 pub use disk::{Disk, DiskFile, Entry, LocalDisk};
+pub use fields::FieldCounts;
 pub use recover::OpenError;
 pub use repair::{RepairReport, repair};
 pub use retention::{Retention, ServiceRetention};
 pub use settings::StoreSettings;
 pub use shard::{ColumnReport, ShardReport};
-pub use snapshot::{AcceptedAfter, Coverage, Found, Known, Outline, ReadError, RecordPlace, Search, Snapshot};
+pub use snapshot::{
+    AcceptedAfter, Counts, Coverage, Found, Group, Histogram, Known, Outline, ReadError, RecordPlace, Search, Snapshot, TimeBuckets,
+};
 pub use store::Store;

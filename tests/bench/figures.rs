@@ -8,7 +8,7 @@ use crate::floor::Floor;
 use crate::harness::say;
 use crate::load::{self, Sender, agent};
 use crate::program::Program;
-use crate::questions::{self, Expected, Question, ask, ask_again, can_be_asked};
+use crate::questions::{self, Expected, Question, ask, ask_again};
 use crate::table::{Table, megabytes, microseconds_each, milliseconds};
 use crate::workload::bodies::{COMMON_WORD, RARE_EXPRESSION, RARE_WORD, is_rare};
 use crate::workload::{Random, SERVICES, Signal, Workload};
@@ -181,14 +181,10 @@ impl Run<'_> {
     }
 
     fn count_per_minute(&mut self) {
-        const NAME: &str = "count by service per minute over all";
         let goal = if self.workload.signal == Signal::Logs { "<= 10 ms" } else { "" };
-        let question = Question::histogram("*", "service", self.workload.minutes());
-        if can_be_asked(&self.program, &question) {
-            self.again(NAME, &question, goal);
-        } else {
-            self.table.add(NAME, "not yet", goal, "");
-        }
+        let records = self.floor.records;
+        self.again("count by service per minute over all", &Question::per_minute("*", "service", records), goal);
+        self.again("count by level per minute over all", &Question::per_minute("*", "level", records), "");
     }
 
     fn each(&mut self, name: &str, questions: &[Question], goal: &str) {

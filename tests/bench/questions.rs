@@ -27,6 +27,8 @@ pub(crate) enum Expected {
     Journey(usize),
     /// That nothing carries the id.
     Nothing,
+    /// So many records in the groups of a histogram.
+    InAll(usize),
     /// Any answer.
     Answer,
 }
@@ -65,9 +67,10 @@ impl Question {
         Question { path: "/api/v1/count".to_owned(), parameters: vec![("q", query.into())], expected }
     }
 
-    pub(crate) fn histogram(query: &str, by: &str, buckets: u64) -> Question {
-        let parameters = vec![("q", query.to_owned()), ("by", by.to_owned()), ("buckets", buckets.to_string())];
-        Question { path: "/api/v1/histogram".to_owned(), parameters, expected: Expected::Answer }
+    /// Per minute and value of a field.
+    pub(crate) fn per_minute(query: impl Into<String>, by: &str, records: usize) -> Question {
+        let parameters = vec![("q", query.into()), ("by", by.to_owned()), ("interval", "1m".to_owned())];
+        Question { path: "/api/v1/histogram".to_owned(), parameters, expected: Expected::InAll(records) }
     }
 
     fn ask(&self, agent: &ureq::Agent, base: &str) -> (u16, Vec<u8>) {
@@ -100,6 +103,7 @@ impl Question {
             Expected::Nothing => (status == 404 || (status == 200 && records() == Some(0))).then_some(()),
             _ if status != 200 => None,
             Expected::Answer => Some(()),
+            Expected::InAll(expected) => (in_all(&answer) == expected as u64).then_some(()),
             Expected::Records(expected) => (records() == Some(expected)).then_some(()),
             Expected::Count(expected) => (answer["count"] == expected).then_some(()),
             Expected::Journey(expected) => (journey_records(&answer) == expected).then_some(()),
@@ -117,9 +121,11 @@ fn journey_records(journey: &Value) -> usize {
     services.iter().map(|service| number(service, "logs") + number(service, "spans")).sum()
 }
 
-/// Whether the server has a route that this can be asked on.
-pub(crate) fn can_be_asked(program: &Program, question: &Question) -> bool {
-    question.ask(&agent(), &program.api()).0 != 404
+/// Records of all values in all buckets.
+fn in_all(histogram: &Value) -> u64 {
+    let groups = histogram["groups"].as_array().into_iter().flatten().chain([&histogram["other"]]);
+    let counts = groups.flat_map(|group| group["counts"].as_array().into_iter().flatten());
+    counts.filter_map(Value::as_u64).sum()
 }
 
 /// Asks each once, one after the other over one connection.

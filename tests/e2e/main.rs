@@ -12,6 +12,7 @@ mod bad_input;
 mod check;
 mod command_line;
 mod compat;
+mod counts;
 mod crash;
 mod demo;
 mod deploy;

@@ -11,7 +11,7 @@ mod meaning;
 #[cfg(test)]
 mod tests;
 
-use needle_storage::predicate::Predicate;
+use needle_storage::predicate::{Facet, Field, Predicate};
 
 pub(crate) use error::LanguageError;
 
@@ -24,4 +24,21 @@ pub(crate) fn parse(query: &str) -> Result<Predicate, LanguageError> {
         return Err(LanguageError { message, position: QUERY_BYTES_MAX });
     }
     parser::Parser::new(query).query()
+}
+
+/// What records are told apart by, when they are counted by a field of that name.
+pub(crate) fn facet(name: &str) -> Result<Facet, String> {
+    use fields::Target;
+    match fields::target(name) {
+        Target::Fields(fields) => Ok(Facet::First(fields)),
+        Target::Kind => Ok(Facet::Signal),
+        Target::Status => Ok(Facet::First(vec![Field::Status])),
+        Target::Id(_) => Err(format!("`{name}` is another on nearly every record: count by a field that many share, as service or level")),
+        Target::Has | Target::Is => Err(format!("`{name}` is a test, not a field: put it into the query, and count by a field")),
+    }
+}
+
+/// The nanoseconds of an interval, as `1m`.
+pub(crate) fn interval_ns(text: &str) -> Result<u64, String> {
+    values::interval_ns(text)
 }

@@ -183,6 +183,16 @@ fn duration_ns(text: &str) -> Option<f64> {
     (!text.is_empty() && total.is_finite()).then_some(if negative { -total } else { total })
 }
 
+/// A time of at least a nanosecond, as `1m`.
+pub(super) fn interval_ns(text: &str) -> Result<u64, String> {
+    let nanos = duration_ns(text).ok_or_else(|| bad_duration(text))?;
+    if (1.0..u64::MAX as f64).contains(&nanos) {
+        Ok(nanos as u64)
+    } else {
+        Err(format!("`{text}` is not a time that passes: give 1ns or more"))
+    }
+}
+
 fn bad_duration(text: &str) -> String {
     match number(text) {
         Some(_) => format!("a duration needs a unit: {text}ms? (ns, us, ms, s, m, h, d)"),

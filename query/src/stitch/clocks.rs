@@ -1,15 +1,28 @@
-//! How far the clocks of service instances are off, by the rule that a call's handling lies within the
-//! call: a server span must fit its client span. Messages are no evidence, they wait.
+//! How far clocks are off, by the rule that a call's handling lies within the call: a server span must fit its client
+//! span. Messages are no evidence, they wait. A clock is of a machine where that is known, else of a process.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use needle_storage::model::SpanKind;
 
-use super::tree::{Role, Tree, TreeNode};
+use super::tree::{Process, Role, Tree, TreeNode};
 use crate::answer::ClockOffset;
 
-/// A process with a clock: service and instance.
-type Instance = (String, Option<String>);
+/// What has a clock of its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Keeper {
+    Machine(String),
+    Process(String, Option<String>),
+}
+
+/// Estimated offsets. What nothing is known of is taken as right.
+#[derive(Debug, Default)]
+pub(super) struct Clocks {
+    offsets: HashMap<Keeper, i64>,
+    /// Of services that have one process only, so that records which do not name theirs are its.
+    only: HashMap<String, Option<i64>>,
+    shown: BTreeMap<(String, Option<String>), ClockOffset>,
+}
 
 /// The offsets that make one call fit: at least, and at most unless the callee outlived the call.
 #[derive(Clone, Copy)]
@@ -18,83 +31,127 @@ struct Bounds {
     at_most_ns: Option<i64>,
 }
 
-/// The offsets of all instances that calls connect with the main root's, which is taken as right; that one left out.
-pub(super) fn estimate(tree: &Tree) -> Vec<ClockOffset> {
-    let Some(reference) = tree.main_root().and_then(|root| reference_instance(tree, root)) else { return Vec::new() };
-    let mut calls: BTreeMap<(Instance, Instance), Vec<Bounds>> = BTreeMap::new();
-    for node in &tree.nodes {
-        if let Some(caller) = node.parent.map(|parent| &tree.nodes[parent]).filter(|caller| is_call(caller, node)) {
-            calls.entry((instance(caller), instance(node))).or_default().push(bounds(caller, node));
+impl Clocks {
+    /// The offsets of all clocks that calls connect with the main root's, which is taken as right.
+    pub(super) fn estimate(tree: &Tree) -> Clocks {
+        let Some(reference) = tree.main_root().and_then(|root| reference_keeper(tree, root)) else { return Clocks::default() };
+        let mut known: HashMap<Keeper, (i64, f64)> = HashMap::from([(reference.clone(), (0, 1.0))]);
+        let calls = calls_between(tree);
+        let mut neighbours: BTreeMap<&Keeper, Vec<(&Keeper, i64, f64)>> = BTreeMap::new();
+        for ((caller, callee), bounds) in &calls {
+            let (offset_ns, confidence) = offset_of(bounds);
+            neighbours.entry(caller).or_default().push((callee, offset_ns, confidence));
+            neighbours.entry(callee).or_default().push((caller, offset_ns.saturating_neg(), confidence));
         }
+        let mut queue = VecDeque::from([&reference]);
+        while let Some(from) = queue.pop_front() {
+            let (from_offset_ns, from_confidence) = known[from];
+            for (to, offset_ns, confidence) in neighbours.get(from).into_iter().flatten() {
+                if !known.contains_key(*to) {
+                    known.insert((*to).clone(), (from_offset_ns.saturating_add(*offset_ns), from_confidence * confidence));
+                    queue.push_back(to);
+                }
+            }
+        }
+        Clocks::of_processes(tree, &known, &reference)
     }
-    let mut neighbours: BTreeMap<&Instance, Vec<(&Instance, i64, f64)>> = BTreeMap::new();
-    for ((caller, callee), bounds) in &calls {
-        let (offset_ns, confidence) = offset_of(bounds);
-        neighbours.entry(caller).or_default().push((callee, offset_ns, confidence));
-        neighbours.entry(callee).or_default().push((caller, offset_ns.saturating_neg(), confidence));
+
+    /// The known clocks by the processes that go by them, the reference left out.
+    fn of_processes(tree: &Tree, known: &HashMap<Keeper, (i64, f64)>, reference: &Keeper) -> Clocks {
+        let mut clocks =
+            Clocks { offsets: known.iter().map(|(keeper, (offset_ns, _))| (keeper.clone(), *offset_ns)).collect(), ..Clocks::default() };
+        for node in tree.nodes.iter().filter(|node| node.role == Role::Span) {
+            let keeper = Keeper::of(&node.service, &node.process);
+            let Some(&(offset_ns, confidence)) = known.get(&keeper).filter(|_| keeper != *reference) else { continue };
+            clocks.show(&node.service, node.process.instance.as_ref(), offset_ns, confidence);
+        }
+        clocks
     }
-    let mut known = BTreeSet::from([&reference]);
-    let mut queue = VecDeque::from([(&reference, 0_i64, 1.0_f64)]);
-    let mut offsets = Vec::new();
-    while let Some((from, from_offset_ns, from_confidence)) = queue.pop_front() {
-        for (to, offset_ns, confidence) in neighbours.get(from).into_iter().flatten() {
-            if known.insert(to) {
-                let (offset_ns, confidence) = (from_offset_ns.saturating_add(*offset_ns), from_confidence * confidence);
-                offsets.push(ClockOffset { service: to.0.clone(), instance: to.1.clone(), offset_ns, confidence });
-                queue.push_back((to, offset_ns, confidence));
+
+    fn show(&mut self, service: &str, instance: Option<&String>, offset_ns: i64, confidence: f64) {
+        let key = (service.to_owned(), instance.cloned());
+        if self.shown.contains_key(&key) {
+            return;
+        }
+        self.only.entry(key.0.clone()).and_modify(|only| *only = None).or_insert(Some(offset_ns));
+        self.shown.insert(key.clone(), ClockOffset { service: key.0, instance: key.1, offset_ns, confidence });
+    }
+
+    /// What only the lines of a process tell about its clock.
+    pub(super) fn learn(&mut self, service: &str, process: &Process, offset_ns: i64, confidence: f64) {
+        self.offsets.entry(Keeper::Process(service.to_owned(), process.instance.clone())).or_insert(offset_ns);
+        self.show(service, process.instance.as_ref(), offset_ns, confidence);
+    }
+
+    /// The offset of a process; of its service's only one when the record names none.
+    pub(super) fn offset_ns(&self, service: &str, process: &Process) -> i64 {
+        let of_process = self.offsets.get(&Keeper::Process(service.to_owned(), process.instance.clone()));
+        let known = of_process.or_else(|| self.offsets.get(&Keeper::of(service, process)));
+        let only = || if process.instance.is_none() { self.only.get(service).copied().flatten() } else { None };
+        known.copied().or_else(only).unwrap_or(0)
+    }
+
+    /// The offset under which a service and instance are shown.
+    pub(super) fn shown_ns(&self, service: &str, instance: Option<&String>) -> i64 {
+        self.shown.get(&(service.to_owned(), instance.cloned())).map_or(0, |offset| offset.offset_ns)
+    }
+
+    /// Sets the offset of every node.
+    pub(super) fn apply(&self, tree: &mut Tree) {
+        for node in &mut tree.nodes {
+            node.offset_ns = self.offset_ns(&node.service, &node.process);
+        }
+        // The place of a missing parent moves with what is below it.
+        for index in 0..tree.nodes.len() {
+            if let Some(parent) = tree.nodes[index].parent.filter(|&parent| tree.nodes[parent].role == Role::Missing)
+                && tree.nodes[index].first_record == tree.nodes[parent].first_record
+            {
+                tree.nodes[parent].offset_ns = tree.nodes[index].offset_ns;
             }
         }
     }
-    offsets.sort_by(|a, b| (&a.service, &a.instance).cmp(&(&b.service, &b.instance)));
-    offsets
+
+    /// By service and instance.
+    pub(super) fn into_answer(self) -> Vec<ClockOffset> {
+        self.shown.into_values().collect()
+    }
 }
 
-/// Sets the offset of every node whose instance has one.
-pub(super) fn apply(tree: &mut Tree, offsets: &[ClockOffset]) {
-    for node in &mut tree.nodes {
-        node.offset_ns = offset_for(offsets, &node.service, node.instance.as_ref());
-    }
-    // The place of a missing parent moves with what is below it.
-    for index in 0..tree.nodes.len() {
-        if let Some(parent) = tree.nodes[index].parent.filter(|&parent| tree.nodes[parent].role == Role::Missing)
-            && tree.nodes[index].first_record == tree.nodes[parent].first_record
-        {
-            tree.nodes[parent].offset_ns = tree.nodes[index].offset_ns;
+impl Keeper {
+    fn of(service: &str, process: &Process) -> Keeper {
+        match &process.machine {
+            Some(machine) => Keeper::Machine(machine.clone()),
+            None => Keeper::Process(service.to_owned(), process.instance.clone()),
         }
     }
 }
 
-/// The offset of an instance; of its service's only instance when the record names none.
-pub(super) fn offset_for(offsets: &[ClockOffset], service: &str, instance: Option<&String>) -> i64 {
-    let mut of_service = offsets.iter().filter(|offset| offset.service == service);
-    match instance {
-        Some(_) => of_service.find(|offset| offset.instance.as_ref() == instance).map_or(0, |offset| offset.offset_ns),
-        None => {
-            let first = of_service.next();
-            first.filter(|_| of_service.next().is_none()).map_or(0, |offset| offset.offset_ns)
+fn calls_between(tree: &Tree) -> BTreeMap<(Keeper, Keeper), Vec<Bounds>> {
+    let mut calls: BTreeMap<(Keeper, Keeper), Vec<Bounds>> = BTreeMap::new();
+    for node in &tree.nodes {
+        let Some(caller) = node.parent.map(|parent| &tree.nodes[parent]).filter(|caller| is_call(caller, node)) else { continue };
+        let keepers = (Keeper::of(&caller.service, &caller.process), Keeper::of(&node.service, &node.process));
+        if keepers.0 != keepers.1 {
+            calls.entry(keepers).or_default().push(bounds(caller, node));
         }
     }
+    calls
 }
 
-/// The instance of a root; of its first child when the root is missing.
-fn reference_instance(tree: &Tree, root: usize) -> Option<Instance> {
+/// The clock of a root; of its first child when the root is missing.
+fn reference_keeper(tree: &Tree, root: usize) -> Option<Keeper> {
+    let keeper = |node: &TreeNode| Keeper::of(&node.service, &node.process);
     if tree.nodes[root].role == Role::Span {
-        return Some(instance(&tree.nodes[root]));
+        return Some(keeper(&tree.nodes[root]));
     }
-    tree.nodes
-        .iter()
-        .filter(|node| node.parent == Some(root) && node.role == Role::Span)
-        .min_by_key(|node| (node.start, node.first_record))
-        .map(instance)
+    let children = tree.nodes.iter().filter(|node| node.parent == Some(root) && node.role == Role::Span);
+    children.min_by_key(|node| (node.start, node.span_id, node.first_record)).map(keeper)
 }
 
-fn instance(node: &TreeNode) -> Instance {
-    (node.service.clone(), node.instance.clone())
-}
-
+/// Somebody waits for an answer: with a client span, or without where the client library tells nothing.
 fn is_call(caller: &TreeNode, callee: &TreeNode) -> bool {
-    let kinds = caller.kind == SpanKind::CLIENT && callee.kind == SpanKind::SERVER;
-    kinds && (&caller.service, &caller.instance) != (&callee.service, &callee.instance)
+    let waits = matches!(caller.kind, SpanKind::CLIENT | SpanKind::SERVER | SpanKind::INTERNAL);
+    waits && caller.role == Role::Span && callee.kind == SpanKind::SERVER
 }
 
 fn bounds(caller: &TreeNode, callee: &TreeNode) -> Bounds {
@@ -104,31 +161,49 @@ fn bounds(caller: &TreeNode, callee: &TreeNode) -> Bounds {
     Bounds { at_least_ns, at_most_ns: (at_most_ns >= at_least_ns).then_some(at_most_ns) }
 }
 
-/// The callee's offset and how sure it is. Zero when it fits as it is: the middle of the slack would be a guess.
+/// The callee's offset and how sure it is: the one that most calls agree with, whatever a few odd ones say. Zero when
+/// that is as good as any: the middle of the slack would be a guess.
 fn offset_of(calls: &[Bounds]) -> (i64, f64) {
-    let at_least_ns = calls.iter().map(|call| call.at_least_ns).max().unwrap_or(i64::MIN);
-    let at_most_ns = calls.iter().filter_map(|call| call.at_most_ns).min();
-    let fits = |call: &&Bounds| call.at_least_ns <= 0 && call.at_most_ns.is_none_or(|most| most >= 0);
-    let fitting = calls.iter().filter(fits).count();
-    match at_most_ns {
+    let fits = |offset_ns: i64| move |call: &&Bounds| call.at_least_ns <= offset_ns && call.at_most_ns.is_none_or(|most| offset_ns <= most);
+    let fitting = calls.iter().filter(fits(0)).count();
+    let (agreeing, least_ns, most_ns) = most_agreed(calls);
+    match most_ns {
         _ if fitting == calls.len() => (0, 0.9),
-        // Most calls fit: the others are odd, not the clock.
-        _ if fitting * 2 > calls.len() => (0, 0.5),
-        None => (at_least_ns, 0.3),
-        Some(at_most_ns) if at_least_ns <= at_most_ns => {
-            let offset_ns = middle(at_least_ns, at_most_ns);
-            let half_width = (at_most_ns as f64 - at_least_ns as f64) / 2.0;
-            (offset_ns, 0.5 + 0.45 * offset_ns.unsigned_abs() as f64 / (offset_ns.unsigned_abs() as f64 + half_width + 1.0))
-        }
-        Some(_) => {
-            let mut middles: Vec<i64> =
-                calls.iter().map(|call| call.at_most_ns.map_or(call.at_least_ns, |most| middle(call.at_least_ns, most))).collect();
-            middles.sort_unstable();
-            (middles[middles.len() / 2], 0.5)
+        _ if fitting == agreeing => (0, 0.5),
+        None => (least_ns, 0.3),
+        Some(most_ns) => {
+            let offset_ns = likeliest(least_ns, most_ns);
+            let half_width = (most_ns as f64 - least_ns as f64) / 2.0;
+            let narrow = 0.5 + 0.45 * offset_ns.unsigned_abs() as f64 / (offset_ns.unsigned_abs() as f64 + half_width + 1.0);
+            (offset_ns, narrow * agreeing as f64 / calls.len() as f64)
         }
     }
 }
 
-fn middle(a: i64, b: i64) -> i64 {
-    ((i128::from(a) + i128::from(b)) / 2) as i64
+/// The middle where the calls leave less room than the clock is off; else the end that is nearer to zero.
+pub(super) fn likeliest(least_ns: i64, most_ns: i64) -> i64 {
+    let nearer_ns = if least_ns.unsigned_abs() <= most_ns.unsigned_abs() { least_ns } else { most_ns };
+    let room_ns = most_ns.saturating_sub(least_ns);
+    if room_ns.unsigned_abs() < nearer_ns.unsigned_abs() { least_ns + room_ns / 2 } else { nearer_ns }
+}
+
+/// How many calls agree at most, and from which offset to which; of several such stretches the one nearest to zero.
+fn most_agreed(calls: &[Bounds]) -> (usize, i64, Option<i64>) {
+    let mut edges: BTreeSet<i64> = calls.iter().map(|call| call.at_least_ns).collect();
+    edges.insert(i64::MIN);
+    let mut begins: Vec<i64> = calls.iter().map(|call| call.at_least_ns).collect();
+    let mut ends: Vec<i64> = calls.iter().filter_map(|call| call.at_most_ns).collect();
+    begins.sort_unstable();
+    ends.sort_unstable();
+    let mut best = (0, 0, None);
+    for from in edges {
+        let (begun, ended) = (begins.partition_point(|begin| *begin <= from), ends.partition_point(|end| *end < from));
+        let agreeing = begun - ended.min(begun);
+        let to = ends.get(ended).copied();
+        let distance = |from: i64, to: Option<i64>| from.unsigned_abs().min(to.map_or(u64::MAX, i64::unsigned_abs));
+        if agreeing > best.0 || (agreeing == best.0 && agreeing > 0 && distance(from, to) < distance(best.1, best.2)) {
+            best = (agreeing, from, to);
+        }
+    }
+    best
 }

@@ -1,14 +1,18 @@
 //! What lost its context: parents that were never received, and traces that begin anew in the middle of a request.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use needle_storage::model::TraceId;
 
-use super::enclose::{Call, Sweep};
+use super::calls::Calls;
+use super::clocks::Clocks;
+use super::fit::{Lies, Offer, Stay, Wanted, fits};
+use super::joint;
 use super::logs::Context;
-use super::tree::{Role, Tree};
+use super::tree::{Process, Role, Tree};
+use super::unnamed::{Guest, What};
 use crate::answer::Inference;
+use crate::limits::{ANEW_ROUNDS_MAX, CLOCK_ERROR_MAX_NS};
 
 /// Puts the place of a missing parent under its trace's root, if there is one root and it encloses the place in time.
 pub(super) fn missing_under_root(tree: &mut Tree) {
@@ -30,63 +34,150 @@ pub(super) fn missing_under_root(tree: &mut Tree) {
     }
 }
 
-/// Hangs the roots of a trace under the span of another trace with the same request id that was going on:
-/// a call that names the root's service, else the innermost.
-pub(super) fn broken(tree: &mut Tree, depths: &[usize], context: &Context, calls: &[Call]) {
-    let ids = context.ids_of_traces();
-    let mut traces: Vec<TraceId> = context.spans_of.keys().copied().collect();
-    // A trace only hangs under one that began before it, so that no two hang under each other.
-    traces.sort_by_key(|trace_id| {
-        let spans = &context.spans_of[trace_id];
-        let start = spans.iter().map(|&index| tree.nodes[index].placed_start()).min();
-        let end = spans.iter().map(|&index| tree.nodes[index].placed_end()).max();
-        (start, Reverse(end), *trace_id)
-    });
-    let mut roots_of: BTreeMap<TraceId, Vec<usize>> = BTreeMap::new();
-    for index in tree.roots() {
-        if let Some(trace_id) = tree.nodes[index].trace_id {
-            roots_of.entry(trace_id).or_default().push(index);
+/// Hangs the root of a trace under the span of another trace of the request that it links to: whoever takes a message
+/// links to who sent it.
+pub(super) fn under_links(tree: &mut Tree, context: &Context) {
+    for root in tree.roots() {
+        let links = tree.nodes[root].span.iter().flat_map(|span| &span.links);
+        let linked: Vec<usize> = links
+            .filter_map(|link| tree.by_span.get(&(link.trace_id, link.span_id?)))
+            .filter_map(|same_id| same_id.first().copied())
+            .collect();
+        let [cause] = linked.as_slice() else { continue };
+        if is_related(tree, context, root, *cause) && tree.root_of(*cause) != root {
+            let reason = "a trace of its own with the same request id, whose first span links to this one".to_owned();
+            tree.nodes[root].parent = Some(*cause);
+            tree.nodes[root].inferred = Some(Inference { reason, confidence: 0.9 });
         }
-    }
-    let mut placed = Vec::new();
-    for (n, trace_id) in traces.iter().enumerate().skip(1) {
-        let own_ids = &ids[trace_id];
-        let related: BTreeSet<TraceId> = traces[..n].iter().copied().filter(|earlier| !ids[earlier].is_disjoint(own_ids)).collect();
-        if related.is_empty() {
-            continue;
-        }
-        let mut roots = roots_of.get(trace_id).cloned().unwrap_or_default();
-        roots.sort_by_key(|&index| (tree.nodes[index].placed_start(), index));
-        let mut sweep = Sweep::new(tree, depths, context.spans_in(&related));
-        for root in roots {
-            placed.extend(place(tree, root, &related, &mut sweep, calls).map(|(parent, inference)| (root, parent, inference)));
-        }
-    }
-    for (root, parent, inference) in placed {
-        tree.nodes[root].parent = Some(parent);
-        tree.nodes[root].inferred = Some(inference);
     }
 }
 
-fn place(tree: &Tree, root: usize, related: &BTreeSet<TraceId>, sweep: &mut Sweep<'_>, calls: &[Call]) -> Option<(usize, Inference)> {
-    let node = &tree.nodes[root];
-    let (from, to) = (node.placed_start(), node.placed_end());
-    let (innermost, ambiguous) = sweep.innermost_and_doubt(from, to)?;
-    let named = calls
-        .iter()
-        .filter(|call| {
-            let caller = &tree.nodes[call.index];
-            caller.trace_id.is_some_and(|trace_id| related.contains(&trace_id))
-                && caller.placed_start() <= from
-                && to <= caller.placed_end()
-        })
-        .filter_map(|call| call.names(&node.service).map(|(likeness, _)| (likeness, call.index)))
-        .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
-    let (parent, confidence, how) = match named {
-        Some((likeness, caller)) => (caller, 0.9 * likeness, "within a call that names its service"),
-        None if ambiguous => (innermost, 0.4, "within this span, and within others"),
-        None => (innermost, 0.6, "within this span"),
+/// Hangs the roots of traces under the calls of other traces of the request that name their service and that they fit
+/// into. What is found out about clocks by one may place the next.
+pub(super) fn under_calls(tree: &mut Tree, context: &Context, calls: &mut Calls, clocks: &mut Clocks) {
+    if context.spans_of.len() < 2 {
+        return;
+    }
+    for _ in 0..ANEW_ROUNDS_MAX {
+        let mut placed = 0;
+        for processes in roots_by_service(tree).into_values() {
+            placed += place_roots(tree, context, calls, &processes);
+        }
+        if placed == 0 {
+            break;
+        }
+        *clocks = Clocks::estimate(tree);
+        clocks.apply(tree);
+    }
+}
+
+/// The roots of traces that found no caller by name, to be placed by time.
+pub(super) fn without_caller(tree: &Tree, context: &Context) -> Vec<Guest> {
+    if context.spans_of.len() < 2 {
+        return Vec::new();
+    }
+    let roots = tree.roots().into_iter().filter(|&root| tree.nodes[root].role == Role::Span && tree.nodes[root].trace_id.is_some());
+    roots.map(|root| Guest::of_root(tree, root)).collect()
+}
+
+/// Roots by service, and by process: those of one have one clock.
+fn roots_by_service(tree: &Tree) -> BTreeMap<String, BTreeMap<Process, Vec<usize>>> {
+    let mut roots: BTreeMap<String, BTreeMap<Process, Vec<usize>>> = BTreeMap::new();
+    for index in tree.roots().into_iter().filter(|&index| tree.nodes[index].role == Role::Span) {
+        let node = &tree.nodes[index];
+        roots.entry(node.service.clone()).or_default().entry(node.process.clone()).or_default().push(index);
+    }
+    roots
+}
+
+/// Places the roots of the processes of one service so that, taken together, the least is odd; how many were.
+fn place_roots(tree: &mut Tree, context: &Context, calls: &mut Calls, processes: &BTreeMap<Process, Vec<usize>>) -> usize {
+    let mut options = Vec::new();
+    let mut guests = Vec::new();
+    for (process, roots) in processes {
+        let (callers, offers) = callers_of(tree, context, calls, process, roots);
+        // A root that is longer than every call was not called by any of them, unless the caller gave up.
+        let room_ns = |offer: &Offer| if offer.failed { i64::MAX } else { offer.to.since(offer.from) };
+        let longest_ns = offers.iter().map(room_ns).max().unwrap_or(0);
+        let fitting: Vec<usize> =
+            roots.iter().copied().filter(|&root| tree.nodes[root].end.since(tree.nodes[root].start) <= longest_ns).collect();
+        let stay = |&root: &usize| Stay { from: tree.nodes[root].placed_start(), to: tree.nodes[root].placed_end() };
+        let stays: Vec<Stay> = fitting.iter().map(stay).collect();
+        let wanted = Wanted { shift_max_ns: CLOCK_ERROR_MAX_NS, resolution_ns: 0, to_be_answered: 0, one_each: true };
+        let fits = fits(&stays, &offers, wanted);
+        options.push((callers, offers, fits));
+        guests.push(fitting);
+    }
+    let chosen = joint::choose(&options);
+    let mut placed = 0;
+    for (((callers, offers, mut fits), roots), choice) in options.into_iter().zip(guests).zip(chosen) {
+        let Some(choice) = choice else { continue };
+        let fit = fits.swap_remove(choice);
+        for (root, (at, lies)) in roots.into_iter().zip(fit.places) {
+            let gave_up = lies == Lies::Late && offers[at].failed && tree.nodes[root].placed_start() <= offers[at].to;
+            if lies == Lies::Within || gave_up {
+                placed += usize::from(place_root(tree, context, calls, (root, callers[at]), fit.shift_ns));
+            }
+        }
+    }
+    placed
+}
+
+/// The calls that name a process and may have caused one of its roots.
+fn callers_of(tree: &Tree, context: &Context, calls: &Calls, process: &Process, roots: &[usize]) -> (Vec<usize>, Vec<Offer>) {
+    let service = &tree.nodes[roots[0]].service;
+    let may_hold = |call: &usize| roots.iter().any(|&root| is_related(tree, context, root, calls.all[*call].node));
+    let mut callers: Vec<usize> = calls.to(service, process.instance.as_ref()).filter(may_hold).collect();
+    callers.sort_by_key(|&call| (calls.all[call].reach(tree), call));
+    let offers = callers.iter().map(|&call| offer(tree, calls, call, true)).collect();
+    (callers, offers)
+}
+
+/// Hangs a root under a call that names its service, unless another is there, or the call is its own.
+fn place_root(tree: &mut Tree, context: &Context, calls: &mut Calls, (root, call): (usize, usize), shift_ns: i64) -> bool {
+    let caller = calls.all[call].node;
+    if calls.all[call].callee.is_some() || !is_related(tree, context, root, caller) || tree.root_of(caller) == root {
+        return false;
+    }
+    let likeness = calls.all[call].names.as_ref().map_or(0.0, |named| named.likeness);
+    let (how, confidence) = if shift_ns == 0 {
+        ("it lies within a call that names its service".to_owned(), 0.9 * likeness)
+    } else {
+        (format!("it fits a call that names its service if its clock is moved by {:+.1} ms", shift_ns as f64 / 1e6), 0.7 * likeness)
     };
-    let reason = format!("a trace of its own with the same request id: the trace context was lost; it lies {how}");
-    Some((parent, Inference { reason, confidence }))
+    let reason = format!("a trace of its own with the same request id: the trace context was lost; {how}");
+    tree.nodes[root].parent = Some(caller);
+    tree.nodes[root].inferred = Some(Inference { reason, confidence });
+    calls.all[call].callee = Some(root);
+    true
+}
+
+/// What a call offers to the services it names, or to others.
+pub(super) fn offer(tree: &Tree, calls: &Calls, call: usize, named: bool) -> Offer {
+    let (from, to) = calls.all[call].reach(tree);
+    Offer { from, to, named, failed: calls.all[call].failed }
+}
+
+/// Whether two nodes are of different traces of one request.
+fn is_related(tree: &Tree, context: &Context, a: usize, b: usize) -> bool {
+    match (tree.nodes[a].trace_id, tree.nodes[b].trace_id) {
+        (Some(a), Some(b)) => a != b && context.related(a, b),
+        _ => false,
+    }
+}
+
+impl Guest {
+    fn of_root(tree: &Tree, root: usize) -> Guest {
+        let node = &tree.nodes[root];
+        Guest {
+            service: node.service.clone(),
+            process: node.process.clone(),
+            traces: node.trace_id.into_iter().collect(),
+            from: node.placed_start(),
+            to: node.placed_end(),
+            offset_ns: node.offset_ns,
+            resolution_ns: 0,
+            what: What::Root(root),
+        }
+    }
 }

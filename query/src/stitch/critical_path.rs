@@ -1,9 +1,11 @@
 //! Where the time went: the critical path and the time of each node's own.
 
+use needle_storage::model::SpanKind;
+
 use super::tree::{Role, Tree};
 
 /// Marks the nodes that the end of `root` waited for: from its end back, always the child that ended last
-/// before. An estimate, since spans do not say what waited for what.
+/// before. An estimate, since spans do not say what waited for what. Nobody waits for whoever takes a message.
 pub(super) fn critical_path(tree: &Tree, children: &[Vec<usize>], root: usize) -> Vec<bool> {
     let mut critical = vec![false; tree.nodes.len()];
     let mut walk = vec![(root, tree.nodes[root].placed_end())];
@@ -15,7 +17,8 @@ pub(super) fn critical_path(tree: &Tree, children: &[Vec<usize>], root: usize) -
         by_end.sort_by_key(|&child| (std::cmp::Reverse(tree.nodes[child].placed_end()), child));
         for child in by_end {
             let (start, end) = (tree.nodes[child].placed_start(), tree.nodes[child].placed_end().min(node.placed_end()));
-            if end <= waited_for && start < end && start >= node.placed_start() {
+            let asynchronous = node.kind == SpanKind::PRODUCER || tree.nodes[child].kind == SpanKind::CONSUMER;
+            if !asynchronous && end <= waited_for && start < end && start >= node.placed_start() {
                 walk.push((child, end));
                 waited_for = start;
             }

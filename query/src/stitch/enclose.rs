@@ -1,11 +1,11 @@
-//! Which span was going on: the innermost one around a stretch of time, and calls that name a service.
+//! Which span was going on: the innermost one around a stretch of time.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use needle_storage::model::{SpanKind, UnixNanos};
+use needle_storage::model::UnixNanos;
 
-use super::tree::{Role, Tree, TreeNode};
+use super::tree::{Role, Tree};
 
 /// Answers for stretches of time in the order of their starts, over spans by their estimated clocks.
 pub(super) struct Sweep<'a> {
@@ -28,17 +28,17 @@ impl<'a> Sweep<'a> {
 
     /// The shortest span that lasts from `from` to `to`. `from` never goes back.
     pub(super) fn innermost(&mut self, from: UnixNanos, to: UnixNanos) -> Option<usize> {
-        self.innermost_two(from, to).first().copied()
+        self.innermost_two(from, to, |_| true).first().copied()
     }
 
-    /// The same, and whether another span does that is not above it, so that either may be meant.
-    pub(super) fn innermost_and_doubt(&mut self, from: UnixNanos, to: UnixNanos) -> Option<(usize, bool)> {
-        let two = self.innermost_two(from, to);
+    /// The same of those that are accepted, and whether another one is that is not above it, so that either may be meant.
+    pub(super) fn innermost_and_doubt(&mut self, from: UnixNanos, to: UnixNanos, accept: impl Fn(usize) -> bool) -> Option<(usize, bool)> {
+        let two = self.innermost_two(from, to, accept);
         let innermost = *two.first()?;
         Some((innermost, two.get(1).is_some_and(|&other| !is_above(self.tree, other, innermost))))
     }
 
-    fn innermost_two(&mut self, from: UnixNanos, to: UnixNanos) -> Vec<usize> {
+    fn innermost_two(&mut self, from: UnixNanos, to: UnixNanos, accept: impl Fn(usize) -> bool) -> Vec<usize> {
         self.open_until(from);
         let mut ended = Vec::new();
         let mut around = Vec::new();
@@ -46,7 +46,7 @@ impl<'a> Sweep<'a> {
             let end = self.tree.nodes[entry.2].placed_end();
             if end < from {
                 ended.push(*entry);
-            } else if end >= to {
+            } else if end >= to && accept(entry.2) {
                 around.push(entry.2);
                 if around.len() == 2 {
                     break;
@@ -97,93 +97,9 @@ fn is_above(tree: &Tree, above: usize, mut index: usize) -> bool {
     false
 }
 
-/// A span that calls another service, with what it says about whom.
-pub(super) struct Call {
-    pub(super) index: usize,
-    /// In lower case.
-    peers: Vec<String>,
-}
-
-/// Attributes of a calling span that name the one called; old names of the semantic conventions as well.
-/// Keys whose values say whom a span calls.
-pub(super) const CALL_KEYS: &[&str] = &[
-    "service.peer.name",
-    "peer.service",
-    "server.address",
-    "net.peer.name",
-    "http.host",
-    "rpc.service",
-    "network.peer.address",
-    "messaging.destination.name",
-    "db.system.name",
-    "db.system",
-    "peer.hostname",
-    "url.full",
-    "http.url",
-];
-/// Those of them whose value is a URL.
-const URL_KEYS: [&str; 2] = ["url.full", "http.url"];
-
-impl Call {
-    /// The call of a client or producer span that says whom it calls.
-    pub(super) fn of(index: usize, node: &TreeNode) -> Option<Call> {
-        if !matches!(node.kind, SpanKind::CLIENT | SpanKind::PRODUCER) {
-            return None;
-        }
-        let span = node.span.as_ref()?;
-        let mut peers = Vec::new();
-        for (key, value) in &span.common.attributes {
-            if URL_KEYS.contains(&key.as_str()) {
-                peers.extend(host_of(&value.text()).map(str::to_lowercase));
-            } else if CALL_KEYS.contains(&key.as_str()) {
-                peers.push(value.text().to_lowercase());
-            }
-        }
-        peers.retain(|peer| !peer.is_empty());
-        (!peers.is_empty()).then_some(Call { index, peers })
-    }
-
-    /// How well the call names a service, 0 to 1, with the name it uses.
-    pub(super) fn names(&self, service: &str) -> Option<(f64, &str)> {
-        let service = service.to_lowercase();
-        let rated = self.peers.iter().map(|peer| (likeness(peer, &service), peer.as_str()));
-        rated.filter(|(likeness, _)| *likeness > 0.0).max_by(|a, b| a.0.total_cmp(&b.0))
-    }
-}
-
-fn host_of(url: &str) -> Option<&str> {
-    let after_scheme = url.split_once("://")?.1;
-    let authority = after_scheme.split(['/', '?', '#']).next()?;
-    authority.rsplit('@').next()
-}
-
-/// A peer is the service itself, a host in the service's domain, or a name around the service's name.
-fn likeness(peer: &str, service: &str) -> f64 {
-    const NAME_BYTES_MIN: usize = 3;
-    let host = peer.split(':').next().unwrap_or(peer);
-    let first_label = host.split('.').next().unwrap_or(host);
-    if peer == service || host == service || first_label == service {
-        1.0
-    } else if service.len() >= NAME_BYTES_MIN && contains_name(peer, service) {
-        0.8
-    } else if first_label.len() >= NAME_BYTES_MIN && contains_name(service, first_label) {
-        0.7
-    } else {
-        0.0
-    }
-}
-
-/// Whether `name` stands in `text` between characters that are neither letter nor digit.
-fn contains_name(text: &str, name: &str) -> bool {
-    text.match_indices(name).any(|(at, _)| {
-        let before = text[..at].chars().next_back();
-        let after = text[at + name.len()..].chars().next();
-        before.is_none_or(|c| !c.is_alphanumeric()) && after.is_none_or(|c| !c.is_alphanumeric())
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use needle_storage::model::SpanKind;
     use proptest::prelude::*;
 
     use super::*;
@@ -215,22 +131,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn a_peer_is_compared_with_a_service_by_whole_names() {
-        for (peer, service, expected) in [
-            ("auth", "auth", 1.0),
-            ("auth:8080", "auth", 1.0),
-            ("auth.shop.svc.cluster.local", "auth", 1.0),
-            ("legacy-auth", "auth", 0.8),
-            ("shop.auth.v1.Tokens", "auth", 0.8),
-            ("auth", "auth-service", 0.7),
-            ("authority", "auth", 0.0),
-            ("10.0.0.1", "auth", 0.0),
-        ] {
-            assert_eq!(likeness(peer, service), expected, "{peer} for {service}");
-        }
-        assert_eq!(host_of("https://user@auth:8443/token?x=/"), Some("auth:8443"));
     }
 }

@@ -2,19 +2,42 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use needle_storage::model::{Common, Log, NormalId, RecordId, SpanId, TraceId, UnixNanos};
+use needle_storage::model::{Common, Log, NormalId, RecordId, SpanId, SpanKind, TraceId, UnixNanos};
 
 use super::close::low_half;
 use super::enclose::Sweep;
-use super::tree::{Tree, instance_of};
+use super::tree::{Process, Role, Tree};
 
 /// Hangs each log with a span id on that span, or on its place when the span is missing; the others come back.
 pub(super) fn on_their_spans(tree: &mut Tree, logs: Vec<Log>) -> Vec<Log> {
+    let (named, others) = with_named_spans(tree, logs);
+    named.into_iter().for_each(|(node, log)| tree.nodes[node].logs.push(log));
+    others
+}
+
+/// The same for spans of the log's own service. A service cannot write on the span of another: what it logs then is the
+/// header it was given, and the span is its caller's; these come back with that span, before those that name none.
+pub(super) fn on_own_spans(tree: &mut Tree, logs: Vec<Log>) -> (Vec<(usize, Log)>, Vec<Log>) {
+    let (named, others) = with_named_spans(tree, logs);
+    let mut given = Vec::new();
+    for (index, log) in named {
+        let node = &mut tree.nodes[index];
+        if node.role == Role::Missing || node.service == log.common.service {
+            node.logs.push(log);
+        } else {
+            given.push((index, log));
+        }
+    }
+    (given, others)
+}
+
+/// Logs with the nodes of the spans they name, and those that name none.
+fn with_named_spans(tree: &Tree, logs: Vec<Log>) -> (Vec<(usize, Log)>, Vec<Log>) {
     let mut by_span_id: HashMap<SpanId, BTreeSet<Option<TraceId>>> = HashMap::new();
     for (trace_id, span_id) in tree.by_span.keys().chain(tree.missing.keys()) {
         by_span_id.entry(*span_id).or_default().insert(*trace_id);
     }
-    let mut others = Vec::new();
+    let (mut named, mut others) = (Vec::new(), Vec::new());
     for log in logs {
         let node = log.common.span_id.and_then(|span_id| {
             // Without a trace id the span id must do, if it means one span only.
@@ -26,11 +49,11 @@ pub(super) fn on_their_spans(tree: &mut Tree, logs: Vec<Log>) -> Vec<Log> {
             node_of(tree, (trace_id, span_id), &log.common.service)
         });
         match node {
-            Some(node) => tree.nodes[node].logs.push(log),
+            Some(node) => named.push((node, log)),
             None => others.push(log),
         }
     }
-    others
+    (named, others)
 }
 
 /// Of the spans that share the id the one of the log's service.
@@ -45,6 +68,8 @@ pub(super) struct Context {
     traces_of: BTreeMap<NormalId, BTreeSet<TraceId>>,
     /// Spans of each trace.
     pub(super) spans_of: BTreeMap<TraceId, Vec<usize>>,
+    /// Traces joined by request ids have one number.
+    families: BTreeMap<TraceId, usize>,
 }
 
 impl Context {
@@ -62,7 +87,8 @@ impl Context {
                 traces_of.entry(id).or_default().insert(*trace_id);
             }
         }
-        Context { traces_of, spans_of }
+        let families = families(&spans_of, &traces_of);
+        Context { traces_of, spans_of, families }
     }
 
     /// The traces with spans that a log belongs to: its own, else those its request ids are found on.
@@ -74,15 +100,9 @@ impl Context {
         ids.flat_map(|id| self.traces_of.get(&id).into_iter().flatten().copied().collect::<Vec<_>>()).collect()
     }
 
-    /// Request ids by trace.
-    pub(super) fn ids_of_traces(&self) -> BTreeMap<TraceId, BTreeSet<&NormalId>> {
-        let mut ids: BTreeMap<TraceId, BTreeSet<&NormalId>> = BTreeMap::new();
-        for (id, traces) in &self.traces_of {
-            for trace_id in traces {
-                ids.entry(*trace_id).or_default().insert(id);
-            }
-        }
-        ids
+    /// Whether two traces belong to one request, by request ids on them or on traces between them.
+    pub(super) fn related(&self, a: TraceId, b: TraceId) -> bool {
+        self.families.get(&a).is_some_and(|family| self.families.get(&b) == Some(family))
     }
 
     /// The spans of some traces; of all when none is given.
@@ -92,16 +112,41 @@ impl Context {
     }
 }
 
+/// Numbers the traces so that those with an id in common, and those joined by others, have one number.
+fn families(spans_of: &BTreeMap<TraceId, Vec<usize>>, traces_of: &BTreeMap<NormalId, BTreeSet<TraceId>>) -> BTreeMap<TraceId, usize> {
+    let mut families = BTreeMap::new();
+    let mut ids_of: BTreeMap<TraceId, Vec<&NormalId>> = BTreeMap::new();
+    for (id, traces) in traces_of {
+        traces.iter().for_each(|trace_id| ids_of.entry(*trace_id).or_default().push(id));
+    }
+    let mut visited: BTreeSet<&NormalId> = BTreeSet::new();
+    for (number, first) in spans_of.keys().enumerate() {
+        let mut next = vec![*first];
+        while let Some(trace_id) = next.pop() {
+            if families.contains_key(&trace_id) {
+                continue;
+            }
+            families.insert(trace_id, number);
+            for id in ids_of.get(&trace_id).into_iter().flatten() {
+                if visited.insert(id) {
+                    next.extend(traces_of[*id].iter().copied());
+                }
+            }
+        }
+    }
+    families
+}
+
 /// Logs that no span id places, by what places them otherwise: the traces they belong to, the service and its instance.
-pub(super) type Groups = BTreeMap<(BTreeSet<TraceId>, String, Option<String>), Vec<Log>>;
+pub(super) type Groups = BTreeMap<(BTreeSet<TraceId>, String, Process), Vec<Log>>;
 
 /// Hangs logs on the innermost span of their own service that was going on when they were written, else on
 /// the nearest one; logs of services without a span come back, grouped.
 pub(super) fn on_spans_of_their_service(tree: &mut Tree, depths: &[usize], context: &Context, logs: Vec<Log>) -> Groups {
     let mut groups = Groups::new();
     for log in logs {
-        let instance = instance_of(&log.common.resource);
-        groups.entry((context.traces_of_log(&log), log.common.service.clone(), instance)).or_default().push(log);
+        let process = Process::of(&log.common);
+        groups.entry((context.traces_of_log(&log), log.common.service.clone(), process)).or_default().push(log);
     }
     let mut by_service: BTreeMap<(BTreeSet<TraceId>, String), Vec<usize>> = BTreeMap::new();
     for traces in groups.keys().map(|(traces, _, _)| traces).collect::<BTreeSet<_>>() {
@@ -110,12 +155,12 @@ pub(super) fn on_spans_of_their_service(tree: &mut Tree, depths: &[usize], conte
         }
     }
     let mut without_span = Groups::new();
-    for ((traces, service, instance), logs) in groups {
+    for ((traces, service, process), logs) in groups {
         match by_service.get(&(traces.clone(), service.clone())) {
             None => {
-                without_span.insert((traces, service, instance), logs);
+                without_span.insert((traces, service, process), logs);
             }
-            Some(spans) => hang(tree, depths, spans, instance.as_ref(), logs),
+            Some(spans) => hang(tree, depths, spans, process.instance.as_ref(), logs),
         }
     }
     without_span
@@ -123,8 +168,12 @@ pub(super) fn on_spans_of_their_service(tree: &mut Tree, depths: &[usize], conte
 
 fn hang(tree: &mut Tree, depths: &[usize], spans: &[usize], instance: Option<&String>, logs: Vec<Log>) {
     let own: Vec<usize> =
-        spans.iter().copied().filter(|&index| instance.is_some() && tree.nodes[index].instance.as_ref() == instance).collect();
+        spans.iter().copied().filter(|&index| instance.is_some() && tree.nodes[index].process.instance.as_ref() == instance).collect();
     let spans = if own.is_empty() { spans } else { own.as_slice() };
+    // While a call waits, the service's own code is in the span above it.
+    let working: Vec<usize> =
+        spans.iter().copied().filter(|&index| !matches!(tree.nodes[index].kind, SpanKind::CLIENT | SpanKind::PRODUCER)).collect();
+    let spans = if working.is_empty() { spans } else { working.as_slice() };
     // Logs and spans of one instance have one clock.
     let offset_ns = tree.nodes[spans[0]].offset_ns;
     let mut sweep = Sweep::new(tree, depths, spans.iter().copied());

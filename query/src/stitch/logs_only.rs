@@ -1,53 +1,277 @@
-//! Services that only log: each visit to one becomes a node, placed by the calls that name it and by time.
+//! Services that only log: each visit to one becomes a node, under the call that names the service where there is one.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use needle_storage::model::{Log, NormalId, RecordId, SpanKind, TraceId, UnixNanos};
+use needle_storage::model::{Log, NormalId, RecordId, SpanKind, TraceId, Value};
 
-use super::clocks::offset_for;
+use super::calls::Calls;
+use super::clocks::{Clocks, likeliest};
 use super::close::low_half;
-use super::enclose::{Call, Sweep};
-use super::logs::{Context, Groups};
-use super::tree::{Role, Tree, TreeNode};
-use crate::answer::{ClockOffset, Inference};
-use crate::limits::{CLOCK_ERROR_MAX_NS, VISIT_GAP_NS};
+use super::contexts::offer;
+use super::fit::{Fit, Lies, Offer, Stay, Wanted, fits};
+use super::joint;
+use super::logs::Groups;
+use super::tree::{Process, Role, Tree, TreeNode};
+use super::unnamed::{Guest, What};
+use crate::answer::Inference;
+use crate::limits::CLOCK_ERROR_MAX_NS;
 
-/// The lines of one visit to a service, and where it belongs.
-struct Visit {
-    logs: Vec<Log>,
-    offset_ns: i64,
-    parent: Option<usize>,
-    inference: Inference,
+/// Attributes that tell strands of work apart within a process: attempts of a call, threads.
+const STRAND_KEYS: [&[&str]; 2] = [
+    &["attempt", "retry.attempt", "retry_count", "retry", "http.request.resend_count"],
+    &["thread.id", "thread.name", "thread", "thread_name", "thread_id", "threadName"],
+];
+/// Attributes of a line that say how long a request took, with their units in nanoseconds: access logs and their like.
+const TOOK_KEYS: [(&str, f64); 8] = [
+    ("duration_ms", 1e6),
+    ("elapsed_ms", 1e6),
+    ("latency_ms", 1e6),
+    ("took_ms", 1e6),
+    ("response_time_ms", 1e6),
+    ("responseTime", 1e6),
+    ("request_time", 1e9),
+    ("duration_s", 1e9),
+];
+/// The keys of attributes that visits are told by.
+pub(super) fn keys() -> impl Iterator<Item = &'static str> {
+    STRAND_KEYS.into_iter().flatten().copied().chain(TOOK_KEYS.into_iter().map(|(key, _)| key))
 }
 
-/// What visits are placed in.
-struct Places<'a> {
-    tree: &'a Tree,
-    depths: &'a [usize],
-    context: &'a Context,
-    calls: &'a [Call],
-}
+/// What whole times are multiples of, the coarsest first.
+const RESOLUTIONS_NS: [u64; 3] = [1_000_000_000, 1_000_000, 1_000];
 
-/// Turns the lines of services without a span into nodes with a parent. Clock offsets that only a call's name
-/// reveals are added to `clock`.
-pub(super) fn place(tree: &mut Tree, depths: &[usize], context: &Context, calls: &[Call], groups: Groups, clock: &mut Vec<ClockOffset>) {
-    let mut nodes = Vec::new();
-    let places = Places { tree, depths, context, calls };
-    for ((traces, service, instance), logs) in groups {
-        let weakly = logs.iter().all(|log| joined_by_low_half(log, &traces));
-        for mut visit in places.visits(&traces, &service, instance.as_ref(), logs, clock) {
-            if weakly {
-                visit.inference.reason.push_str("; only the low 64 bits of the trace id join them");
-                visit.inference.confidence *= 0.8;
+/// Lines that name a span of another service: a visit for each process and span, called from there. Where the process
+/// is to be believed, its lines lie in those spans, which tells its clock.
+pub(super) fn under_named_spans(tree: &mut Tree, calls: &mut Calls, clocks: &mut Clocks, given: Vec<(usize, Log)>) {
+    let mut by_process: BTreeMap<(String, Process), BTreeMap<usize, Vec<Log>>> = BTreeMap::new();
+    for (caller, log) in given {
+        let process = (log.common.service.clone(), Process::of(&log.common));
+        by_process.entry(process).or_default().entry(caller).or_default().push(log);
+    }
+    for ((service, process), visits) in by_process {
+        let known_ns = clocks.offset_ns(&service, &process);
+        let offset_ns = known_ns.saturating_add(shift_of_visits(tree, calls, &visits, known_ns));
+        if offset_ns != known_ns {
+            clocks.learn(&service, &process, offset_ns, 0.6);
+        }
+        for (caller, logs) in visits {
+            let reason =
+                format!("no span was received from {service}; its lines name {} as the span that called it", describe(tree, caller));
+            let inference = Inference { reason, confidence: 0.98 };
+            let node = add_visit(tree, (&service, process.clone()), logs, offset_ns, Some(caller), inference);
+            if let Some(call) = calls.at(caller) {
+                calls.all[call].callee.get_or_insert(node);
             }
-            nodes.push(visit_node(visit, &service, instance.clone()));
         }
     }
-    if context.spans_of.is_empty() {
-        under_the_first(&mut nodes, tree.nodes.len());
+}
+
+/// By how much a clock must be moved for visits to lie in the calls that they name.
+fn shift_of_visits(tree: &Tree, calls: &Calls, visits: &BTreeMap<usize, Vec<Log>>, offset_ns: i64) -> i64 {
+    let (mut least_ns, mut most_ns) = (i64::MIN, i64::MAX);
+    for (caller, logs) in visits {
+        let Some(call) = calls.at(*caller).filter(|&call| !calls.all[call].asynchronous) else { continue };
+        let (from, to) = calls.all[call].reach(tree);
+        for stay in logs.iter().map(|log| stay(log, offset_ns)) {
+            least_ns = least_ns.max(from.since(stay.from).saturating_sub(resolution_ns(logs)));
+            most_ns = most_ns.min(to.since(stay.to));
+        }
     }
-    tree.nodes.extend(nodes);
+    match (least_ns..=most_ns).contains(&0) {
+        true => 0,
+        // Lines that go on after the answer.
+        false if least_ns > most_ns => least_ns.max(0),
+        false => likeliest(least_ns, most_ns),
+    }
+}
+
+/// Places lines under the calls that name their services; those that no call names come back.
+pub(super) fn under_calls(tree: &mut Tree, calls: &mut Calls, groups: Groups, clocks: &mut Clocks) -> Vec<Guest> {
+    let mut by_service: BTreeMap<String, Vec<Group>> = BTreeMap::new();
+    for ((traces, service, process), logs) in groups {
+        let offset_ns = clocks.offset_ns(&service, &process);
+        by_service.entry(service.clone()).or_default().push(Group { traces, service, process, offset_ns, logs });
+    }
+    let mut left = Vec::new();
+    for mut groups in by_service.into_values() {
+        // One clock after the other: a process that does not say which it is may be several.
+        loop {
+            let lines: usize = groups.iter().map(|group| group.logs.len()).sum();
+            groups = place_together(tree, calls, groups, clocks);
+            if groups.iter().map(|group| group.logs.len()).sum::<usize>() == lines {
+                break;
+            }
+        }
+        left.extend(
+            groups.into_iter().map(|group| Guest::of_lines(group.traces, group.service, group.process, group.offset_ns, group.logs)),
+        );
+    }
+    left
+}
+
+/// Places the lines of the processes of one service so that, taken together, the least is odd; what is left of them.
+fn place_together(tree: &mut Tree, calls: &mut Calls, groups: Vec<Group>, clocks: &mut Clocks) -> Vec<Group> {
+    // What no process answered can only be told when all have chosen.
+    let alone = groups.len() == 1;
+    let options: Vec<joint::Options> = groups.iter().map(|group| group.options(tree, calls, alone)).collect();
+    let chosen = joint::choose(&options);
+    let mut left = Vec::new();
+    for ((mut group, (callers, _, mut fits)), choice) in groups.into_iter().zip(options).zip(chosen) {
+        if let Some(choice) = choice {
+            group.settle(tree, calls, &callers, fits.swap_remove(choice), clocks);
+        }
+        if !group.logs.is_empty() {
+            left.push(group);
+        }
+    }
+    left
+}
+
+/// The lines that a call explains.
+#[derive(Default)]
+struct Visit {
+    logs: Vec<Log>,
+    /// Whether some go on after it.
+    late: bool,
+}
+
+/// The lines of one process that no span places.
+struct Group {
+    traces: BTreeSet<TraceId>,
+    service: String,
+    process: Process,
+    /// As estimated from spans.
+    offset_ns: i64,
+    logs: Vec<Log>,
+}
+
+impl Group {
+    /// The ways to fit the lines into the calls that name the service and that nobody answered yet.
+    fn options(&self, tree: &Tree, calls: &Calls, alone: bool) -> joint::Options {
+        let ours = |call: &usize| self.traces.is_empty() || calls.all[*call].trace_id.is_some_and(|id| self.traces.contains(&id));
+        let named: BTreeSet<usize> = calls.to(&self.service, self.instance()).filter(ours).collect();
+        if named.is_empty() {
+            return (Vec::new(), Vec::new(), Vec::new());
+        }
+        let mut callers: Vec<usize> = named.iter().copied().chain(calls.unnamed().filter(ours)).collect();
+        callers.sort_by_key(|&call| (calls.all[call].reach(tree), call));
+        let offers: Vec<Offer> = callers.iter().map(|&call| offer(tree, calls, call, named.contains(&call))).collect();
+        let resolution_ns = resolution_ns(&self.logs);
+        let to_be_answered = if alone { offers.iter().filter(|offer| offer.needs_answer()).count() } else { 0 };
+        let wanted = Wanted { shift_max_ns: CLOCK_ERROR_MAX_NS, resolution_ns, to_be_answered, one_each: false };
+        let stays: Vec<Stay> = self.logs.iter().map(|log| stay(log, self.offset_ns)).collect();
+        let by_line = fits(&stays, &offers, wanted);
+        let oddities = |fits: &Vec<Fit>| fits.first().map_or(f64::INFINITY, |fit| fit.oddities);
+        let by_strand = STRAND_KEYS.iter().map(|keys| self.fit_strands(keys, &offers, wanted));
+        let fits = by_strand.chain([by_line]).min_by(|a, b| oddities(a).total_cmp(&oddities(b)));
+        (callers, offers, fits.unwrap_or_default())
+    }
+
+    /// Makes visits of the lines that a fit explains, and keeps the others.
+    fn settle(&mut self, tree: &mut Tree, calls: &mut Calls, callers: &[usize], fit: Fit, clocks: &mut Clocks) {
+        let shift_ns = fit.shift_ns;
+        let (by_call, left) = self.visits(fit);
+        if shift_ns != 0 && !by_call.is_empty() {
+            clocks.learn(&self.service, &self.process, self.offset_ns.saturating_add(shift_ns), 0.4);
+        }
+        for (at, visit) in by_call {
+            self.add_visit(tree, calls, callers[at], visit, shift_ns);
+        }
+        self.logs = left;
+    }
+
+    fn instance(&self) -> Option<&String> {
+        self.process.instance.as_ref()
+    }
+
+    /// Where every line says which strand of work it belongs to: those of one strand are one visit.
+    fn fit_strands(&self, keys: &[&str], offers: &[Offer], wanted: Wanted) -> Vec<Fit> {
+        let Some(strands) = self.logs.iter().map(|log| strand_of(log, keys)).collect::<Option<Vec<String>>>() else { return Vec::new() };
+        let mut stays: BTreeMap<&str, Stay> = BTreeMap::new();
+        for (strand, log) in strands.iter().zip(&self.logs) {
+            let line = stay(log, self.offset_ns);
+            let whole = stays.entry(strand).or_insert(line);
+            *whole = Stay { from: whole.from.min(line.from), to: whole.to.max(line.to) };
+        }
+        let (names, stays): (Vec<&str>, Vec<Stay>) = stays.into_iter().unzip();
+        let of_lines = |fit: Fit| {
+            let place_of: BTreeMap<&str, (usize, Lies)> = names.iter().copied().zip(fit.places).collect();
+            Fit { places: strands.iter().map(|strand| place_of[strand.as_str()]).collect(), ..fit }
+        };
+        fits(&stays, offers, Wanted { one_each: true, ..wanted }).into_iter().map(of_lines).collect()
+    }
+
+    /// The lines of each call, and those that no call explains.
+    fn visits(&mut self, fit: Fit) -> (BTreeMap<usize, Visit>, Vec<Log>) {
+        let mut by_call: BTreeMap<usize, Visit> = BTreeMap::new();
+        let mut left = Vec::new();
+        for (log, (at, lies)) in std::mem::take(&mut self.logs).into_iter().zip(fit.places) {
+            if lies == Lies::Elsewhere {
+                left.push(log);
+                continue;
+            }
+            let visit = by_call.entry(at).or_default();
+            visit.logs.push(log);
+            visit.late |= lies == Lies::Late;
+        }
+        (by_call, left)
+    }
+
+    fn add_visit(&self, tree: &mut Tree, calls: &mut Calls, call: usize, Visit { logs, late }: Visit, shift_ns: i64) {
+        let caller = calls.all[call].node;
+        let (who, likeness) = match &calls.all[call].names {
+            Some(named) => (format!("{} names it ({})", describe(tree, caller), named.peer), named.likeness),
+            None => (format!("{} is a call that nobody else answered", describe(tree, caller)), 0.6),
+        };
+        let who = format!("no span was received from {}; {who}", self.service);
+        let (how, confidence) = match (shift_ns, late) {
+            (0, false) if calls.all[call].asynchronous => (" and came before its lines".to_owned(), 0.9),
+            (0, false) => (" and encloses its lines".to_owned(), 0.95),
+            (0, true) => (", and its lines go on after the call returned".to_owned(), 0.7),
+            _ => (format!("; its lines fit if its clock is moved by {:+.1} ms", self.offset_ns.saturating_add(shift_ns) as f64 / 1e6), 0.6),
+        };
+        let inference = weakened(Inference { reason: who + &how, confidence: confidence * likeness }, &logs, &self.traces);
+        let node =
+            add_visit(tree, (&self.service, self.process.clone()), logs, self.offset_ns.saturating_add(shift_ns), Some(caller), inference);
+        calls.all[call].callee = Some(node);
+    }
+}
+
+/// The strand of work that a line names.
+fn strand_of(log: &Log, keys: &[&str]) -> Option<String> {
+    let of_key = |key: &&str| log.common.attributes.iter().find(|(name, _)| name == key).map(|(_, value): &(String, Value)| value.text());
+    keys.iter().find_map(of_key)
+}
+
+/// When a line was written; from when on it worked, if it says how long it took.
+pub(super) fn stay(log: &Log, offset_ns: i64) -> Stay {
+    let to = log.common.time.saturating_add_signed(offset_ns);
+    Stay { from: to.saturating_add_signed(-took_ns(log).unwrap_or(0)), to }
+}
+
+/// How long a line says that a request took, nanoseconds.
+fn took_ns(log: &Log) -> Option<i64> {
+    let of_key = |(key, unit_ns): &(&str, f64)| {
+        let (_, value) = log.common.attributes.iter().find(|(name, _)| name == key)?;
+        value.text().parse::<f64>().ok().filter(|took| (0.0..1e9).contains(took)).map(|took| (took * unit_ns) as i64)
+    };
+    TOOK_KEYS.iter().find_map(of_key)
+}
+
+/// What the clock of these lines cannot tell apart: loggers cut times to microseconds, milliseconds, or seconds.
+pub(super) fn resolution_ns(logs: &[Log]) -> i64 {
+    let whole = |unit: &u64| logs.iter().all(|log| log.common.time.0.is_multiple_of(*unit));
+    RESOLUTIONS_NS.into_iter().find(whole).map_or(0, |unit| unit as i64)
+}
+
+/// An inference about lines that only the 64-bit form of a trace id joins is less sure.
+pub(super) fn weakened(mut inference: Inference, logs: &[Log], traces: &BTreeSet<TraceId>) -> Inference {
+    if logs.iter().all(|log| joined_by_low_half(log, traces)) {
+        inference.reason.push_str("; only the low 64 bits of the trace id join them");
+        inference.confidence *= 0.8;
+    }
+    inference
 }
 
 /// Whether a log belongs to the traces by nothing but the 64-bit form of a trace id.
@@ -63,17 +287,33 @@ pub(super) fn as_they_are(tree: &mut Tree, logs: Vec<Log>) {
     for log in logs {
         by_service.entry(log.common.service.clone()).or_default().push(log);
     }
-    tree.nodes.extend(by_service.into_iter().map(|(service, logs)| lines_node(logs, &service, None, 0)));
+    tree.nodes.extend(by_service.into_iter().map(|(service, logs)| lines_node(logs, &service, Process::default(), 0)));
 }
 
-fn lines_node(logs: Vec<Log>, service: &str, instance: Option<String>, offset_ns: i64) -> TreeNode {
+/// Adds the node of a visit.
+pub(super) fn add_visit(
+    tree: &mut Tree,
+    (service, process): (&str, Process),
+    logs: Vec<Log>,
+    offset_ns: i64,
+    parent: Option<usize>,
+    inference: Inference,
+) -> usize {
+    let mut node = lines_node(logs, service, process, offset_ns);
+    node.parent = parent;
+    node.inferred = Some(inference);
+    tree.nodes.push(node);
+    tree.nodes.len() - 1
+}
+
+fn lines_node(logs: Vec<Log>, service: &str, process: Process, offset_ns: i64) -> TreeNode {
     TreeNode {
         role: Role::Lines,
         span: None,
         trace_id: None,
         span_id: None,
         service: service.to_owned(),
-        instance,
+        process,
         kind: SpanKind::default(),
         start: logs.iter().map(|log| log.common.time).min().unwrap_or_default(),
         end: logs.iter().map(|log| log.common.time).max().unwrap_or_default(),
@@ -86,171 +326,35 @@ fn lines_node(logs: Vec<Log>, service: &str, instance: Option<String>, offset_ns
     }
 }
 
-fn visit_node(visit: Visit, service: &str, instance: Option<String>) -> TreeNode {
-    let mut node = lines_node(visit.logs, service, instance, visit.offset_ns);
-    node.parent = visit.parent;
-    node.inferred = Some(visit.inference);
-    node
-}
-
-/// Without any span, the service that logged first holds the others if its lines enclose theirs.
-fn under_the_first(nodes: &mut [TreeNode], index_of_first_node: usize) {
-    let Some(first) = (0..nodes.len()).min_by_key(|&index| (nodes[index].start, Reverse(nodes[index].end), nodes[index].first_record))
-    else {
-        return;
-    };
-    let (start, end, service) = (nodes[first].start, nodes[first].end, nodes[first].service.clone());
-    for (index, node) in nodes.iter_mut().enumerate() {
-        if index != first && start <= node.start && node.end <= end && start < end {
-            node.parent = Some(index_of_first_node + first);
-            let reason = format!("no span was received; its lines lie between the first and the last line of {service}");
-            node.inferred = Some(Inference { reason, confidence: 0.3 });
+/// Without any span, the service that logged for the longest time holds the others whose lines lie within its own, but
+/// for what a clock may be off.
+pub(super) fn without_spans(tree: &mut Tree, guests: Vec<Guest>) {
+    let longest = |guest: &&Guest| (Reverse(guest.length_ns()), guest.from, guest.service.clone(), guest.process.clone());
+    let Some((from, to)) = guests.iter().min_by_key(longest).map(|guest| (guest.from, guest.to)) else { return };
+    let (mut host, mut within) = (None, Vec::new());
+    for guest in guests {
+        let (core_from, core_to) = guest.core();
+        let holds = from <= core_from && core_to <= to && guest.length_ns() < to.since(from);
+        let is_host = host.is_none() && (guest.from, guest.to) == (from, to);
+        let What::Lines(logs) = guest.what else { continue };
+        let inference = Inference { reason: "no span was received; its lines carry the id".to_owned(), confidence: 0.3 };
+        let node = add_visit(tree, (&guest.service, guest.process), logs, 0, None, inference);
+        if is_host {
+            host = Some(node);
+        } else if holds {
+            within.push(node);
         }
+    }
+    let Some(host) = host else { return };
+    let reason = format!("no span was received; its lines lie between the first and the last line of {}", tree.nodes[host].service);
+    for node in within {
+        tree.nodes[node].parent = Some(host);
+        tree.nodes[node].inferred = Some(Inference { reason: reason.clone(), confidence: 0.3 });
     }
 }
 
-impl Places<'_> {
-    fn visits(
-        &self,
-        traces: &BTreeSet<TraceId>,
-        service: &str,
-        instance: Option<&String>,
-        logs: Vec<Log>,
-        clock: &mut Vec<ClockOffset>,
-    ) -> Vec<Visit> {
-        if self.context.spans_of.is_empty() {
-            let reason = "no span was received; its lines carry the id".to_owned();
-            return vec![Visit { logs, offset_ns: 0, parent: None, inference: Inference { reason, confidence: 0.3 } }];
-        }
-        let offset_ns = offset_for(clock, service, instance);
-        let mut callers = self.callers(traces, service);
-        if callers.is_empty() {
-            return self.visits_by_time(traces, offset_ns, logs);
-        }
-        let shift_ns = self.shift_into(&callers, offset_ns, &logs);
-        if let Some(shift_ns) = shift_ns.filter(|shift_ns| *shift_ns != offset_ns) {
-            clock.push(ClockOffset { service: service.to_owned(), instance: instance.cloned(), offset_ns: shift_ns, confidence: 0.4 });
-        }
-        callers.sort_by_key(|(index, _, _)| *index);
-        match shift_ns {
-            Some(shift_ns) => self.visits_by_caller(&callers, shift_ns, offset_ns, logs),
-            None => self.visits_by_time(traces, offset_ns, logs),
-        }
-    }
-
-    /// Calls that name the service: those that name it best.
-    fn callers(&self, traces: &BTreeSet<TraceId>, service: &str) -> Vec<(usize, f64, String)> {
-        let in_traces = |call: &&Call| traces.is_empty() || self.tree.nodes[call.index].trace_id.is_some_and(|id| traces.contains(&id));
-        let named = self.calls.iter().filter(in_traces);
-        let rated: Vec<(usize, f64, String)> =
-            named.filter_map(|call| call.names(service).map(|(likeness, peer)| (call.index, likeness, peer.to_owned()))).collect();
-        let best = rated.iter().map(|(_, likeness, _)| *likeness).fold(0.0, f64::max);
-        rated.into_iter().filter(|(_, likeness, _)| *likeness == best).collect()
-    }
-
-    /// By how much the lines must be moved to lie in the calls: not at all, if the first one does not come before
-    /// them. Lines after the call are no sign of a wrong clock: work goes on after an answer. `None`: too far off.
-    fn shift_into(&self, callers: &[(usize, f64, String)], offset_ns: i64, logs: &[Log]) -> Option<i64> {
-        let start = callers.iter().map(|(index, _, _)| self.tree.nodes[*index].placed_start()).min()?;
-        let end = callers.iter().map(|(index, _, _)| self.tree.nodes[*index].placed_end()).max()?;
-        let first = logs.iter().map(|log| log.common.time).min()?.saturating_add_signed(offset_ns);
-        if first >= start {
-            let after_ns = first.since(end);
-            return (after_ns <= CLOCK_ERROR_MAX_NS).then_some(offset_ns);
-        }
-        // The least that will do: how much room there was before the first line is not known.
-        let shift_ns = start.since(first);
-        (shift_ns <= CLOCK_ERROR_MAX_NS).then(|| offset_ns.saturating_add(shift_ns))
-    }
-
-    /// One visit for each call: a line belongs to the innermost call around it, else to the nearest.
-    fn visits_by_caller(&self, callers: &[(usize, f64, String)], shift_ns: i64, offset_ns: i64, logs: Vec<Log>) -> Vec<Visit> {
-        let mut sweep = Sweep::new(self.tree, self.depths, callers.iter().map(|(index, _, _)| *index));
-        let mut by_caller: BTreeMap<usize, (Vec<Log>, bool)> = BTreeMap::new();
-        for log in logs {
-            let at = log.common.time.saturating_add_signed(shift_ns);
-            let within = sweep.innermost(at, at);
-            let caller = within.or_else(|| sweep.nearest(at)).expect("there is at least one call");
-            let (lines, outside) = by_caller.entry(caller).or_default();
-            lines.push(log);
-            *outside |= within.is_none();
-        }
-        let visit = |(caller, (logs, outside)): (usize, (Vec<Log>, bool))| {
-            let (_, likeness, peer) = callers.iter().find(|(index, _, _)| *index == caller).expect("lines are assigned to callers");
-            let service = &logs[0].common.service;
-            let named = format!("no span was received from {service}; {} names it ({peer})", self.describe(caller));
-            let (reason, confidence) = match (shift_ns == offset_ns, outside) {
-                (true, false) => (format!("{named} and encloses its lines"), 0.95 * likeness),
-                (true, true) => (format!("{named}, and its lines go on after the call returned"), 0.7 * likeness),
-                (false, _) => {
-                    let off_ms = shift_ns as f64 / 1e6;
-                    (format!("{named}; its lines fit if its clock is moved by {off_ms:+.1} ms"), 0.6 * likeness)
-                }
-            };
-            Visit { logs, offset_ns: shift_ns, parent: Some(caller), inference: Inference { reason, confidence } }
-        };
-        by_caller.into_iter().map(visit).collect()
-    }
-
-    /// No call names the service: its lines belong to the innermost span around them. Lines with a gap between
-    /// them are two visits if different spans are around the two sides.
-    fn visits_by_time(&self, traces: &BTreeSet<TraceId>, offset_ns: i64, logs: Vec<Log>) -> Vec<Visit> {
-        let mut sweep = Sweep::new(self.tree, self.depths, self.context.spans_in(traces));
-        let mut visits: Vec<Visit> = Vec::new();
-        for piece in pieces(logs) {
-            let placed = |log: Option<&Log>| log.map_or(UnixNanos::MIN, |log| log.common.time.saturating_add_signed(offset_ns));
-            let (from, to) = (placed(piece.first()), placed(piece.last()));
-            let (parent, inference) = self.around(&mut sweep, traces, &piece[0].common.service, from, to);
-            match visits.last_mut().filter(|last| last.parent == parent) {
-                Some(last) => last.logs.extend(piece),
-                None => visits.push(Visit { logs: piece, offset_ns, parent, inference }),
-            }
-        }
-        visits
-    }
-
-    fn around(
-        &self,
-        sweep: &mut Sweep<'_>,
-        traces: &BTreeSet<TraceId>,
-        service: &str,
-        from: UnixNanos,
-        to: UnixNanos,
-    ) -> (Option<usize>, Inference) {
-        let (parent, reason, confidence) = match sweep.innermost_and_doubt(from, to) {
-            Some((index, false)) => {
-                (Some(index), format!("its lines lie within {}, the innermost span around them", self.describe(index)), 0.6)
-            }
-            Some((index, true)) => (Some(index), format!("its lines lie within {}, and within others", self.describe(index)), 0.4),
-            None => {
-                let spans = self.context.spans_in(traces);
-                let first = spans.into_iter().min_by_key(|&index| (self.tree.nodes[index].placed_start(), index));
-                (
-                    first.map(|index| self.tree.root_of(index)),
-                    "no span encloses its lines in time, so they stand under the root".to_owned(),
-                    0.2,
-                )
-            }
-        };
-        (parent, Inference { reason: format!("no span was received from {service}; {reason}"), confidence })
-    }
-
-    fn describe(&self, index: usize) -> String {
-        let node = &self.tree.nodes[index];
-        let name = node.span.as_ref().map_or("", |span| span.name.as_str());
-        format!("{}'s {} span \"{name}\"", node.service, node.kind.name())
-    }
-}
-
-/// Lines in time order, cut at the gaps.
-fn pieces(logs: Vec<Log>) -> Vec<Vec<Log>> {
-    let mut pieces: Vec<Vec<Log>> = Vec::new();
-    for log in logs {
-        let follows = |last: &Log| log.common.time.since(last.common.time) <= VISIT_GAP_NS;
-        match pieces.last_mut().filter(|piece| piece.last().is_some_and(follows)) {
-            Some(piece) => piece.push(log),
-            None => pieces.push(vec![log]),
-        }
-    }
-    pieces
+pub(super) fn describe(tree: &Tree, index: usize) -> String {
+    let node = &tree.nodes[index];
+    let name = node.span.as_ref().map_or("", |span| span.name.as_str());
+    format!("{}'s {} span \"{name}\"", node.service, node.kind.name())
 }

@@ -1,11 +1,13 @@
 //! Stitching: from the records an id leads to, to one tree of spans, logs, and services that only log.
 //!
-//! In this order: copies merged ([`copies`]), trees by parent id ([`tree`]), clocks estimated ([`clocks`]), missing
-//! parents and traces that lost their context placed ([`contexts`]), logs hung on their spans ([`logs`]), the lines of
-//! services without spans turned into nodes ([`logs_only`]), and all of it listed in pre-order ([`nodes`]). Nothing
-//! here recurses: a chain of 10,000 spans is as good as any. Every record is in the answer exactly once.
+//! In this order: copies merged ([`copies`]), trees by parent id ([`tree`]), clocks estimated ([`clocks`]), calls and whom
+//! they name ([`calls`]), missing parents and traces that lost their context placed ([`contexts`]), logs hung on their
+//! spans ([`logs`]), the lines of services without spans turned into visits ([`logs_only`], by [`fit`] and [`joint`]), what
+//! nobody names placed by time ([`unnamed`]), and all of it listed in pre-order ([`nodes`]). Nothing here recurses: a chain
+//! of 10,000 spans is as good as any. Every record is in the answer exactly once.
 
 mod aids;
+mod calls;
 mod clocks;
 mod close;
 mod completeness;
@@ -13,28 +15,34 @@ mod contexts;
 mod copies;
 mod critical_path;
 mod enclose;
+mod fit;
+mod joint;
 mod logs;
 mod logs_only;
 mod nodes;
 mod tree;
+mod unnamed;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::LazyLock;
 
 use needle_storage::model::{Log, NormalId, Record, StatusCode, TraceId, UnixNanos};
 
 pub(crate) use close::{Closed, Places, Take, close, join_ids};
 
 /// Keys of attributes of logs that tell where they belong.
-pub(crate) const LOG_KEYS: &[&str] = &[];
+pub(crate) static LOG_KEYS: LazyLock<Vec<&'static str>> = LazyLock::new(|| logs_only::keys().chain(tree::keys()).collect());
 /// And of spans.
-pub(crate) const SPAN_KEYS: &[&str] = enclose::CALL_KEYS;
+pub(crate) static SPAN_KEYS: LazyLock<Vec<&'static str>> = LazyLock::new(|| calls::keys().chain(tree::keys()).collect());
 
-use crate::answer::{ClockOffset, Hub, Journey, JourneyService, LinkedJourney};
+use crate::answer::{Hub, Journey, JourneyService, LinkedJourney};
+use calls::Calls;
+use clocks::Clocks;
 use copies::Received;
-use enclose::Call;
 use logs::Context;
 use tree::Tree;
 
@@ -52,7 +60,7 @@ pub(crate) struct Options {
 /// The journey of an id, all of it. `None` when no record carries the id.
 pub(crate) fn stitch(id: &str, mut closed: Closed, options: Options) -> Option<Journey> {
     let mut records = std::mem::take(&mut closed.records);
-    records.sort_by_key(|record| (record.common().time, record.common().record_id));
+    records.sort_by(in_order);
     records.dedup_by_key(|record| record.common().record_id);
     let mut about = About::of(&records)?;
     let (spans, logs) = apart(records);
@@ -62,16 +70,16 @@ pub(crate) fn stitch(id: &str, mut closed: Closed, options: Options) -> Option<J
 
     about.forget(&closed.hubs);
     let mut tree = Tree::of_spans(spans);
-    let mut clock = clocks::estimate(&tree);
-    clocks::apply(&mut tree, &clock);
+    let mut clocks = Clocks::estimate(&tree);
+    clocks.apply(&mut tree);
     if options.inferred {
-        infer(&mut tree, logs, &about.ids_of_traces, &mut clock);
+        infer(&mut tree, logs, &about.ids_of_traces, &mut clocks);
     } else {
         let others = logs::on_their_spans(&mut tree, logs);
         logs_only::as_they_are(&mut tree, others);
     }
     let missing_parents = tree.missing.len();
-    let (start, end) = about.shown_range(&clock, options.corrected);
+    let (start, end) = about.shown_range(&clocks, options.corrected);
     let nodes = nodes::in_pre_order(tree, options.corrected);
     let aids = aids::of(&nodes, end.since(start));
     for service in &mut about.services {
@@ -92,23 +100,35 @@ pub(crate) fn stitch(id: &str, mut closed: Closed, options: Options) -> Option<J
         gaps,
         groups,
         linked: closed.incoming,
-        clock,
+        clock: clocks.into_answer(),
         missing_parents,
         next_cursor: None,
     })
 }
 
-/// All that no sender said: where missing parents, lost contexts and logs without a span belong.
-fn infer(tree: &mut Tree, logs: Vec<Log>, ids_of_traces: &[(TraceId, Vec<NormalId>)], clock: &mut Vec<ClockOffset>) {
+/// All that no sender said: where missing parents, lost contexts and logs without a span belong. What is named is placed
+/// first, then what only time tells.
+fn infer(tree: &mut Tree, logs: Vec<Log>, ids_of_traces: &[(TraceId, Vec<NormalId>)], clocks: &mut Clocks) {
     let context = Context::of(tree, ids_of_traces);
-    let calls: Vec<Call> = tree.nodes.iter().enumerate().filter_map(|(index, node)| Call::of(index, node)).collect();
+    let mut calls = Calls::of(tree, &logs);
     contexts::missing_under_root(tree);
+    contexts::under_links(tree, &context);
+    contexts::under_calls(tree, &context, &mut calls, clocks);
     let depths = nodes::depths(tree);
-    contexts::broken(tree, &depths, &context, &calls);
-    let depths = nodes::depths(tree);
-    let others = logs::on_their_spans(tree, logs);
+    let (given, others) = logs::on_own_spans(tree, logs);
     let without_span = logs::on_spans_of_their_service(tree, &depths, &context, others);
-    logs_only::place(tree, &depths, &context, &calls, without_span, clock);
+    logs_only::under_named_spans(tree, &mut calls, clocks, given);
+    let mut guests = logs_only::under_calls(tree, &mut calls, without_span, clocks);
+    guests.extend(contexts::without_caller(tree, &context));
+    unnamed::place(tree, &context, &mut calls, guests, clocks);
+}
+
+/// By time. What has the same time is told apart by what it says, so that the order of arrival does not matter; only lines
+/// that say the same of themselves stand as they arrived.
+fn in_order(a: &Record, b: &Record) -> Ordering {
+    let (a, b) = (a.common(), b.common());
+    let told = a.time.cmp(&b.time).then(a.span_id.cmp(&b.span_id)).then_with(|| a.service.cmp(&b.service));
+    told.then_with(|| a.request_ids.cmp(&b.request_ids)).then(a.record_id.cmp(&b.record_id))
 }
 
 fn apart(records: Vec<Record>) -> (Vec<Received>, Vec<Log>) {
@@ -165,7 +185,7 @@ impl About {
             }
             let range = about
                 .ranges
-                .entry((common.service.clone(), tree::instance_of(&common.resource)))
+                .entry((common.service.clone(), tree::Process::of(common).instance))
                 .or_insert((UnixNanos::MAX, UnixNanos::MIN));
             *range = (range.0.min(common.time), range.1.max(completeness::end_of(record)));
         }
@@ -216,9 +236,9 @@ impl About {
     }
 
     /// From the first start to the last end, as shown.
-    fn shown_range(&self, clock: &[ClockOffset], corrected: bool) -> (UnixNanos, UnixNanos) {
+    fn shown_range(&self, clocks: &Clocks, corrected: bool) -> (UnixNanos, UnixNanos) {
         let shown = self.ranges.iter().map(|((service, instance), (start, end))| {
-            let offset_ns = if corrected { clocks::offset_for(clock, service, instance.as_ref()) } else { 0 };
+            let offset_ns = if corrected { clocks.shown_ns(service, instance.as_ref()) } else { 0 };
             (start.saturating_add_signed(offset_ns), end.saturating_add_signed(offset_ns))
         });
         shown.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or_default()

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use needle_storage::model::{Record, RecordId, SpanKind, StatusCode, UnixNanos};
+use needle_storage::model::{Record, RecordId, SpanId, SpanKind, StatusCode, UnixNanos};
 
 use super::critical_path::{critical_path, self_times_ns};
 use super::logs;
-use super::tree::{Role, Tree, TreeNode};
+use super::tree::{Process, Role, Tree, TreeNode};
 use crate::answer::Node;
 
 /// Children of each node and the roots, both by time, then record id.
@@ -19,7 +19,7 @@ impl Order {
     pub(super) fn of(tree: &Tree, corrected: bool) -> Order {
         let mut order = Order { children: vec![Vec::new(); tree.nodes.len()], roots: Vec::new() };
         let mut by_time: Vec<usize> = (0..tree.nodes.len()).collect();
-        by_time.sort_by_key(|&index| sort_key(&tree.nodes[index], corrected, index));
+        by_time.sort_by(|&a, &b| sort_key(&tree.nodes[a], corrected, a).cmp(&sort_key(&tree.nodes[b], corrected, b)));
         for index in by_time {
             match tree.nodes[index].parent {
                 Some(parent) => order.children[parent].push(index),
@@ -41,8 +41,10 @@ impl Order {
     }
 }
 
-fn sort_key(node: &TreeNode, corrected: bool, index: usize) -> (UnixNanos, RecordId, bool, usize) {
-    (shown_start(node, corrected), node.first_record, node.role != Role::Missing, index)
+/// By time; what starts at the same time by what it says of itself, so that the order of arrival does not matter.
+fn sort_key(node: &TreeNode, corrected: bool, index: usize) -> (UnixNanos, bool, Option<SpanId>, &str, &Process, RecordId, usize) {
+    let first = node.role != Role::Missing;
+    (shown_start(node, corrected), first, node.span_id, &node.service, &node.process, node.first_record, index)
 }
 
 fn shown_start(node: &TreeNode, corrected: bool) -> UnixNanos {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use needle_storage::model::{Log, RecordId, Span, SpanId, SpanKind, TraceId, UnixNanos, Value};
+use needle_storage::model::{Common, Log, RecordId, Span, SpanId, SpanKind, TraceId, UnixNanos, Value};
 
 use super::copies::Received;
 use crate::answer::Inference;
@@ -27,7 +27,7 @@ pub(super) struct TreeNode {
     /// Of the span, or of the missing one.
     pub(super) span_id: Option<SpanId>,
     pub(super) service: String,
-    pub(super) instance: Option<String>,
+    pub(super) process: Process,
     pub(super) kind: SpanKind,
     /// As recorded.
     pub(super) start: UnixNanos,
@@ -64,7 +64,7 @@ impl TreeNode {
             trace_id: span.common.trace_id,
             span_id: span.common.span_id,
             service: span.common.service.clone(),
-            instance: instance_of(&span.common.resource),
+            process: Process::of(&span.common),
             kind: span.kind,
             start: span.common.time,
             end: span.end().max(span.common.time),
@@ -79,9 +79,37 @@ impl TreeNode {
     }
 }
 
-/// `service.instance.id` of a resource.
-pub(super) fn instance_of(resource: &[(String, Value)]) -> Option<String> {
-    resource.iter().rev().find(|(key, _)| key == "service.instance.id").map(|(_, value)| value.text()).filter(|id| !id.is_empty())
+/// Which process of a service sent a record, as far as the record tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Process {
+    pub(super) instance: Option<String>,
+    /// Whose clock it goes by.
+    pub(super) machine: Option<String>,
+}
+
+/// What tells processes of one service apart, the most telling first: as SDKs and collectors put it into the resource.
+const INSTANCE_KEYS: [&str; 5] = ["service.instance.id", "k8s.pod.uid", "k8s.pod.name", "container.id", "host.name"];
+/// The same, as loggers and shippers of logs write it on each line.
+const INSTANCE_KEYS_OF_LINES: [&str; 6] = ["hostname", "host.name", "host", "pod", "pod_name", "kubernetes.pod_name"];
+/// The machine, in the resource or on the line.
+const MACHINE_KEYS: [&str; 4] = ["k8s.node.name", "host.id", "kubernetes.host", "kubernetes.node_name"];
+
+/// The keys of attributes that processes are told by.
+pub(super) fn keys() -> impl Iterator<Item = &'static str> {
+    INSTANCE_KEYS_OF_LINES.into_iter().chain(MACHINE_KEYS)
+}
+
+impl Process {
+    pub(super) fn of(common: &Common) -> Process {
+        let find = |attributes: &[(String, Value)], keys: &[&str]| {
+            let of_key = |key: &&str| attributes.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.text());
+            keys.iter().filter_map(of_key).find(|text| !text.is_empty())
+        };
+        Process {
+            instance: find(&common.resource, &INSTANCE_KEYS).or_else(|| find(&common.attributes, &INSTANCE_KEYS_OF_LINES)),
+            machine: find(&common.resource, &MACHINE_KEYS).or_else(|| find(&common.attributes, &MACHINE_KEYS)),
+        }
+    }
 }
 
 /// Nodes in no particular order; parents by index.
@@ -187,7 +215,7 @@ impl Tree {
     pub(super) fn main_root(&self) -> Option<usize> {
         self.roots().into_iter().min_by_key(|&index| {
             let node = &self.nodes[index];
-            (node.role != Role::Span, node.start, std::cmp::Reverse(node.end), node.first_record)
+            (node.role != Role::Span, node.start, std::cmp::Reverse(node.end), node.span_id, node.first_record)
         })
     }
 }
@@ -199,7 +227,7 @@ fn missing_node((trace_id, span_id): (Option<TraceId>, SpanId)) -> TreeNode {
         trace_id,
         span_id: Some(span_id),
         service: String::new(),
-        instance: None,
+        process: Process::default(),
         kind: SpanKind::default(),
         start: UnixNanos::MAX,
         end: UnixNanos::MIN,
@@ -228,7 +256,10 @@ fn cut_cycles(nodes: &mut [TreeNode]) {
             match seen[index] {
                 Seen::Before => break,
                 Seen::OnThisWalk(at) => {
-                    let cut = path[at..].iter().copied().max_by_key(|&member: &usize| (nodes[member].start, nodes[member].first_record));
+                    let cut = path[at..]
+                        .iter()
+                        .copied()
+                        .max_by_key(|&member: &usize| (nodes[member].start, nodes[member].span_id, nodes[member].first_record));
                     let cut = cut.expect("a cycle has a member");
                     nodes[cut].parent = None;
                     nodes[cut].flags.push("cycle");

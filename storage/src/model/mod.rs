@@ -19,5 +19,5 @@ pub(crate) use schema::{attribute_column, attribute_key, dictionary_type};
 pub use severity::Severity;
 pub use time::UnixNanos;
 pub use value::{Attributes, ColumnValue, Value, ValueKind};
-pub use view::{DictionaryView, RecordReader, RecordsView};
+pub use view::{AttributeColumn, DictionaryView, RecordReader, RecordsView};
 pub use words::{words, words_lowercase};

@@ -29,6 +29,14 @@ impl Severity {
         NAMES.get(usize::from(self.0)).copied().unwrap_or("")
     }
 
+    /// The level word that stands for it and its three neighbours, as `level:info` does for 9 to 12; empty when
+    /// unspecified or out of range.
+    pub fn level(self) -> &'static str {
+        const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "fatal"];
+        let at = usize::from(self.0).checked_sub(1).map(|number| number / 4);
+        at.and_then(|at| LEVELS.get(at)).copied().unwrap_or("")
+    }
+
     /// The severity a level word stands for, in the spellings of common loggers and of syslog.
     pub fn from_name(name: &str) -> Option<Severity> {
         let lower = name.trim().trim_matches(['[', ']']).to_ascii_lowercase();
@@ -66,7 +74,9 @@ mod tests {
         for number in 1..=24 {
             let severity = Severity(number);
             assert_eq!(Severity::from_name(severity.name()), Some(severity));
+            assert!(severity.name().to_lowercase().starts_with(severity.level()) && !severity.level().is_empty());
         }
+        assert_eq!((Severity::UNSPECIFIED.level(), Severity(25).level()), ("", ""));
         assert_eq!(Severity::from_name("[Warning]"), Some(Severity::WARN));
         assert_eq!(Severity::from_name("hello"), None);
     }

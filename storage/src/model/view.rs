@@ -39,6 +39,11 @@ impl<'a> DictionaryView<'a> {
         self.keys.is_valid(row).then(|| self.keys.value(row) as usize)
     }
 
+    /// The places of all rows' texts in the dictionary; none when some row has no text.
+    pub(crate) fn codes(&self) -> Option<&'a [i32]> {
+        (self.keys.null_count() == 0).then(|| self.keys.values().as_ref())
+    }
+
     /// The texts of the dictionary.
     pub fn values(&self) -> &'a StringArray {
         self.values
@@ -84,6 +89,18 @@ impl<'a> AttributeColumn<'a> {
             AttributeValues::Int(numbers) => numbers.is_valid(row).then(|| ColumnValue::Int(numbers.value(row))),
             AttributeValues::Double(numbers) => numbers.is_valid(row).then(|| ColumnValue::Double(numbers.value(row))),
             AttributeValues::Bool(values) => values.is_valid(row).then(|| ColumnValue::Bool(values.value(row))),
+        }
+    }
+
+    /// The kind of its values, and how many rows have one.
+    pub(crate) fn present(&self) -> (ValueKind, usize) {
+        let valid = |array: &dyn Array| array.len() - array.null_count();
+        match self.values {
+            AttributeValues::Text(texts) => (ValueKind::String, valid(texts)),
+            AttributeValues::Dictionary(texts) => (ValueKind::String, valid(texts.keys)),
+            AttributeValues::Int(numbers) => (ValueKind::Int, valid(numbers)),
+            AttributeValues::Double(numbers) => (ValueKind::Double, valid(numbers)),
+            AttributeValues::Bool(values) => (ValueKind::Bool, valid(values)),
         }
     }
 
@@ -265,6 +282,16 @@ impl<'a> RecordsView<'a> {
         self.service.and_then(|services| services.get(row)).unwrap_or("")
     }
 
+    /// The column of names of spans.
+    pub fn names(&self) -> Option<DictionaryView<'a>> {
+        self.name
+    }
+
+    /// The column of event names of logs.
+    pub fn event_names(&self) -> Option<DictionaryView<'a>> {
+        self.event_name
+    }
+
     /// The column of services.
     pub fn services(&self) -> Option<DictionaryView<'a>> {
         self.service
@@ -284,6 +311,11 @@ impl<'a> RecordsView<'a> {
     /// The attributes that stand in the column of request ids only.
     pub(crate) fn request_keys(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.request_id_key.into_iter().flat_map(|keys| keys.values().iter().flatten())
+    }
+
+    /// The keys in the general column of attributes, as often as they stand there.
+    pub(crate) fn general_keys(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.attributes.into_iter().flat_map(|map| map.keys().as_string::<i32>().iter().flatten())
     }
 
     /// The attribute of a row that stands in the column of request ids only.

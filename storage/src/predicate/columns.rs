@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::evaluate::EXCEPTION_PREFIX;
-use super::{Field, IdKind, Predicate, TextTest};
+use super::{Facet, Field, IdKind, Predicate, TextTest};
 use crate::model::{IdSort, IdTerm, attribute_key, column};
 
 /// Columns to read: some of a signal's, and of the attributes with a column of their own those with some keys.
@@ -13,6 +13,8 @@ pub(crate) struct Columns {
     attributes: BTreeSet<String>,
     /// Also attributes that tell of exceptions.
     exceptions: bool,
+    /// Also all other attributes.
+    every_attribute: bool,
 }
 
 impl Columns {
@@ -74,19 +76,39 @@ impl Columns {
         self
     }
 
+    /// These, and where the values of a facet stand.
+    pub(crate) fn with_facet(mut self, facet: &Facet) -> Columns {
+        if let Facet::First(fields) = facet {
+            fields.iter().for_each(|field| self.add_field(field));
+        }
+        self
+    }
+
+    /// These, and every attribute.
+    pub(crate) fn with_every_attribute(mut self) -> Columns {
+        self.every_attribute = true;
+        self
+    }
+
+    /// These but some.
+    pub(crate) fn without(mut self, names: &[&'static str]) -> Columns {
+        self.names.retain(|name| !names.contains(name));
+        self
+    }
+
     /// Whether the column of that name is one of them.
     pub(crate) fn contain(&self, name: &str) -> bool {
-        let attribute = || attribute_key(name).is_some_and(|key| self.attributes.contains(key) || self.exception(key));
+        let attribute = || attribute_key(name).is_some_and(|key| self.attributes.contains(key) || self.also(key));
         self.names.contains(name) || attribute()
     }
 
     /// Whether an attribute with one of these keys is looked at.
     pub(crate) fn contain_attribute_of(&self, keys: &BTreeSet<String>) -> bool {
-        keys.iter().any(|key| self.attributes.contains(key) || self.exception(key))
+        keys.iter().any(|key| self.attributes.contains(key) || self.also(key))
     }
 
-    fn exception(&self, key: &str) -> bool {
-        self.exceptions && key.starts_with(EXCEPTION_PREFIX)
+    fn also(&self, key: &str) -> bool {
+        self.every_attribute || (self.exceptions && key.starts_with(EXCEPTION_PREFIX))
     }
 
     fn add(&mut self, names: &[&'static str]) {

@@ -3,6 +3,7 @@
 
 mod columns;
 mod evaluate;
+mod facet;
 mod pattern;
 
 use regex::Regex;
@@ -11,6 +12,8 @@ use crate::model::{IdKey, IdTerm, NormalId, RecordsView, Severity, Signal, SpanI
 
 pub(crate) use columns::Columns;
 pub(crate) use evaluate::{for_each_text, matching_rows, resource_test_holds};
+pub use facet::Facet;
+pub(crate) use facet::FacetValues;
 pub use pattern::Wildcard;
 
 /// A condition on a record.

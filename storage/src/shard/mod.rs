@@ -37,6 +37,8 @@ const SHARD_KEY: &str = "needle.shard";
 /// Key of the metadata entry that says where the index is and what it covers.
 const INDEX_KEY: &str = "needle.index";
 
+/// Key of the metadata entry that counts fields.
+const FIELDS_KEY: &str = "needle.fields";
 /// Key of the metadata entry that holds the checksums of blocks.
 const BLOCKS_KEY: &str = "needle.blocks";
 

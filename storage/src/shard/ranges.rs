@@ -44,8 +44,14 @@ impl RowRanges {
     }
 
     /// Every row, ascending.
+    #[cfg(test)]
     pub(crate) fn rows(&self) -> impl Iterator<Item = u32> {
         self.0.iter().cloned().flatten()
+    }
+
+    /// Every row, ascending, some at a time.
+    pub(crate) fn in_parts(&self) -> Parts<'_> {
+        Parts { ranges: self.0.iter(), left: 0..0 }
     }
 
     /// The rows in both.
@@ -103,6 +109,29 @@ impl RowRanges {
     }
 }
 
+/// Rows that were not handed out yet.
+pub(crate) struct Parts<'a> {
+    ranges: std::slice::Iter<'a, Range<u32>>,
+    left: Range<u32>,
+}
+
+impl Parts<'_> {
+    /// The next rows, so many if there are.
+    pub(crate) fn next(&mut self, count: usize) -> Vec<u32> {
+        let mut rows = Vec::with_capacity(count);
+        while rows.len() < count {
+            if self.left.is_empty() {
+                let Some(range) = self.ranges.next() else { break };
+                self.left = range.clone();
+            }
+            let end = self.left.end.min(self.left.start.saturating_add((count - rows.len()) as u32));
+            rows.extend(self.left.start..end);
+            self.left.start = end;
+        }
+        rows
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -118,6 +147,10 @@ mod tests {
             let (set_a, set_b): (BTreeSet<u32>, BTreeSet<u32>) = (one.into_iter().collect(), two.into_iter().collect());
             prop_assert!(a.rows().eq(set_a.iter().copied()));
             prop_assert_eq!(a.len(), set_a.len() as u64);
+            let mut parts = a.in_parts();
+            let parted: Vec<Vec<u32>> = std::iter::repeat_with(|| parts.next(3)).take_while(|part| !part.is_empty()).collect();
+            prop_assert!(parted.iter().rev().skip(1).all(|part| part.len() == 3), "only the last is short");
+            prop_assert!(parted.concat().into_iter().eq(set_a.iter().copied()));
             prop_assert!(a.and(&b).rows().eq(set_a.intersection(&set_b).copied()));
             prop_assert!(a.without(&b).rows().eq(set_a.difference(&set_b).copied()));
             prop_assert!((0..61).all(|row| a.contains(row) == set_a.contains(&row)));

@@ -21,8 +21,9 @@ use super::file::{IndexDirectory, ShardFile};
 use super::index::{Candidates, ShardIndex};
 use super::ranges::RowRanges;
 use super::write::{IndexDescription, ShardDescription};
-use super::{BLOCKS_KEY, FIRST_INDEXED_FORMAT, FORMAT, INDEX_KEY, SHARD_KEY, ShardError};
+use super::{BLOCKS_KEY, FIELDS_KEY, FIRST_INDEXED_FORMAT, FORMAT, INDEX_KEY, SHARD_KEY, ShardError};
 use crate::catalog::ShardMeta;
+use crate::fields::FieldCounts;
 use crate::model::{IdTerm, RecordsView, Signal, UnixNanos, attribute_key, column, dictionary_type};
 use crate::predicate::{Columns, Predicate};
 use crate::terms::WantedIds;
@@ -47,6 +48,8 @@ pub(crate) struct ShardReader {
     empty: BTreeSet<String>,
     /// Attributes that stand in the column of request ids.
     request_keys: BTreeSet<String>,
+    /// Attributes that stand in the general column, as far as that is known.
+    general_keys: Option<BTreeSet<String>>,
 }
 
 /// The index of a shard.
@@ -101,9 +104,9 @@ impl ShardReader {
         let index = if description.format < FIRST_INDEXED_FORMAT { Index::Older } else { open_index(&meta, &file, &parquet) };
         let pages = pages(meta.signal, parquet.metadata());
         let cuts = chunks::cuts(parquet.metadata());
-        let (empty, request_keys) = (description.empty_columns, description.request_keys);
+        let ShardDescription { empty_columns: empty, request_keys, general_keys, .. } = description;
         let records = levels(&parquet, |name| !empty.contains(name))?;
-        Ok(ShardReader { meta, file, parquet, index, pages, cuts, records, empty, request_keys })
+        Ok(ShardReader { meta, file, parquet, index, pages, cuts, records, empty, request_keys, general_keys })
     }
 
     /// Why the index is not used, if it should be.
@@ -112,6 +115,11 @@ impl ShardReader {
             Index::Damaged(reason) => Some(reason),
             Index::Open(_) | Index::Older => None,
         }
+    }
+
+    /// How many rows have which fields, if that was noted.
+    pub(crate) fn fields(&self) -> Option<FieldCounts> {
+        footer_entry(&self.parquet, FIELDS_KEY).ok()
     }
 
     /// The rows by page, with their times.
@@ -211,11 +219,10 @@ impl ShardReader {
         let chunks = self.chunks(&covered);
         let selection = (covered != *rows).then(|| RowSelection::from_consecutive_ranges(places_in(rows, &covered), chunks.num_rows()));
         let batches = ParquetRecordBatchReader::try_new_with_row_groups(levels, &chunks, count.min(BATCH_ROWS), selection)?;
-        let mut numbers = rows.rows();
+        let mut numbers = rows.in_parts();
         for batch in batches {
             let batch: RecordBatch = batch?;
-            let numbers: Vec<u32> = numbers.by_ref().take(batch.num_rows()).collect();
-            if !visit(&RecordsView::new(self.meta.signal, &batch), &numbers)? {
+            if !visit(&RecordsView::new(self.meta.signal, &batch), &numbers.next(batch.num_rows()))? {
                 break;
             }
         }
@@ -223,8 +230,13 @@ impl ShardReader {
     }
 
     fn is_wanted(&self, columns: &Columns, name: &str) -> bool {
-        let for_attributes = matches!(name, column::REQUEST_ID | column::REQUEST_ID_KEY);
-        columns.contain(name) || (for_attributes && columns.contain_attribute_of(&self.request_keys))
+        match name {
+            column::REQUEST_ID | column::REQUEST_ID_KEY => columns.contain(name) || columns.contain_attribute_of(&self.request_keys),
+            column::ATTRIBUTES | column::ATTRIBUTE_TYPES => {
+                columns.contain(name) && self.general_keys.as_ref().is_none_or(|keys| columns.contain_attribute_of(keys))
+            }
+            _ => columns.contain(name),
+        }
     }
 
     /// The rows between the nearest cuts around some rows.

@@ -18,8 +18,9 @@ use super::cover::Cover;
 use super::file::{IndexFile, PAGES_FILE};
 use super::index::{BuiltIndex, IndexBuilder};
 use super::pages::PagesDescription;
-use super::{BLOCKS_KEY, FORMAT, INDEX_KEY, SHARD_KEY, ShardError, order};
+use super::{BLOCKS_KEY, FIELDS_KEY, FORMAT, INDEX_KEY, SHARD_KEY, ShardError, order};
 use crate::catalog::Origins;
+use crate::fields::FieldCounts;
 use crate::model::{IdKey, RecordId, RecordsView, Signal, Tenant, UnixNanos, ValueKind, column};
 
 /// Rows of a row group (a lookup touches one or two) and of a page (what a lookup decompresses): coarser
@@ -33,6 +34,8 @@ const TEXT_COMPRESSION_LEVEL: i32 = 6;
 const CHUNK_ROWS: usize = 4 * PAGE_ROWS;
 /// A dictionary is read as a whole by whoever reads a page: beyond this, values are written plainly.
 const DICTIONARY_BYTES_MAX: usize = 128 << 10;
+/// Fields are counted, and keys named, in the footer when there are at most so many.
+const KEYS_MAX: usize = 1_000;
 
 /// A shard in memory, ready to be put.
 #[derive(Debug)]
@@ -76,6 +79,9 @@ pub(super) struct ShardDescription {
     /// Attributes whose values stand in the column of request ids in some rows.
     #[serde(default)]
     pub(super) request_keys: BTreeSet<String>,
+    /// Attributes that stand in the general column in some rows; none when there are too many, or they were not noted.
+    #[serde(default)]
+    pub(super) general_keys: Option<BTreeSet<String>>,
 }
 
 /// Where the index is and what it covers.
@@ -101,16 +107,20 @@ pub(crate) fn build(
     let mut writer = ArrowWriter::try_new(Vec::new(), layout.schema(), Some(properties(signal, &layout)))?;
     let mut empty_columns: BTreeSet<String> = layout.schema().fields().iter().map(|field| field.name().clone()).collect();
     let mut request_keys = BTreeSet::new();
+    let (mut fields, mut general_keys) = (FieldCounts::default(), BTreeSet::new());
     for rows in order.chunks(CHUNK_ROWS) {
         let chunk = layout.gather(batches, &views, rows)?;
         empty_columns.retain(|name| chunk.column_by_name(name).is_some_and(|column| holds_nothing(column.as_ref())));
         let view = RecordsView::new(signal, &chunk);
         request_keys.extend(view.request_keys().map(str::to_owned));
+        fields.add(&view, &(0..view.len() as u32).collect::<Vec<_>>());
+        note_keys(&mut general_keys, view.general_keys());
         index.add(&view);
         writer.write(&chunk)?;
     }
     writer.flush()?;
-    let description = ShardDescription { empty_columns, request_keys, ..describe(id, tenant, signal, origins, &views) };
+    let general_keys = Some(general_keys).filter(|keys| keys.len() <= KEYS_MAX);
+    let description = ShardDescription { empty_columns, request_keys, general_keys, ..describe(id, tenant, signal, origins, &views) };
     let BuiltIndex { files, pages: (pages, pages_description), cover, keys } = index.finish()?;
     let files = files.into_iter().chain([(PAGES_FILE.into(), pages)]);
     let mut placed = Vec::new();
@@ -122,6 +132,9 @@ pub(crate) fn build(
     let blocks = Blocks::of(writer.inner());
     writer.append_key_value_metadata(entry(BLOCKS_KEY, &blocks));
     writer.append_key_value_metadata(entry(SHARD_KEY, &description));
+    if fields.keys() <= KEYS_MAX {
+        writer.append_key_value_metadata(entry(FIELDS_KEY, &fields));
+    }
     writer.append_key_value_metadata(entry(INDEX_KEY, &IndexDescription { files: placed, pages: pages_description, cover }));
     let bytes: Bytes = writer.into_inner()?.into();
     let tail = Tail { offset: blocks.bytes, crc32: crc32fast::hash(&bytes[blocks.bytes as usize..]) };
@@ -135,6 +148,15 @@ pub(crate) fn build(
         record_min: RecordId(description.record_min),
         record_max: RecordId(description.record_max),
     })
+}
+
+/// Keeps one more key than the footer takes, which tells that there are too many.
+fn note_keys<'a>(known: &mut BTreeSet<String>, keys: impl Iterator<Item = &'a str>) {
+    for key in keys {
+        if known.len() <= KEYS_MAX && !known.contains(key) {
+            known.insert(key.to_owned());
+        }
+    }
 }
 
 /// Whether reading the column would tell nothing: absent, it reads the same.
@@ -167,6 +189,7 @@ fn describe(id: &str, tenant: &Tenant, signal: Signal, origins: &Origins, views:
         origins: origins.clone(),
         empty_columns: BTreeSet::new(),
         request_keys: BTreeSet::new(),
+        general_keys: None,
     }
 }
 

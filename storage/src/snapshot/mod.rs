@@ -1,5 +1,7 @@
 //! Reading: a consistent view of everything accepted, each record once.
 
+mod fields;
+mod histogram;
 mod nearest;
 mod scan;
 #[cfg(test)]
@@ -10,6 +12,7 @@ use std::sync::Arc;
 
 use crate::cache::ShardCache;
 use crate::catalog::ShardMeta;
+use crate::fields::{FIELD_COLUMNS, FieldCounts};
 use crate::live::LiveBatch;
 use crate::lookup::{Lookup, keys_of};
 use crate::model::{IdKey, IdTerm, Record, RecordId, RecordsView, Signal, Tenant, UnixNanos, column};
@@ -19,8 +22,11 @@ use crate::shard::{RowRanges, ShardError, ShardReader, Wanted};
 use crate::state::State;
 use crate::tombstones::Tombstones;
 
+use fields::Fields;
+use histogram::Bars;
+pub use histogram::{Counts, Group, Histogram, TimeBuckets};
 use nearest::{Hit, Nearest, Source};
-use scan::{Scan, Sink, Sweep};
+use scan::{Numbers, Scan, Sink, Sweep};
 
 /// A question for records.
 #[derive(Clone, Debug)]
@@ -367,11 +373,39 @@ impl Snapshot {
         end: Option<UnixNanos>,
         cancelled: &dyn Fn() -> bool,
     ) -> Result<(u64, Coverage), ReadError> {
-        let mut sink = Counted { start: start.unwrap_or(UnixNanos::MIN), end, count: 0 };
-        let bounded = start.is_some() || end.is_some();
-        let columns = Columns::of(predicate).with(if bounded { &TIME_COLUMNS } else { &[] });
+        let whole = Histogram { predicate: predicate.clone(), start, end, buckets: TimeBuckets::ONE, by: None };
+        let Counts { groups, coverage, .. } = self.histogram(&whole, cancelled)?;
+        Ok((groups.iter().map(Group::total).sum(), coverage))
+    }
+
+    /// How many records match, by time and by the values of a facet. Read are the columns that decide, that of the
+    /// facet, and times where a page lies in several buckets.
+    pub fn histogram(&self, histogram: &Histogram, cancelled: &dyn Fn() -> bool) -> Result<Counts, ReadError> {
+        let mut bars = Bars::new(histogram);
+        let coverage = self.sweep(&histogram.predicate, &histogram.columns(), cancelled, &mut bars)?;
+        Ok(bars.finish(coverage))
+    }
+
+    /// Which fields matching records have, and how many records have each. Shards that match as a whole say it in their
+    /// footer; of others nearly every column is read.
+    pub fn fields(
+        &self,
+        predicate: &Predicate,
+        start: Option<UnixNanos>,
+        end: Option<UnixNanos>,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<(FieldCounts, Coverage), ReadError> {
+        let columns = Columns::of(predicate).with(&FIELD_COLUMNS).with(&TIME_COLUMNS).with_every_attribute();
+        let mut sink = Fields { start, end, counts: FieldCounts::default() };
         let coverage = self.sweep(predicate, &columns, cancelled, &mut sink)?;
-        Ok((sink.count, coverage))
+        Ok((sink.counts, coverage))
+    }
+
+    /// Times between which all records lie, as far as their batches and shards tell; none when there are no records.
+    pub fn time_bounds(&self) -> Option<(UnixNanos, UnixNanos)> {
+        let live = self.live.iter().map(|batch| (batch.time_min, batch.time_max));
+        let bounds = live.chain(self.shards.iter().map(|shard| (shard.time_min, shard.time_max)));
+        bounds.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
     }
 
     /// Gives a sink everything that matches.
@@ -490,42 +524,17 @@ fn overlaps((time_min, time_max): (UnixNanos, UnixNanos), start: UnixNanos, end:
     time_max >= start && end.is_none_or(|end| time_min < end)
 }
 
-/// Counts rows between two times.
-struct Counted {
-    start: UnixNanos,
-    end: Option<UnixNanos>,
-    count: u64,
-}
-
-impl Sink for Counted {
-    fn wants(&mut self, time_min: UnixNanos, time_max: UnixNanos) -> bool {
-        overlaps((time_min, time_max), self.start, self.end)
-    }
-
-    fn take_unseen(&mut self, time_min: UnixNanos, time_max: UnixNanos, rows: u64) -> bool {
-        let within = time_min >= self.start && self.end.is_none_or(|end| time_max < end);
-        self.count += if within { rows } else { 0 };
-        within
-    }
-
-    fn take(&mut self, view: &RecordsView<'_>, local: usize, _row: u32) {
-        // Where no range was asked for, times are not read.
-        let anytime = self.start == UnixNanos::MIN && self.end.is_none();
-        if anytime || self.wants(view.time(local), view.time(local)) {
-            self.count += 1;
-        }
-    }
-}
-
 impl Sink for Within<'_> {
     fn wants(&mut self, time_min: UnixNanos, time_max: UnixNanos) -> bool {
         overlaps((time_min, time_max), self.start, self.end)
     }
 
-    fn take(&mut self, view: &RecordsView<'_>, local: usize, _row: u32) {
-        let time = view.time(local);
-        if self.wants(time, time) {
-            (self.visit)(view, local);
+    fn take(&mut self, view: &RecordsView<'_>, rows: &[u32], _numbers: Numbers<'_>) {
+        for row in rows.iter().map(|row| *row as usize) {
+            let time = view.time(row);
+            if self.wants(time, time) {
+                (self.visit)(view, row);
+            }
         }
     }
 }
@@ -542,10 +551,12 @@ impl Sink for AcceptedFrom<'_> {
         true
     }
 
-    fn take(&mut self, view: &RecordsView<'_>, local: usize, row: u32) {
-        let record_id = view.record_id(local);
-        if record_id >= self.from {
-            self.hits.push(Hit { place: (view.time(local), record_id), source: self.source, row });
+    fn take(&mut self, view: &RecordsView<'_>, rows: &[u32], numbers: Numbers<'_>) {
+        for row in rows {
+            let record_id = view.record_id(*row as usize);
+            if record_id >= self.from {
+                self.hits.push(Hit { place: (view.time(*row as usize), record_id), source: self.source, row: numbers.of(*row) });
+            }
         }
     }
 }

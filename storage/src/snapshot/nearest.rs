@@ -3,7 +3,7 @@
 use crate::model::{RecordId, RecordsView, UnixNanos};
 
 use super::Search;
-use super::scan::Sink;
+use super::scan::{Numbers, Sink};
 
 /// Where a record stands in the total order.
 pub(super) type Place = (UnixNanos, RecordId);
@@ -112,7 +112,9 @@ impl Sink for NearestOf<'_, '_> {
         self.nearest.may_improve(time_min, time_max)
     }
 
-    fn take(&mut self, view: &RecordsView<'_>, local: usize, row: u32) {
-        self.nearest.offer(view, local, self.source, row);
+    fn take(&mut self, view: &RecordsView<'_>, rows: &[u32], numbers: Numbers<'_>) {
+        for row in rows {
+            self.nearest.offer(view, *row as usize, self.source, numbers.of(*row));
+        }
     }
 }

@@ -10,6 +10,8 @@ use crate::predicate::{Columns, Predicate, matching_rows};
 use crate::shard::{Page, RowRanges, ShardError, ShardReader, Wanted};
 use crate::tombstones::Tombstones;
 
+use super::TIME_COLUMNS;
+
 /// Why a shard gave no rows.
 pub(super) enum ScanError {
     Cancelled,
@@ -20,12 +22,41 @@ pub(super) enum ScanError {
 pub(super) trait Sink {
     /// Whether rows between two times are wanted. What was taken may change the answer.
     fn wants(&mut self, time_min: UnixNanos, time_max: UnixNanos) -> bool;
+    /// Takes all rows of a shard, which all match, without looking at them. False if it has to look.
+    fn take_shard(&mut self, _shard: &ShardReader) -> bool {
+        false
+    }
     /// Takes rows between two times that all match, without looking at them. False if it has to look.
     fn take_unseen(&mut self, _time_min: UnixNanos, _time_max: UnixNanos, _rows: u64) -> bool {
         false
     }
-    /// Takes a matching row: its place in the view, and its number in the batch or shard.
-    fn take(&mut self, view: &RecordsView<'_>, local: usize, row: u32);
+    /// Whether it is enough to know that rows lie between two times, so that their own need not be read.
+    fn bounds_suffice(&self, _time_min: UnixNanos, _time_max: UnixNanos) -> bool {
+        false
+    }
+    /// Takes matching rows that lie between two times, where that suffices.
+    fn take_between(&mut self, _view: &RecordsView<'_>, _rows: &[u32], _time_min: UnixNanos, _time_max: UnixNanos) {}
+    /// Takes matching rows of a view.
+    fn take(&mut self, view: &RecordsView<'_>, rows: &[u32], numbers: Numbers<'_>);
+}
+
+/// The numbers that the rows of a view have in their batch or shard.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Numbers<'a> {
+    /// The same as in the view.
+    Same,
+    /// These.
+    Of(&'a [u32]),
+}
+
+impl Numbers<'_> {
+    /// The number of a row of the view.
+    pub(super) fn of(self, row: u32) -> u32 {
+        match self {
+            Numbers::Same => row,
+            Numbers::Of(numbers) => numbers[row as usize],
+        }
+    }
 }
 
 /// In which order the pages of a shard are read.
@@ -47,10 +78,12 @@ const PAGES_MAX: usize = 64;
 pub(super) fn live(batch: &LiveBatch, tombstones: &Tombstones, predicate: &Predicate, sink: &mut dyn Sink) {
     let view = batch.view();
     let deleted = tombstones.rows_of_batch(batch);
-    for row in matching_rows(predicate, &view) {
-        if !deleted.contains(row) {
-            sink.take(&view, row as usize, row);
-        }
+    let mut rows = matching_rows(predicate, &view);
+    rows.retain(|row| !deleted.contains(*row));
+    if sink.bounds_suffice(batch.time_min, batch.time_max) {
+        sink.take_between(&view, &rows, batch.time_min, batch.time_max);
+    } else {
+        sink.take(&view, &rows, Numbers::Same);
     }
 }
 
@@ -69,6 +102,9 @@ impl Scan<'_> {
         let mut stopped = false;
         guarded(cache, meta, &mut |reader| {
             let deleted = self.tombstones.rows_of_shard(reader)?;
+            if deleted.is_empty() && matches_all(self.predicate, reader.meta.signal) && sink.take_shard(reader) {
+                return Ok(());
+            }
             let candidates = reader.among_all(reader.narrow(self.predicate)).without(&deleted);
             let mut pages: Vec<&Page> = reader.pages().iter().collect();
             match self.sweep {
@@ -96,21 +132,67 @@ impl Scan<'_> {
         let mut looked_at = |page: &Page, rows: &RowRanges| {
             sink.wants(page.time_min, page.time_max) && !(all_match && sink.take_unseen(page.time_min, page.time_max, rows.len()))
         };
-        let pages = pages.into_iter().filter(|(page, rows)| looked_at(page, rows));
-        let mut ranges: Vec<_> = pages.flat_map(|(_, rows)| rows.ranges().to_vec()).collect();
-        ranges.sort_unstable_by_key(|range| range.start);
-        let mut rows = RowRanges::default();
-        ranges.into_iter().for_each(|range| rows.push(range));
+        let pages = pages.into_iter().filter(|(page, rows)| looked_at(page, rows)).collect::<Vec<_>>();
+        let (between, others): (Vec<_>, Vec<_>) =
+            pages.into_iter().partition(|(page, _)| sink.bounds_suffice(page.time_min, page.time_max));
+        Ok(self.read_between(reader, between, sink)? || self.read_rows(reader, &others, sink)?)
+    }
+
+    /// Reads rows with their times.
+    fn read_rows(&self, reader: &ShardReader, pages: &[(&Page, RowRanges)], sink: &mut dyn Sink) -> Result<bool, ShardError> {
         let mut stopped = false;
-        reader.read(&rows, Wanted::Columns(self.columns), &mut |view, numbers| {
-            for local in matching_rows(self.predicate, view) {
-                sink.take(view, local as usize, numbers[local as usize]);
+        reader.read(&rows_of(pages), Wanted::Columns(self.columns), &mut |view, numbers| {
+            sink.take(view, &matching_rows(self.predicate, view), Numbers::Of(numbers));
+            stopped = (self.cancelled)();
+            Ok(!stopped)
+        })?;
+        Ok(stopped)
+    }
+
+    /// Reads rows whose times are known well enough by the page.
+    fn read_between(&self, reader: &ShardReader, mut pages: Vec<(&Page, RowRanges)>, sink: &mut dyn Sink) -> Result<bool, ShardError> {
+        pages.sort_unstable_by_key(|(page, _)| page.rows.start);
+        let columns = self.columns.clone().without(&TIME_COLUMNS);
+        let mut stopped = false;
+        reader.read(&rows_of(&pages), Wanted::Columns(&columns), &mut |view, numbers| {
+            let matching = matching_rows(self.predicate, view);
+            let mut rest = matching.as_slice();
+            while let Some(first) = rest.first() {
+                let first = numbers[*first as usize];
+                let (end, (time_min, time_max)) = together(&pages[pages.partition_point(|(page, _)| page.rows.end <= first)..], sink);
+                let (taken, after) = rest.split_at(rest.partition_point(|row| numbers[*row as usize] < end));
+                sink.take_between(view, taken, time_min, time_max);
+                rest = after;
             }
             stopped = (self.cancelled)();
             Ok(!stopped)
         })?;
         Ok(stopped)
     }
+}
+
+/// The end of the first pages that can be taken together, and the times between which they lie.
+fn together(pages: &[(&Page, RowRanges)], sink: &dyn Sink) -> (u32, (UnixNanos, UnixNanos)) {
+    let (first, _) = &pages[0];
+    let mut end = first.rows.end;
+    let mut bounds = (first.time_min, first.time_max);
+    for (page, _) in &pages[1..] {
+        let wider = (bounds.0.min(page.time_min), bounds.1.max(page.time_max));
+        if !sink.bounds_suffice(wider.0, wider.1) {
+            break;
+        }
+        (end, bounds) = (page.rows.end, wider);
+    }
+    (end, bounds)
+}
+
+/// The rows of some pages.
+fn rows_of(pages: &[(&Page, RowRanges)]) -> RowRanges {
+    let mut ranges: Vec<_> = pages.iter().flat_map(|(_, rows)| rows.ranges().to_vec()).collect();
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut rows = RowRanges::default();
+    ranges.into_iter().for_each(|range| rows.push(range));
+    rows
 }
 
 /// Whether every record of the signal matches, whatever it holds.

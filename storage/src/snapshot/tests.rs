@@ -1,5 +1,7 @@
 //! A predicate means the same on live records, on a fresh shard and after a restart, with and without the id directory.
 
+mod histogram;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -161,10 +163,10 @@ fn decoded(rows: &[Row], signal: Signal) -> Decoded {
     Decoded { signal, records, own_times: true }
 }
 
-/// What matches each of the predicates, and what carries each of the ids.
-fn answers(store: &Store, predicates: &[Predicate]) -> Vec<Vec<Record>> {
+/// What matches each of the predicates, counted in the way beside it too, and what carries each of the ids.
+fn answers(store: &Store, predicates: &[(Predicate, usize)]) -> Vec<Vec<Record>> {
     let snapshot = store.snapshot(&Tenant::default());
-    let ask = |predicate: &Predicate| {
+    let ask = |(predicate, way): &(Predicate, usize)| {
         let search = Search {
             predicate: predicate.clone(),
             start: Some(UnixNanos(2)),
@@ -177,6 +179,7 @@ fn answers(store: &Store, predicates: &[Predicate]) -> Vec<Vec<Record>> {
         assert_eq!(found.coverage.failures, Vec::<String>::new());
         let (count, _) = snapshot.count(predicate, search.start, search.end, &|| false).unwrap();
         assert_eq!(count, found.records.len() as u64, "counted otherwise than found");
+        histogram::assert_counted(&snapshot, predicate, *way);
         found.records
     };
     let with_id = |id: &&str| {
@@ -195,7 +198,7 @@ fn carries(record: &Record, id: &IdTest) -> bool {
 }
 
 /// Each test's rows are handed to the decoder through the body: their place in this list.
-fn check(rows: Vec<Row>, predicates: &[Predicate], split: usize, deleted: Option<&str>) {
+fn check(rows: Vec<Row>, predicates: &[(Predicate, usize)], split: usize, deleted: Option<&str>) {
     let folder = tempfile::tempdir().unwrap();
     let settings = StoreSettings { data: folder.path().to_owned(), wal_segment_bytes: 64 << 10, ..StoreSettings::default() };
     let rows = Arc::new(rows);
@@ -255,7 +258,7 @@ proptest! {
     #[test]
     fn a_predicate_means_the_same_live_sealed_and_merged(
         rows in prop::collection::vec(any_row(), 1..60),
-        predicates in prop::collection::vec(any_predicate(), 20),
+        predicates in prop::collection::vec((any_predicate(), 0..histogram::WAYS), 20),
         split in 0..60_usize,
         deleted in prop::option::of(prop::sample::select(&IDS[..])),
     ) {

@@ -54,15 +54,6 @@ impl Workload {
         }
     }
 
-    /// Over how many minutes the records spread, the last one begun.
-    pub(crate) fn minutes(&self) -> u64 {
-        let records_per_minute = match self.signal {
-            Signal::Logs => 120_000,
-            Signal::Spans => 288_000,
-        };
-        self.records as u64 / records_per_minute + 1
-    }
-
     pub(crate) fn ids(&self, journey: u64) -> JourneyIds {
         JourneyIds::of(self.seed, journey)
     }

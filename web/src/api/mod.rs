@@ -35,6 +35,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
     components(schemas(v1::tail::Gap)),
     tags(
         (name = "records", description = "Log records and spans"),
+        (name = "fields", description = "What can be asked for"),
         (name = "journeys", description = "Everything reached from one id, in one tree"),
         (name = "services", description = "Who sends"),
         (name = "import", description = "Records in"),
@@ -63,6 +64,9 @@ mod tests {
         for (path, method) in [
             ("/api/v1/search", "get"),
             ("/api/v1/count", "get"),
+            ("/api/v1/histogram", "get"),
+            ("/api/v1/fields", "get"),
+            ("/api/v1/fields/{name}/values", "get"),
             ("/api/v1/journeys", "get"),
             ("/api/v1/journey/{id}", "get"),
             ("/api/v1/journey/{id}/skeleton", "get"),

@@ -128,6 +128,12 @@ impl Shop {
         self.edit(|common| common.time = common.time.saturating_add_signed(ms * MS as i64))
     }
 
+    /// The logs among the records.
+    pub(crate) fn logs(&self) -> Vec<Log> {
+        let log = |record: &Record| if let Record::Log(log) = record { Some(log.clone()) } else { None };
+        self.records.iter().filter_map(log).collect()
+    }
+
     pub(crate) fn journey_with(&self, id: &str, inferred: bool, corrected: bool) -> Option<Journey> {
         let options = Options { inferred, corrected, now: at(3_600_000) };
         journey::outline(self, id, options, usize::MAX).expect("memory does not fail").map(|(journey, _)| journey)

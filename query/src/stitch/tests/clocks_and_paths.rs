@@ -1,4 +1,4 @@
-use needle_storage::model::SpanKind;
+use needle_storage::model::{Record, SpanKind, Value};
 
 use super::builder::{MS, Shop, at, check, checkout, trace};
 use crate::answer::CompletenessState;
@@ -61,13 +61,40 @@ fn messages_and_overrunning_calls_say_nothing_about_clocks() {
 }
 
 #[test]
+fn one_odd_call_does_not_move_a_clock_that_the_others_agree_on() {
+    let mut shop = Shop::default();
+    shop.span("web", SERVER, 1, 0, 0, 1_000);
+    for n in 0..5 {
+        let start = 100 * n as i64;
+        shop.span("web", CLIENT, 10 + n, 1, start, start + 50).span("cart", SERVER, 20 + n, 10 + n, start + 2, start + 46).skewed(80);
+    }
+    shop.span("web", CLIENT, 30, 1, 600, 650).span("cart", SERVER, 31, 30, 602, 648).skewed(-3_000);
+    let clock = &shop.stitched().clock[0];
+    assert!((-82..=-76).contains(&(clock.offset_ns / MS as i64)), "{clock:?}");
+    assert!((0.5..0.9).contains(&clock.confidence), "{clock:?}");
+}
+
+#[test]
+fn a_clock_is_of_a_machine() {
+    let mut shop = skewed();
+    let machine = ("k8s.node.name".to_owned(), Value::String("n-7".to_owned()));
+    for record in &mut shop.records[2..4] {
+        let Record::Span(span) = record else { panic!("spans") };
+        std::sync::Arc::make_mut(&mut span.common.resource).push(machine.clone());
+    }
+    shop.log("audit", 20, "on cart's machine").of_trace(1).skewed(80);
+    shop.edit(|common| std::sync::Arc::make_mut(&mut common.resource).push(machine));
+    check(&shop.stitched(), &["1", "  2", "    3", "      4", "        5", "          ~inferred-audit-1 [on cart's machine]"]);
+}
+
+#[test]
 fn log_only_services_are_placed_by_estimated_clocks() {
     let mut shop = skewed();
     shop.log("cart", 20, "on cart's span").of_trace(1).skewed(80);
     shop.log("audit", 20, "while the database worked").of_trace(1);
     check(
         &shop.stitched(),
-        &["1", "  2", "    3", "      4 [on cart's span]", "        5", "          ~inferred-audit-1 [while the database worked]"],
+        &["1", "  2", "    3 [on cart's span]", "      4", "        5", "          ~inferred-audit-1 [while the database worked]"],
     );
 }
 
@@ -81,6 +108,16 @@ fn the_critical_path_is_what_the_end_waited_for() {
     let journey = shop.stitched();
     let critical: Vec<u8> = journey.nodes.iter().filter(|node| node.critical).map(|node| node.node_id.as_bytes()[15] - b'0').collect();
     assert_eq!(critical, [1, 3, 6, 5], "5 outlived the root and was waited for until its end");
+}
+
+#[test]
+fn nobody_waits_for_a_message_to_be_taken() {
+    let mut shop = Shop::default();
+    shop.span("a", SERVER, 1, 0, 0, 100).span("a", SpanKind::PRODUCER, 2, 1, 10, 90).span("b", SpanKind::CONSUMER, 3, 2, 20, 80);
+    shop.span("b", SpanKind::CONSUMER, 4, 1, 91, 99);
+    let journey = shop.stitched();
+    let critical: Vec<&str> = journey.nodes.iter().filter(|node| node.critical).map(|node| node.node_id.trim_start_matches('0')).collect();
+    assert_eq!(critical, ["1", "2"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use needle_storage::model::{Record, RecordId, SpanKind};
+use needle_storage::model::{Record, RecordId, SpanKind, UnixNanos};
 use proptest::prelude::*;
 
 use super::builder::{Shop, at, drawn, span_id, trace};
@@ -157,6 +157,19 @@ proptest! {
             journey
         });
         prop_assert_eq!(format!("{outlined:?}"), format!("{whole:?}"));
+    }
+
+    #[test]
+    fn no_time_is_too_far_away(mut records in records(), far in prop::collection::vec(0..3_u8, 40)) {
+        for (record, far) in records.iter_mut().zip(far) {
+            let common = match record {
+                Record::Log(log) => &mut log.common,
+                Record::Span(span) => &mut span.common,
+            };
+            common.time = [common.time, UnixNanos(0), UnixNanos(u64::MAX)][usize::from(far)];
+        }
+        let journey = stitched(&records, true, true);
+        prop_assert_eq!(shown(&journey).len(), distinct(&records).len());
     }
 
     #[test]

@@ -148,3 +148,20 @@ fn a_chain_of_ten_thousand_spans_and_fifty_thousand_children_are_stitched() {
     assert_eq!(journey.nodes[0].children, 50_000);
     assert_eq!(journey.nodes.iter().map(|node| node.logs.len()).sum::<usize>(), 5_000);
 }
+
+#[test]
+fn ten_thousand_calls_of_a_log_only_service_and_as_many_unnamed_ones_are_stitched() {
+    let mut shop = Shop::default();
+    shop.span("web", SERVER, 1, 0, 0, 1_000_000).request("r-1");
+    for n in 0..10_000_i64 {
+        let named = shop.span("web", CLIENT, 2 + n as u64, 1, n * 100, n * 100 + 40);
+        named.attribute("peer.service", if n % 2 == 0 { "auth" } else { "10.0.0.1" });
+        let service = if n % 2 == 0 { "auth" } else { ["audit", "tax"][(n % 3).min(1) as usize] };
+        shop.log(service, n * 100 + 1, "").request("r-1").instance(&format!("{service}-{}", n % 10));
+        shop.log(service, n * 100 + 38, "").request("r-1").instance(&format!("{service}-{}", n % 10));
+    }
+    let journey = shop.stitched();
+    let placed = journey.nodes.iter().filter(|node| node.service == "auth" && node.depth == 2).count();
+    assert!(placed > 4_900, "{placed} of 5000");
+    assert_eq!(journey.nodes.iter().map(|node| node.logs.len()).sum::<usize>(), 20_000);
+}

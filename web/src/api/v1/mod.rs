@@ -2,7 +2,9 @@
 
 mod completeness;
 mod delete;
+mod fields;
 mod flush;
+mod histogram;
 mod journey;
 mod journeys;
 pub(crate) mod logs;
@@ -25,6 +27,9 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
     OpenApiRouter::new()
         .routes(routes!(search::search))
         .routes(routes!(search::count))
+        .routes(routes!(histogram::histogram))
+        .routes(routes!(fields::fields))
+        .routes(routes!(fields::values))
         .routes(routes!(journeys::journeys))
         .routes(routes!(journey::journey))
         .routes(routes!(journey::skeleton))

@@ -1,0 +1,391 @@
+//! Guests that no call names: visits of services that only log, and traces begun anew. Only time tells whose they are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use needle_storage::model::{Log, SpanKind, TraceId, UnixNanos};
+
+use super::calls::Calls;
+use super::clocks::Clocks;
+use super::contexts::offer;
+use super::enclose::Sweep;
+use super::fit::{Lies, Offer, Wanted, fit};
+use super::logs::Context;
+use super::logs_only::{add_visit, describe, resolution_ns, stay, weakened, without_spans};
+use super::tree::{Process, Role, Tree};
+use crate::answer::Inference;
+use crate::limits::{UNNAMED_CALLS_MAX, UNNAMED_CLOCK_ERROR_MAX_NS, VISIT_GAP_NS};
+
+/// What no sender placed.
+pub(super) struct Guest {
+    pub(super) service: String,
+    pub(super) process: Process,
+    /// The traces it belongs to; of a root its own.
+    pub(super) traces: BTreeSet<TraceId>,
+    /// By the estimated clock.
+    pub(super) from: UnixNanos,
+    pub(super) to: UnixNanos,
+    pub(super) offset_ns: i64,
+    pub(super) resolution_ns: i64,
+    pub(super) what: What,
+}
+
+pub(super) enum What {
+    /// Of one process, in time order.
+    Lines(Vec<Log>),
+    /// The first span of a trace, by node.
+    Root(usize),
+}
+
+impl Guest {
+    pub(super) fn of_lines(traces: BTreeSet<TraceId>, service: String, process: Process, offset_ns: i64, logs: Vec<Log>) -> Guest {
+        let stays = || logs.iter().map(|log| stay(log, offset_ns));
+        let from = stays().map(|stay| stay.from).min().unwrap_or_default();
+        let (to, resolution_ns) = (stays().map(|stay| stay.to).max().unwrap_or_default(), resolution_ns(&logs));
+        Guest { service, process, traces, from, to, offset_ns, resolution_ns, what: What::Lines(logs) }
+    }
+
+    pub(super) fn length_ns(&self) -> i64 {
+        self.to.since(self.from)
+    }
+
+    /// What counts of it where clocks may be off a little: lines without the sixths at both ends.
+    pub(super) fn core(&self) -> (UnixNanos, UnixNanos) {
+        match self.what {
+            What::Lines(_) => {
+                let edge_ns = self.length_ns() / 6;
+                (self.from.saturating_add_signed(edge_ns), self.to.saturating_add_signed(-edge_ns))
+            }
+            What::Root(_) => (self.from, self.to),
+        }
+    }
+}
+
+/// Places the guests, those that fill a call best first.
+pub(super) fn place(tree: &mut Tree, context: &Context, calls: &mut Calls, guests: Vec<Guest>, clocks: &mut Clocks) {
+    if context.spans_of.is_empty() {
+        return without_spans(tree, guests);
+    }
+    let mut hosts = Hosts { tree, context, calls, clocks };
+    let guests = hosts.take_in(guests);
+    let guests = hosts.divide(guests);
+    hosts.lodge_by_time(guests);
+}
+
+struct Hosts<'a> {
+    tree: &'a mut Tree,
+    context: &'a Context,
+    calls: &'a mut Calls,
+    clocks: &'a mut Clocks,
+}
+
+/// A guest and a call that can hold it.
+struct Pair {
+    guest: usize,
+    call: usize,
+    shift_ns: i64,
+    /// A callee is at work for the whole of its call but for the network: what fills a call best belongs to it.
+    room_ns: i64,
+}
+
+impl Hosts<'_> {
+    /// Puts guests into calls that nobody answered, each into the one that it fills best. What lies in a call that a
+    /// log-only service answered was called by that service: a call has one callee. The others come back.
+    fn take_in(&mut self, guests: Vec<Guest>) -> Vec<Guest> {
+        let mut pairs = self.pairs(&guests);
+        // A call that nobody answered is believed first; to doubt a clock so that a service that only logs has called, last.
+        let doubt = |pair: &Pair| match (self.calls.all[pair.call].callee, pair.shift_ns) {
+            (None, 0) => 0,
+            (Some(_), shift_ns) if shift_ns != 0 => 2,
+            _ => 1,
+        };
+        pairs.sort_by_key(|pair| {
+            let asynchronous = self.calls.all[pair.call].asynchronous;
+            (asynchronous, doubt(pair), pair.room_ns.saturating_add(2 * pair.shift_ns.saturating_abs()), pair.guest, pair.call)
+        });
+        let mut waiting: Vec<Option<Guest>> = guests.into_iter().map(Some).collect();
+        for pair in pairs {
+            let Some(guest) = &waiting[pair.guest] else { continue };
+            let Some((host, reason, confidence)) = self.host_in(guest, &pair) else { continue };
+            let guest = waiting[pair.guest].take().expect("it was looked at just now");
+            let node = self.lodge(guest, host, pair.shift_ns, reason, confidence);
+            self.calls.all[pair.call].callee.get_or_insert(node);
+        }
+        waiting.into_iter().flatten().collect()
+    }
+
+    fn pairs(&self, guests: &[Guest]) -> Vec<Pair> {
+        let answered_by_lines = |call: &usize| self.calls.all[*call].callee.is_some_and(|node| self.tree.nodes[node].role == Role::Lines);
+        let open: BTreeSet<usize> = self.calls.unnamed().collect();
+        let mut usable: Vec<usize> = (0..self.calls.all.len()).filter(|call| open.contains(call) || answered_by_lines(call)).collect();
+        usable.sort_by_key(|&call| (self.calls.all[call].reach(self.tree), call));
+        let offers: Vec<Offer> = usable.iter().map(|&call| offer(self.tree, self.calls, call, true)).collect();
+        let mut pairs = Vec::new();
+        for (number, guest) in guests.iter().enumerate() {
+            let begun = offers.partition_point(|offer| offer.from.since(guest.from) <= UNNAMED_CLOCK_ERROR_MAX_NS);
+            for at in begun.saturating_sub(UNNAMED_CALLS_MAX)..begun {
+                let Some((shift_ns, room_ns)) = held(guest, offers[at]).filter(|_| self.may_hold(usable[at], guest)) else { continue };
+                // Of a call that somebody else answered, a part of the guest must lie in it by any clock.
+                if open.contains(&usable[at]) || shift_ns == 0 || shift_ns.saturating_abs() < guest.length_ns() {
+                    pairs.push(Pair { guest: number, call: usable[at], shift_ns, room_ns });
+                }
+            }
+        }
+        pairs
+    }
+
+    /// Whether a call is of the guest's request, and not of the guest itself.
+    fn may_hold(&self, call: usize, guest: &Guest) -> bool {
+        let call = &self.calls.all[call];
+        match guest.what {
+            What::Lines(_) => guest.traces.is_empty() || call.trace_id.is_some_and(|trace_id| guest.traces.contains(&trace_id)),
+            What::Root(_) => {
+                let of_request =
+                    |own: &TraceId| call.trace_id.is_some_and(|trace_id| trace_id != *own && self.context.related(trace_id, *own));
+                guest.traces.first().is_some_and(of_request)
+            }
+        }
+    }
+
+    /// The node in a call that a guest belongs under.
+    fn host_in(&self, guest: &Guest, pair: &Pair) -> Option<(usize, String, f64)> {
+        let call = &self.calls.all[pair.call];
+        if let What::Root(root) = guest.what
+            && self.tree.root_of(call.node) == root
+        {
+            return None;
+        }
+        let moved =
+            if pair.shift_ns == 0 { String::new() } else { format!(", if its clock is moved by {:+.1} ms", pair.shift_ns as f64 / 1e6) };
+        let sure = if pair.shift_ns == 0 { 1.0 } else { 0.7 };
+        let caller = describe(self.tree, call.node);
+        match call.callee {
+            None if call.asynchronous => {
+                Some((call.node, format!("it comes after {caller}, a message that nobody else took{moved}"), 0.4 * sure))
+            }
+            None => Some((call.node, format!("it lies within {caller}, a call that nobody else answered{moved}"), 0.6 * sure)),
+            Some(callee) if self.tree.nodes[callee].role != Role::Lines => None,
+            // Another instance, or another clock: the service does not call itself.
+            Some(callee) if self.tree.nodes[callee].service == guest.service => {
+                Some((call.node, format!("it lies within {caller}, which the same service answered{moved}"), 0.4 * sure))
+            }
+            Some(callee) => {
+                let host = self.innermost_visit(callee, guest, pair.shift_ns);
+                let service = &self.tree.nodes[host].service;
+                Some((host, format!("it lies within {caller}, which {service} answered and so called it{moved}"), 0.5 * sure))
+            }
+        }
+    }
+
+    /// Of a visit and the visits it made, the innermost that is longer than the guest and that most of the guest lies in.
+    fn innermost_visit(&self, visit: usize, guest: &Guest, shift_ns: i64) -> usize {
+        let (from, to) = (guest.from.saturating_add_signed(shift_ns), guest.to.saturating_add_signed(shift_ns));
+        let mut host = visit;
+        // Visits are added after their callers.
+        for index in visit + 1..self.tree.nodes.len() {
+            let node = &self.tree.nodes[index];
+            let shared_ns = to.min(node.placed_end()).since(from.max(node.placed_start()));
+            let holds = node.end.since(node.start) >= guest.length_ns() && shared_ns >= guest.length_ns() / 2 && shared_ns >= 0;
+            if node.parent == Some(host) && node.role == Role::Lines && holds {
+                host = index;
+            }
+        }
+        host
+    }
+
+    /// Lines of several visits do not fit into one call: each goes into one of its own, if all of them do.
+    fn divide(&mut self, guests: Vec<Guest>) -> Vec<Guest> {
+        let mut left = Vec::new();
+        for mut guest in guests {
+            let What::Lines(logs) = &mut guest.what else {
+                left.push(guest);
+                continue;
+            };
+            let logs = std::mem::take(logs);
+            let mut open: Vec<usize> = self.calls.unnamed().collect();
+            open.retain(|&call| self.may_hold(call, &guest));
+            open.sort_by_key(|&call| (self.calls.all[call].reach(self.tree), call));
+            let offers: Vec<Offer> = open.iter().map(|&call| offer(self.tree, self.calls, call, true)).collect();
+            let stays: Vec<_> = logs.iter().map(|log| stay(log, guest.offset_ns)).collect();
+            let wanted =
+                Wanted { shift_max_ns: UNNAMED_CLOCK_ERROR_MAX_NS, resolution_ns: guest.resolution_ns, to_be_answered: 0, one_each: false };
+            match fit(&stays, &offers, wanted).filter(|fit| fit.places.iter().all(|(_, lies)| *lies == Lies::Within)) {
+                None => left.push(Guest { what: What::Lines(logs), ..guest }),
+                Some(fit) => {
+                    for (at, part) in by_place(logs, fit.places.iter().map(|(at, _)| *at)) {
+                        let reason = format!(
+                            "it lies within {}, a call that nobody else answered",
+                            describe(self.tree, self.calls.all[open[at]].node)
+                        );
+                        let node = self.lodge(guest.with(part), self.calls.all[open[at]].node, fit.shift_ns, reason, 0.5);
+                        self.calls.all[open[at]].callee = Some(node);
+                    }
+                }
+            }
+        }
+        left
+    }
+
+    /// Puts guests under the innermost spans around them that are no calls: those have callees of their own.
+    fn lodge_by_time(&mut self, guests: Vec<Guest>) {
+        let mut by_traces: BTreeMap<BTreeSet<TraceId>, Vec<Guest>> = BTreeMap::new();
+        for guest in guests {
+            by_traces.entry(self.spans_for(&guest)).or_default().push(guest);
+        }
+        for (traces, guests) in by_traces {
+            let mut parts: Vec<Guest> = guests.into_iter().flat_map(Guest::pieces).collect();
+            parts.sort_by_key(Guest::core);
+            let depths = super::nodes::depths(self.tree);
+            let working = |index: &usize| !matches!(self.tree.nodes[*index].kind, SpanKind::CLIENT | SpanKind::PRODUCER);
+            let spans: Vec<usize> = self.context.spans_in(&traces).into_iter().filter(working).collect();
+            let first = self.context.spans_in(&traces).into_iter().min_by_key(|&index| (self.tree.nodes[index].placed_start(), index));
+            let mut sweep = Sweep::new(self.tree, &depths, spans);
+            let places: Vec<Option<(usize, bool)>> = parts.iter().map(|part| around(self.tree, &mut sweep, part)).collect();
+            self.lodge_parts(parts, places, first.map(|first| self.tree.root_of(first)));
+        }
+    }
+
+    /// The traces among whose spans a guest is placed: for a root, the others of its request.
+    fn spans_for(&self, guest: &Guest) -> BTreeSet<TraceId> {
+        match guest.what {
+            What::Lines(_) => guest.traces.clone(),
+            What::Root(_) => {
+                let own = guest.traces.first().copied();
+                self.context
+                    .spans_of
+                    .keys()
+                    .copied()
+                    .filter(|trace_id| own.is_some_and(|own| self.context.related(own, *trace_id)))
+                    .collect()
+            }
+        }
+    }
+
+    fn lodge_parts(&mut self, parts: Vec<Guest>, places: Vec<Option<(usize, bool)>>, root: Option<usize>) {
+        // Neighbouring pieces in one place are one visit.
+        let mut visits: Vec<(Guest, Option<(usize, bool)>)> = Vec::new();
+        let mut last_of: BTreeMap<(String, Process), usize> = BTreeMap::new();
+        for (part, place) in parts.into_iter().zip(places) {
+            let process = (part.service.clone(), part.process.clone());
+            let last = last_of.get(&process).map(|&last| &mut visits[last]);
+            let goes_on = |visit: &Guest| matches!((&visit.what, &part.what), (What::Lines(_), What::Lines(_)));
+            match last.filter(|(visit, at)| goes_on(visit) && at.map(|(node, _)| node) == place.map(|(node, _)| node)) {
+                Some((visit, _)) => visit.extend(part),
+                None => {
+                    last_of.insert(process, visits.len());
+                    visits.push((part, place));
+                }
+            }
+        }
+        for (guest, place) in visits {
+            let is_root = matches!(guest.what, What::Root(_));
+            // Of two that lie within each other's trees only one can be the caller.
+            if let (What::Root(root), Some((node, _))) = (&guest.what, place)
+                && self.tree.root_of(node) == *root
+            {
+                continue;
+            }
+            let (host, reason, confidence) = match place {
+                Some((node, false)) => (node, format!("it lies within {}, the innermost span around it", describe(self.tree, node)), 0.6),
+                Some((node, true)) => (node, format!("it lies within {}, and within others", describe(self.tree, node)), 0.4),
+                None if is_root => continue,
+                None => {
+                    let Some(root) = root else { continue };
+                    (root, "no span encloses it in time, so it stands under the root".to_owned(), 0.2)
+                }
+            };
+            self.lodge(guest, host, 0, reason, confidence);
+        }
+    }
+
+    /// Hangs a guest under its host; the node it has.
+    fn lodge(&mut self, guest: Guest, host: usize, shift_ns: i64, reason: String, confidence: f64) -> usize {
+        let offset_ns = guest.offset_ns.saturating_add(shift_ns);
+        match guest.what {
+            What::Root(root) => {
+                let reason = format!("a trace of its own with the same request id: the trace context was lost; {reason}");
+                self.tree.nodes[root].parent = Some(host);
+                self.tree.nodes[root].inferred = Some(Inference { reason, confidence });
+                root
+            }
+            What::Lines(logs) => {
+                if shift_ns != 0 {
+                    self.clocks.learn(&guest.service, &guest.process, offset_ns, 0.2);
+                }
+                let reason = format!("no span was received from {}; {reason}", guest.service);
+                let inference = weakened(Inference { reason, confidence }, &logs, &guest.traces);
+                add_visit(self.tree, (&guest.service, guest.process), logs, offset_ns, Some(host), inference)
+            }
+        }
+    }
+}
+
+/// By how much a guest's clock must be moved to lie in a call, and how much room it leaves there.
+fn held(guest: &Guest, offer: Offer) -> Option<(i64, i64)> {
+    let asynchronous = offer.to == UnixNanos::MAX;
+    let room_ns = if asynchronous {
+        guest.from.since(offer.from).saturating_abs()
+    } else {
+        offer.to.since(offer.from).saturating_sub(guest.length_ns())
+    };
+    if room_ns < -guest.resolution_ns {
+        return None;
+    }
+    let (early_ns, late_ns) = (offer.from.since(guest.from), guest.to.since(offer.to));
+    let shift_ns = match (early_ns > guest.resolution_ns, late_ns > 0 && !asynchronous) {
+        (true, _) => early_ns,
+        (false, true) => -late_ns,
+        _ => 0,
+    };
+    (shift_ns.saturating_abs() <= UNNAMED_CLOCK_ERROR_MAX_NS).then_some((shift_ns, room_ns))
+}
+
+/// The innermost span around a guest, and whether another may be meant. It is at least as long as the guest; a root lies
+/// in a longer span of another tree.
+fn around(tree: &Tree, sweep: &mut Sweep<'_>, guest: &Guest) -> Option<(usize, bool)> {
+    let (from, to) = guest.core();
+    let length_ns = |index: usize| tree.nodes[index].end.since(tree.nodes[index].start);
+    match guest.what {
+        What::Lines(_) => sweep.innermost_and_doubt(from, to, |index| length_ns(index) >= guest.length_ns()),
+        What::Root(root) => {
+            sweep.innermost_and_doubt(from, to, |index| length_ns(index) > guest.length_ns() && tree.root_of(index) != root)
+        }
+    }
+}
+
+fn by_place(logs: Vec<Log>, places: impl Iterator<Item = usize>) -> BTreeMap<usize, Vec<Log>> {
+    let mut parts: BTreeMap<usize, Vec<Log>> = BTreeMap::new();
+    for (log, place) in logs.into_iter().zip(places) {
+        parts.entry(place).or_default().push(log);
+    }
+    parts
+}
+
+impl Guest {
+    fn with(&self, logs: Vec<Log>) -> Guest {
+        Guest::of_lines(self.traces.clone(), self.service.clone(), self.process.clone(), self.offset_ns, logs)
+    }
+
+    fn extend(&mut self, other: Guest) {
+        if let (What::Lines(logs), What::Lines(more)) = (&mut self.what, other.what) {
+            logs.extend(more);
+            self.to = self.to.max(other.to);
+        }
+    }
+
+    /// Lines cut at the gaps.
+    fn pieces(self) -> Vec<Guest> {
+        let logs = match self.what {
+            What::Root(_) => return vec![self],
+            What::Lines(ref logs) => logs.clone(),
+        };
+        let mut pieces: Vec<Vec<Log>> = Vec::new();
+        for log in logs {
+            let follows = |last: &Log| log.common.time.since(last.common.time) <= VISIT_GAP_NS;
+            match pieces.last_mut().filter(|piece| piece.last().is_some_and(follows)) {
+                Some(piece) => piece.push(log),
+                None => pieces.push(vec![log]),
+            }
+        }
+        pieces.into_iter().map(|piece| self.with(piece)).collect()
+    }
+}
