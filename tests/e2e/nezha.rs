@@ -127,10 +127,14 @@ fn kind(name: &str) -> i32 {
     const INTERNAL: i32 = 1;
     const SERVER: i32 = 2;
     const CLIENT: i32 = 3;
+    const PRODUCER: i32 = 4;
+    const CONSUMER: i32 = 5;
     let statement = ["SELECT", "INSERT", "UPDATE", "DELETE"].iter().any(|verb| name.starts_with(&format!("{verb} ts.")));
     match name {
         _ if name.starts_with('/') => SERVER,
         _ if name.starts_with("HTTP ") || statement => CLIENT,
+        _ if name.ends_with(" send") => PRODUCER,
+        _ if name.ends_with(" process") => CONSUMER,
         _ => INTERNAL,
     }
 }

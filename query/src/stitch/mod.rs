@@ -13,6 +13,7 @@ mod close;
 mod completeness;
 mod contexts;
 mod copies;
+mod cover;
 mod critical_path;
 mod enclose;
 mod fit;
@@ -111,7 +112,7 @@ pub(crate) fn stitch(id: &str, mut closed: Closed, options: Options) -> Option<J
 fn infer(tree: &mut Tree, logs: Vec<Log>, ids_of_traces: &[(TraceId, Vec<NormalId>)], clocks: &mut Clocks) {
     let context = Context::of(tree, ids_of_traces);
     let mut calls = Calls::of(tree, &logs);
-    contexts::missing_under_root(tree);
+    contexts::missing_under_callers(tree, &calls);
     contexts::under_links(tree, &context);
     contexts::under_calls(tree, &context, &mut calls, clocks);
     let depths = nodes::depths(tree);
@@ -121,6 +122,7 @@ fn infer(tree: &mut Tree, logs: Vec<Log>, ids_of_traces: &[(TraceId, Vec<NormalI
     let mut guests = logs_only::under_calls(tree, &mut calls, without_span, clocks);
     guests.extend(contexts::without_caller(tree, &context));
     unnamed::place(tree, &context, &mut calls, guests, clocks);
+    contexts::missing_under_visits(tree, &calls);
 }
 
 /// By time. What has the same time is told apart by what it says, so that the order of arrival does not matter; only lines
