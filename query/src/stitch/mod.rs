@@ -3,7 +3,7 @@
 //! In this order: copies merged ([`copies`]), trees by parent id ([`tree`]), clocks estimated ([`clocks`]), calls and whom
 //! they name ([`calls`]), missing parents and traces that lost their context placed ([`contexts`]), logs hung on their
 //! spans ([`logs`]), the lines of services without spans turned into visits ([`logs_only`], by [`fit`] and [`joint`]), what
-//! nobody names placed by time ([`unnamed`]), and all of it listed in pre-order ([`nodes`]). Nothing here recurses: a chain
+//! nobody names placed by time ([`unnamed`], [`cover`]), and all of it listed in pre-order ([`nodes`]). Nothing here recurses: a chain
 //! of 10,000 spans is as good as any. Every record is in the answer exactly once.
 
 mod aids;
