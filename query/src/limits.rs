@@ -54,6 +54,9 @@ pub(crate) const CLOCK_ERROR_MAX_NS: i64 = 60_000_000_000;
 /// Lines of a log-only service further apart than this are two visits, if different spans enclose them.
 pub(crate) const VISIT_GAP_NS: i64 = 1_000_000_000;
 
+/// How long after an answer its last line may have its time, before a clock or another call explains it: loggers write on
+/// threads of their own, and container runtimes put the times at which they read.
+pub(crate) const LATE_MAX_NS: i64 = 1_000_000;
 /// How far the clock of a service may be off whose caller does not name it. Hosts that keep time are off by
 /// milliseconds; with more allowed, any call would do.
 pub(crate) const UNNAMED_CLOCK_ERROR_MAX_NS: i64 = 250_000_000;
@@ -78,6 +81,7 @@ const _: () = {
     assert!(TAIL_BACKFILL_MAX <= SEARCH_LIMIT_MAX);
     assert!(JOURNEY_WHOLE_MAX <= CLOSE_RECORDS_MAX);
     assert!(HISTOGRAM_BUCKETS <= HISTOGRAM_BUCKETS_MAX && VALUES <= VALUES_MAX);
+    assert!(LATE_MAX_NS < UNNAMED_CLOCK_ERROR_MAX_NS);
     assert!(VISIT_GAP_NS < CLOCK_ERROR_MAX_NS);
     assert!(UNNAMED_CLOCK_ERROR_MAX_NS < CLOCK_ERROR_MAX_NS, "a name weighs more than time");
 };

@@ -1,11 +1,12 @@
 //! End to end: the real program, driven from outside by the names that its users rely on.
 //!
-//! `harness` starts and stops the program, `otlp` builds what SDKs send, the rest is one behaviour a file.
+//! `harness` starts and stops the program, `otlp` builds what SDKs send, `source` what traces from elsewhere tell, the rest is one behaviour a file.
 #![allow(clippy::unwrap_used)]
 
 mod harness;
 mod install;
 mod otlp;
+mod source;
 
 mod bad_input;
 mod check;
@@ -20,10 +21,12 @@ mod ingest;
 mod journey;
 mod json_logs;
 mod keep;
+mod lost_spans;
 mod nezha;
 mod openstack;
 mod sdk;
 mod sealed;
 mod search;
 mod tail;
+mod traces;
 mod ui;

@@ -1,85 +1,53 @@
-//! Traces and logs of a real shop (Nezha's slice of Train Ticket), through a small converter from its CSV to OTLP.
+//! Traces and logs of a real shop (Nezha's slice of Train Ticket), through a small converter from its CSV.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use opentelemetry_proto::tonic::logs::v1::LogRecord;
-use opentelemetry_proto::tonic::trace::v1::Span;
-use prost::Message;
 use serde_json::Value;
 
 use crate::harness::{Server, shared_data};
-use crate::journey::assert_is_a_tree;
-use crate::otlp::{self, text_attribute};
-
-const REQUEST_RECORDS: usize = 1000;
+use crate::source::{Says, SourceLine, SourceSpan, assert_told, by_trace, parents, send_lines, send_spans};
 
 /// A row of a CSV file, by the names of its columns.
 type Row = BTreeMap<String, String>;
 
 #[test]
 fn journeys_are_complete_and_every_log_hangs_on_its_span() {
-    let Some(data) = shared_data("nezha_trainticket/2023-01-29") else { return };
-    let (spans, logs) = (rows(&data, "_trace.csv"), rows(&data, "_log.csv"));
-    assert!(spans.len() > 10_000 && logs.len() > 5_000);
+    let Some((spans, lines)) = source() else { return };
+    assert!(spans.len() > 10_000 && lines.len() > 5_000);
     let server = Server::start();
     // Half of it sealed, half of it live: the minutes overlap, so that some spans are in both.
+    let numbered: Vec<_> = lines.iter().enumerate().collect();
     send_spans(&server, &spans[..spans.len() / 2]);
-    send_logs(&server, &logs[..logs.len() / 2]);
+    send_lines(&server, numbered[..lines.len() / 2].iter().copied(), Says::Span);
     server.flush();
     send_spans(&server, &spans[spans.len() / 2..]);
-    send_logs(&server, &logs[logs.len() / 2..]);
+    send_lines(&server, numbered[lines.len() / 2..].iter().copied(), Says::Span);
 
-    let mut traces: BTreeMap<&str, Expected> = BTreeMap::new();
-    for row in &spans {
-        traces.entry(&row["TraceID"]).or_default().parents.insert(&row["SpanID"], &row["ParentID"]);
-    }
-    for row in &logs {
-        let trace = traces.entry(&row["TraceID"]).or_default();
-        *trace.logs.entry(&row["SpanID"]).or_default() += 1;
-    }
+    let traces = by_trace(&spans);
     assert!(traces.len() > 100);
-    for (trace, expected) in &traces {
-        assert_complete(&server.journey(trace), expected);
+    for (trace, spans) in traces {
+        let journey = server.journey(trace);
+        assert_told(&journey, &spans, &parents(&spans));
+        assert_logs(&journey, lines.iter().filter(|line| line.trace_id == trace));
     }
 }
 
-/// What the CSV says about a trace.
-#[derive(Default)]
-struct Expected<'csv> {
-    /// Each span's parent, `root` for none.
-    parents: BTreeMap<&'csv str, &'csv str>,
-    /// How many logs each span has.
-    logs: BTreeMap<&'csv str, usize>,
-}
-
-impl Expected<'_> {
-    /// Parents that the CSV itself lacks.
-    fn missing(&self) -> BTreeSet<&str> {
-        self.parents.values().filter(|parent| **parent != "root" && !self.parents.contains_key(*parent)).copied().collect()
+/// Each line hangs on the span, or on the place of the span, that it names.
+fn assert_logs<'lines>(journey: &Value, lines: impl Iterator<Item = &'lines SourceLine>) {
+    let mut expected: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in lines {
+        *expected.entry(&line.span_id).or_default() += 1;
     }
-}
-
-fn assert_complete(journey: &Value, expected: &Expected) {
-    assert_is_a_tree(journey);
     let nodes = journey["nodes"].as_array().unwrap();
-    let missing = nodes.iter().filter(|node| node["missing"] == true).count();
-    assert_eq!(missing, expected.missing().len(), "placeholders: {}", journey["id"]);
-    assert_eq!(journey["completeness"]["missing_parents"], missing, "{}", journey["id"]);
-    assert!(nodes.iter().all(|node| node["inferred"].is_null()), "nothing has to be guessed: {}", journey["id"]);
-    let span_of: BTreeMap<&str, &str> =
-        nodes.iter().filter_map(|node| Some((node["node_id"].as_str()?, node["span"]["span_id"].as_str()?))).collect();
-    assert_eq!(span_of.len(), expected.parents.len(), "one node a span: {}", journey["id"]);
-    for node in nodes.iter().filter(|node| node["missing"] == false) {
-        let span = span_of[node["node_id"].as_str().unwrap()];
-        let above = node["parent_node_id"].as_str().map_or("root", |parent| span_of.get(parent).copied().unwrap_or("missing"));
-        let parent = expected.parents[span];
-        let known = parent == "root" || expected.parents.contains_key(parent);
-        assert_eq!(above, if known { parent } else { "missing" }, "the parent of {span} of {}", journey["id"]);
-        let logs = node["logs"].as_array().unwrap();
-        assert_eq!(logs.len(), expected.logs.get(span).copied().unwrap_or(0), "the logs of {span} of {}", journey["id"]);
-        assert!(logs.iter().all(|log| log["span_id"] == span));
+    let logs = nodes.iter().flat_map(|node| node["logs"].as_array().unwrap().iter().map(move |log| (node, log)));
+    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+    for (node, log) in logs {
+        let at = node["span"]["span_id"].as_str().or_else(|| node["node_id"].as_str().unwrap().strip_prefix("missing-"));
+        assert_eq!(log["span_id"].as_str(), at, "{}: {log}", journey["id"]);
+        *found.entry(at.unwrap()).or_default() += 1;
     }
+    assert_eq!(found, expected, "{}", journey["id"]);
 }
 
 /// The rows of all files whose names end so, without those that the next minute repeats.
@@ -127,70 +95,63 @@ fn csv_is_read_with_its_quotes() {
     assert_eq!(records, [["a", "b"], ["1,\"x\"\n2", ""]]);
 }
 
-fn send_spans(server: &Server, rows: &[Row]) {
-    for rows in rows.chunks(REQUEST_RECORDS) {
-        let by_pod = by_pod(rows).into_iter();
-        let resources = by_pod.map(|(pod, rows)| {
-            let mut resource = otlp::spans_of(service(pod), rows.iter().map(|row| span(row)).collect());
-            resource.resource.as_mut().expect("a resource").attributes.push(text_attribute("service.instance.id", pod));
-            resource
-        });
-        post(server, "/v1/traces", &otlp::traces(resources.collect()).encode_to_vec());
-    }
-}
-
-fn send_logs(server: &Server, rows: &[Row]) {
-    for rows in rows.chunks(REQUEST_RECORDS) {
-        let by_pod = by_pod(rows).into_iter();
-        let resources = by_pod.map(|(pod, rows)| {
-            let mut resource = otlp::logs_of(service(pod), rows.iter().map(|row| log(row)).collect());
-            resource.resource.as_mut().expect("a resource").attributes.push(text_attribute("service.instance.id", pod));
-            resource
-        });
-        post(server, "/v1/logs", &otlp::logs(resources.collect()).encode_to_vec());
-    }
-}
-
-fn post(server: &Server, path: &str, body: &[u8]) {
-    let answer = crate::harness::post(&(server.otlp_http() + path), &[("content-type", "application/x-protobuf")], body);
-    assert_eq!((answer.status, answer.body.len()), (200, 0), "{}", answer.text());
-}
-
-fn by_pod(rows: &[Row]) -> BTreeMap<&str, Vec<&Row>> {
-    let mut pods: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
-    for row in rows {
-        pods.entry(&row["PodName"]).or_default().push(row);
-    }
-    pods
+/// The spans and lines of the shop.
+pub(crate) fn source() -> Option<(Vec<SourceSpan>, Vec<SourceLine>)> {
+    let data = shared_data("nezha_trainticket/2023-01-29")?;
+    let spans = rows(&data, "_trace.csv").iter().map(span).collect();
+    Some((spans, rows(&data, "_log.csv").iter().map(line).collect()))
 }
 
 /// `ts-user-service` for the pod `ts-user-service-687d654649-lrcwv`.
-fn service(pod: &str) -> &str {
-    pod.rsplitn(3, '-').nth(2).unwrap_or(pod)
+fn service(pod: &str) -> String {
+    pod.rsplitn(3, '-').nth(2).unwrap_or(pod).to_owned()
 }
 
-fn span(row: &Row) -> Span {
-    Span {
-        span_id: bytes(&row["SpanID"]),
-        parent_span_id: if row["ParentID"] == "root" { Vec::new() } else { bytes(&row["ParentID"]) },
-        ..otlp::span(&bytes(&row["TraceID"]), &row["OperationName"], number(&row["StartTimeUnixNano"]), number(&row["EndTimeUnixNano"]))
+fn span(row: &Row) -> SourceSpan {
+    SourceSpan {
+        trace_id: row["TraceID"].clone(),
+        span_id: row["SpanID"].clone(),
+        parent_id: Some(row["ParentID"].clone()).filter(|parent| parent != "root"),
+        service: service(&row["PodName"]),
+        instance: Some(row["PodName"].clone()),
+        name: row["OperationName"].clone(),
+        kind: kind(&row["OperationName"]),
+        start_ns: number(&row["StartTimeUnixNano"]),
+        end_ns: number(&row["EndTimeUnixNano"]),
+        ..SourceSpan::default()
     }
 }
 
-fn log(row: &Row) -> LogRecord {
+/// The CSV has lost the kinds; OpenTelemetry's agent for Java gives these to spans with such names.
+fn kind(name: &str) -> i32 {
+    const INTERNAL: i32 = 1;
+    const SERVER: i32 = 2;
+    const CLIENT: i32 = 3;
+    const PRODUCER: i32 = 4;
+    const CONSUMER: i32 = 5;
+    let statement = ["SELECT", "INSERT", "UPDATE", "DELETE"].iter().any(|verb| name.starts_with(&format!("{verb} ts.")));
+    match name {
+        _ if name.starts_with('/') => SERVER,
+        _ if name.starts_with("HTTP ") || statement => CLIENT,
+        _ if name.ends_with(" send") => PRODUCER,
+        _ if name.ends_with(" process") => CONSUMER,
+        _ => INTERNAL,
+    }
+}
+
+fn line(row: &Row) -> SourceLine {
     // The text stands in the JSON that the container runtime wrote around it.
     let wrapped: Value = serde_json::from_str(&row["Log"]).unwrap();
-    LogRecord {
-        trace_id: bytes(&row["TraceID"]),
-        span_id: bytes(&row["SpanID"]),
-        ..otlp::log(wrapped["log"].as_str().expect("a text"), number(&row["TimeUnixNano"]))
+    SourceLine {
+        trace_id: row["TraceID"].clone(),
+        span_id: row["SpanID"].clone(),
+        service: service(&row["PodName"]),
+        instance: Some(row["PodName"].clone()),
+        time_ns: number(&row["TimeUnixNano"]),
+        text: wrapped["log"].as_str().expect("a text").to_owned(),
     }
 }
 
 fn number(text: &str) -> u64 {
     text.parse().unwrap()
-}
-
-fn bytes(hex: &str) -> Vec<u8> {
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }

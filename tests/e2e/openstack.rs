@@ -12,6 +12,8 @@ use serde_json::Value;
 use crate::harness::{Server, shared_data, stdout_of};
 use crate::journey::assert_is_a_tree;
 
+const REQUEST_ID: &str = "req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}";
+
 /// The first round has an injected fault.
 #[test]
 fn round_1_is_found_as_counted() {
@@ -45,7 +47,9 @@ fn assert_round(round: u8) {
         assert_records(&server, id, expected);
         assert_journey(&server, id, expected, &ids_in_records);
     }
+    assert_services_that_only_log(&server, &files, &ids_in_records);
     assert_spans(&server, &data.join(format!("spans_round_{round}_otlp.ndjson")), requests);
+    assert_services_that_only_log(&server, &files, &ids_in_records);
     for (id, expected) in requests.iter().take(5) {
         assert_command_line(&server, id, expected);
     }
@@ -93,7 +97,7 @@ fn assert_nothing_is_lost(server: &Server, files: &BTreeMap<String, PathBuf>) {
 
 /// The ids that occur together in a record, for each id.
 fn ids_by_record(files: &BTreeMap<String, PathBuf>) -> BTreeMap<String, BTreeSet<String>> {
-    let form = regex::Regex::new("req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").unwrap();
+    let form = regex::Regex::new(REQUEST_ID).unwrap();
     let mut together: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for path in files.values() {
         let mut in_record: BTreeSet<String> = BTreeSet::new();
@@ -169,6 +173,45 @@ fn assert_spans(server: &Server, export: &Path, requests: &serde_json::Map<Strin
             assert!(in_tree.contains(span), "{id}: its journey lacks the span {span}, which names it: {}", named[span]);
         }
     }
+}
+
+/// Services of which no span was ever sent: a request id is all that their lines carry.
+const ONLY_LOG: [&str; 3] = ["keystone/keystone", "glance/api", "nova/nova-placement-api"];
+
+/// Any request id of theirs leads to a node of theirs, which has all lines with it and says why it stands where it does; it
+/// is gone when nothing may be inferred, and its lines are not.
+fn assert_services_that_only_log(server: &Server, files: &BTreeMap<String, PathBuf>, together: &BTreeMap<String, BTreeSet<String>>) {
+    let form = regex::Regex::new(REQUEST_ID).unwrap();
+    for service in ONLY_LOG {
+        let text = std::fs::read_to_string(&files[service]).unwrap();
+        let mut lines: BTreeMap<&str, usize> = BTreeMap::new();
+        for line in text.lines() {
+            let ids: BTreeSet<&str> = form.find_iter(line).map(|id| id.as_str()).collect();
+            ids.into_iter().for_each(|id| *lines.entry(id).or_default() += 1);
+        }
+        assert!(lines.len() > 20, "{service}: {}", lines.len());
+        for (id, lines) in lines {
+            assert_eq!(together[id].len(), 1, "an id that another of {service}'s stands with");
+            let journey = server.journey(id);
+            assert_is_a_tree(&journey);
+            assert_eq!(lines_with(&journey, service, id, is_inferred), lines, "{id}: {journey}");
+            let told = server.get(&format!("/api/v1/journey/{id}"), &[("inferred", "false")]).expect(200);
+            assert_eq!(lines_with(&told, service, id, |node| node["inferred"].is_null()), lines, "{id}: {told}");
+        }
+    }
+}
+
+/// How many lines with the id hang on nodes of the service, all of which must be as `expected`.
+fn lines_with(journey: &Value, service: &str, id: &str, expected: fn(&Value) -> bool) -> usize {
+    let nodes = journey["nodes"].as_array().unwrap().iter().filter(|node| node["service"] == service);
+    let logs = nodes.inspect(|node| assert!(expected(node), "{id}: {node}")).flat_map(|node| node["logs"].as_array().unwrap());
+    logs.map(|log| log["body"].as_str().unwrap().lines().filter(|line| line.contains(id)).count()).sum()
+}
+
+fn is_inferred(node: &Value) -> bool {
+    let confidence = node["inferred"]["confidence"].as_f64().unwrap_or_default();
+    let reason = node["inferred"]["reason"].as_str().unwrap_or_default();
+    node["span"].is_null() && !reason.is_empty() && confidence > 0.0 && confidence <= 1.0
 }
 
 fn assert_command_line(server: &Server, id: &str, expected: &Value) {

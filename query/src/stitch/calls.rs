@@ -7,7 +7,7 @@ use needle_storage::model::{SpanKind, StatusCode, TraceId, UnixNanos, Value};
 use super::line::Line;
 use super::tree::{Role, Tree, TreeNode};
 
-/// A client or producer span.
+/// A client or producer span, or one that may be.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) node: usize,
@@ -71,9 +71,10 @@ pub(super) struct Calls {
 impl Calls {
     pub(super) fn of(tree: &Tree, logs: &[Line]) -> Calls {
         let mut names = Names::of(tree, logs);
+        let above: BTreeSet<usize> = tree.nodes.iter().filter_map(|node| node.parent).collect();
         let mut calls = Calls::default();
         for (index, node) in tree.nodes.iter().enumerate() {
-            if let Some(call) = names.call(index, node) {
+            if let Some(call) = names.call(index, node, above.contains(&index)) {
                 calls.by_node.insert(index, calls.all.len());
                 if let Some(named) = &call.names {
                     calls.by_service.entry(named.service.clone()).or_default().push(calls.all.len());
@@ -100,6 +101,11 @@ impl Calls {
         })
     }
 
+    /// Whether some call means this service.
+    pub(super) fn name(&self, service: &str) -> bool {
+        self.by_service.contains_key(service)
+    }
+
     /// Calls that name no service of the journey, and that nobody is known to have answered.
     pub(super) fn unnamed(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.all.len()).filter(|&call| self.all[call].names.is_none() && !self.all[call].silent && self.all[call].callee.is_none())
@@ -112,6 +118,11 @@ impl Calls {
 }
 
 impl Call {
+    /// Whether somebody may have answered of whom no span is known.
+    pub(super) fn may_be_lost(&self) -> bool {
+        self.callee.is_none() && !self.silent && !self.asynchronous
+    }
+
     /// When its callee was at work: not before the call, and, unless it is a message, not after it.
     pub(super) fn reach(&self, tree: &Tree) -> (UnixNanos, UnixNanos) {
         let node = &tree.nodes[self.node];
@@ -151,14 +162,17 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn call(&mut self, index: usize, node: &TreeNode) -> Option<Call> {
-        if !matches!(node.kind, SpanKind::CLIENT | SpanKind::PRODUCER) {
+    /// What a span calls. One that does not say what it is and that has no child may be a call; whom it names is not known,
+    /// as it may be itself.
+    fn call(&mut self, index: usize, node: &TreeNode, has_child: bool) -> Option<Call> {
+        let span = node.span.as_ref()?;
+        let says = matches!(node.kind, SpanKind::CLIENT | SpanKind::PRODUCER);
+        if !says && (node.kind != SpanKind::default() || has_child) {
             return None;
         }
-        let span = node.span.as_ref()?;
         let attributes = &span.common.attributes;
         let mut best: Option<Named> = None;
-        for peer in attributes.iter().filter_map(|(key, value)| peer_of(key, value)) {
+        for peer in attributes.iter().filter(|_| says).filter_map(|(key, value)| peer_of(key, value)) {
             let named = self.meant_by(&peer);
             best = best.into_iter().chain(named).reduce(|a, b| if stronger(&b, &a) { b } else { a });
         }

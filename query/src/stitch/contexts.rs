@@ -1,36 +1,82 @@
 //! What lost its context: parents that were never received, and traces that begin anew in the middle of a request.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use needle_storage::model::TraceId;
+use needle_storage::model::{SpanKind, TraceId};
 
 use super::calls::Calls;
 use super::clocks::Clocks;
+use super::enclose::Sweep;
 use super::fit::{Lies, Offer, Stay, Wanted, fits};
 use super::joint;
 use super::logs::Context;
+use super::logs_only::describe;
 use super::tree::{Process, Role, Tree};
 use super::unnamed::{Guest, What};
 use crate::answer::Inference;
 use crate::limits::{ANEW_ROUNDS_MAX, CLOCK_ERROR_MAX_NS};
 
-/// Puts the place of a missing parent under its trace's root, if there is one root and it encloses the place in time.
-pub(super) fn missing_under_root(tree: &mut Tree) {
-    let mut roots: BTreeMap<Option<TraceId>, Vec<usize>> = BTreeMap::new();
-    for index in tree.roots() {
-        let node = &tree.nodes[index];
-        if node.role == Role::Span {
-            roots.entry(node.trace_id).or_default().push(index);
+/// Puts the place of a missing parent under the innermost call of its trace that nobody answered and that encloses it in
+/// time: who was called there is missing. Else under the innermost span around it that is no call.
+pub(super) fn missing_under_callers(tree: &mut Tree, calls: &Calls) {
+    if tree.missing.is_empty() {
+        return;
+    }
+    let unanswered = |index: &usize| calls.at(*index).is_some_and(|call| calls.all[call].may_be_lost());
+    let working = |index: &usize| !matches!(tree.nodes[*index].kind, SpanKind::CLIENT | SpanKind::PRODUCER);
+    let waiting = around_missing(tree, unanswered);
+    let at_work = around_missing(tree, working);
+    let mut places: Vec<usize> = tree.missing.values().copied().collect();
+    // The outer ones first: of two within each other's trees only one can be the caller.
+    places.sort_by_key(|&place| (Reverse(tree.nodes[place].end.since(tree.nodes[place].start)), tree.nodes[place].start, place));
+    for place in places {
+        let reasons = ["it lies within {}, a call that nobody answered", "it lies within {}, the innermost span around it"];
+        for ((hosts, reason), confidence) in [&waiting, &at_work].into_iter().zip(reasons).zip([0.6, 0.5]) {
+            let Some(&host) = hosts.get(&place).filter(|host| tree.root_of(**host) != place) else { continue };
+            let reason = format!("this parent span was never received; {}", reason.replace("{}", &describe(tree, host)));
+            tree.nodes[place].parent = Some(host);
+            tree.nodes[place].inferred = Some(Inference { reason, confidence });
+            break;
         }
     }
-    for place in tree.missing.values().copied().collect::<Vec<_>>() {
-        let Some([root]) = roots.get(&tree.nodes[place].trace_id).map(Vec::as_slice) else { continue };
-        let (node, root_node) = (&tree.nodes[place], &tree.nodes[*root]);
-        if root_node.placed_start() <= node.placed_start() && node.placed_end() <= root_node.placed_end() {
-            let reason = "this parent span was never received; it is shown under the only root of its trace, which encloses it in time";
-            tree.nodes[place].parent = Some(*root);
-            tree.nodes[place].inferred = Some(Inference { reason: reason.to_owned(), confidence: 0.5 });
+}
+
+/// For each place of a missing parent the innermost of some spans of its trace that encloses it in time.
+fn around_missing(tree: &Tree, may_hold: impl Fn(&usize) -> bool) -> BTreeMap<usize, usize> {
+    let mut places: BTreeMap<Option<TraceId>, Vec<usize>> = BTreeMap::new();
+    for &place in tree.missing.values() {
+        places.entry(tree.nodes[place].trace_id).or_default().push(place);
+    }
+    let mut spans: BTreeMap<Option<TraceId>, Vec<usize>> = BTreeMap::new();
+    for index in (0..tree.nodes.len()).filter(|index| places.contains_key(&tree.nodes[*index].trace_id) && may_hold(index)) {
+        spans.entry(tree.nodes[index].trace_id).or_default().push(index);
+    }
+    let depths = super::nodes::depths(tree);
+    let mut hosts = BTreeMap::new();
+    for (trace_id, mut places) in places {
+        let mut sweep = Sweep::new(tree, &depths, spans.remove(&trace_id).unwrap_or_default());
+        places.sort_by_key(|&place| (tree.nodes[place].placed_start(), place));
+        for place in places {
+            let (from, to) = (tree.nodes[place].placed_start(), tree.nodes[place].placed_end());
+            let around = sweep.innermost_and_doubt(from, to, |index| tree.root_of(index) != place);
+            hosts.extend(around.map(|(host, _)| (place, host)));
         }
+    }
+    hosts
+}
+
+/// A call has one callee: where lines turned out to be its visit, the missing parent in it was called by that one.
+pub(super) fn missing_under_visits(tree: &mut Tree, calls: &Calls) {
+    for &place in tree.missing.values() {
+        let call = tree.nodes[place].parent.and_then(|parent| calls.at(parent));
+        let Some(visit) = call.and_then(|call| calls.all[call].callee).filter(|&visit| tree.nodes[visit].role == Role::Lines) else {
+            continue;
+        };
+        let service = &tree.nodes[visit].service;
+        let reason = format!("this parent span was never received; it lies within a call that {service} answered");
+        tree.nodes[place].parent = Some(visit);
+        tree.nodes[place].inferred = Some(Inference { reason, confidence: 0.6 });
     }
 }
 

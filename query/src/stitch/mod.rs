@@ -3,7 +3,7 @@
 //! In this order: copies merged ([`copies`]), trees by parent id ([`tree`]), clocks estimated ([`clocks`]), calls and whom
 //! they name ([`calls`]), missing parents and traces that lost their context placed ([`contexts`]), logs hung on their
 //! spans ([`logs`]), the lines of services without spans turned into visits ([`logs_only`], by [`fit`] and [`joint`]), what
-//! nobody names placed by time ([`unnamed`]), and all of it listed in pre-order ([`nodes`]). Nothing here recurses: a chain
+//! nobody names placed by time ([`unnamed`], [`cover`]), and all of it listed in pre-order ([`nodes`]). Nothing here recurses: a chain
 //! of 10,000 spans is as good as any. Every record is in the answer exactly once.
 
 mod aids;
@@ -13,6 +13,7 @@ mod close;
 mod completeness;
 mod contexts;
 mod copies;
+mod cover;
 mod critical_path;
 mod enclose;
 mod fit;
@@ -122,7 +123,7 @@ pub(crate) fn stitch(id: &str, closed: &mut Closed, options: Options) -> Option<
 fn infer(tree: &mut Tree, logs: Vec<Line>, ids_of_traces: &[(TraceId, Vec<NormalId>)], clocks: &mut Clocks) {
     let context = Context::of(tree, ids_of_traces);
     let mut calls = Calls::of(tree, &logs);
-    contexts::missing_under_root(tree);
+    contexts::missing_under_callers(tree, &calls);
     contexts::under_links(tree, &context);
     contexts::under_calls(tree, &context, &mut calls, clocks);
     let depths = nodes::depths(tree);
@@ -132,6 +133,7 @@ fn infer(tree: &mut Tree, logs: Vec<Line>, ids_of_traces: &[(TraceId, Vec<Normal
     let mut guests = logs_only::under_calls(tree, &mut calls, without_span, clocks);
     guests.extend(contexts::without_caller(tree, &context));
     unnamed::place(tree, &context, &mut calls, guests, clocks);
+    contexts::missing_under_visits(tree, &calls);
 }
 
 /// A record as far as it tells of the journey as a whole.

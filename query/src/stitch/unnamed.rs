@@ -7,6 +7,7 @@ use needle_storage::model::{SpanKind, TraceId, UnixNanos};
 use super::calls::Calls;
 use super::clocks::Clocks;
 use super::contexts::offer;
+use super::cover::{Window, cover};
 use super::enclose::Sweep;
 use super::fit::{Lies, Offer, Wanted, fit};
 use super::line::Line;
@@ -14,7 +15,7 @@ use super::logs::Context;
 use super::logs_only::{add_visit, describe, resolution_ns, stay, weakened, without_spans};
 use super::tree::{Process, Role, Tree};
 use crate::answer::Inference;
-use crate::limits::{UNNAMED_CALLS_MAX, UNNAMED_CLOCK_ERROR_MAX_NS, VISIT_GAP_NS};
+use crate::limits::{LATE_MAX_NS, UNNAMED_CALLS_MAX, UNNAMED_CLOCK_ERROR_MAX_NS, VISIT_GAP_NS};
 
 /// What no sender placed.
 pub(super) struct Guest {
@@ -67,6 +68,7 @@ pub(super) fn place(tree: &mut Tree, context: &Context, calls: &mut Calls, guest
         return without_spans(tree, guests);
     }
     let mut hosts = Hosts { tree, context, calls, clocks };
+    let guests = hosts.part(guests);
     let guests = hosts.take_in(guests);
     let guests = hosts.divide(guests);
     hosts.lodge_by_time(guests);
@@ -84,18 +86,56 @@ struct Pair {
     guest: usize,
     call: usize,
     shift_ns: i64,
+    /// Whether it goes on after the call, but not for long.
+    late: bool,
     /// A callee is at work for the whole of its call but for the network: what fills a call best belongs to it.
     room_ns: i64,
 }
 
 impl Hosts<'_> {
+    /// Parts lines that several calls nobody answered explain by less waiting than one does: each of them is a visit.
+    fn part(&self, guests: Vec<Guest>) -> Vec<Guest> {
+        let waits = |call: &usize| !self.calls.all[*call].asynchronous;
+        let unanswered: Vec<usize> = self.calls.unnamed().filter(waits).collect();
+        guests.into_iter().flat_map(|guest| self.parted(guest, &unanswered)).collect()
+    }
+
+    /// How long after a call a guest may go on without doubt about its clock. What did not fit into the calls that name it
+    /// has a clock that is off, or a call that is missing.
+    fn late_max_ns(&self, guest: &Guest) -> i64 {
+        match guest.what {
+            What::Lines(_) if !self.calls.name(&guest.service) => LATE_MAX_NS,
+            _ => 0,
+        }
+    }
+
+    fn parted(&self, guest: Guest, unanswered: &[usize]) -> Vec<Guest> {
+        let What::Lines(logs) = &guest.what else { return vec![guest] };
+        let late_max_ns = self.late_max_ns(&guest);
+        if late_max_ns == 0 {
+            return vec![guest];
+        }
+        let held = |late_ns_max: i64| {
+            let window = |&call: &usize| {
+                let (from, to) = self.calls.all[call].reach(self.tree);
+                (from.saturating_add_signed(-guest.resolution_ns), to.saturating_add_signed(late_ns_max))
+            };
+            unanswered.iter().filter(|call| self.may_hold(**call, &guest)).map(window).collect::<Vec<Window>>()
+        };
+        let times: Vec<UnixNanos> = logs.iter().map(|log| stay(log, guest.offset_ns).to).collect();
+        match cover(&times, &held(0)).or_else(|| cover(&times, &held(late_max_ns))) {
+            Some(places) => by_place(logs.clone(), places.into_iter()).into_values().map(|part| guest.with(part)).collect(),
+            None => vec![guest],
+        }
+    }
+
     /// Puts guests into calls that nobody answered, each into the one that it fills best. What lies in a call that a
     /// log-only service answered was called by that service: a call has one callee. The others come back.
     fn take_in(&mut self, guests: Vec<Guest>) -> Vec<Guest> {
         let mut pairs = self.pairs(&guests);
         // A call that nobody answered is believed first; to doubt a clock so that a service that only logs has called, last.
         let doubt = |pair: &Pair| match (self.calls.all[pair.call].callee, pair.shift_ns) {
-            (None, 0) => 0,
+            (None, 0) if !pair.late => 0,
             (Some(_), shift_ns) if shift_ns != 0 => 2,
             _ => 1,
         };
@@ -122,12 +162,16 @@ impl Hosts<'_> {
         let offers: Vec<Offer> = usable.iter().map(|&call| offer(self.tree, self.calls, call, true)).collect();
         let mut pairs = Vec::new();
         for (number, guest) in guests.iter().enumerate() {
+            let late_max_ns = self.late_max_ns(guest);
             let begun = offers.partition_point(|offer| offer.from.since(guest.from) <= UNNAMED_CLOCK_ERROR_MAX_NS);
             for at in begun.saturating_sub(UNNAMED_CALLS_MAX)..begun {
-                let Some((shift_ns, room_ns)) = held(guest, offers[at]).filter(|_| self.may_hold(usable[at], guest)) else { continue };
+                let Some((shift_ns, room_ns)) = held(guest, offers[at], late_max_ns).filter(|_| self.may_hold(usable[at], guest)) else {
+                    continue;
+                };
                 // Of a call that somebody else answered, a part of the guest must lie in it by any clock.
                 if open.contains(&usable[at]) || shift_ns == 0 || shift_ns.saturating_abs() < guest.length_ns() {
-                    pairs.push(Pair { guest: number, call: usable[at], shift_ns, room_ns });
+                    let late = shift_ns == 0 && guest.to > offers[at].to;
+                    pairs.push(Pair { guest: number, call: usable[at], shift_ns, late, room_ns });
                 }
             }
         }
@@ -320,19 +364,20 @@ impl Hosts<'_> {
     }
 }
 
-/// By how much a guest's clock must be moved to lie in a call, and how much room it leaves there.
-fn held(guest: &Guest, offer: Offer) -> Option<(i64, i64)> {
+/// By how much a guest's clock must be moved to lie in a call, or to be late by no more than it may, and how much room it
+/// leaves there.
+fn held(guest: &Guest, offer: Offer, late_max_ns: i64) -> Option<(i64, i64)> {
     let asynchronous = offer.to == UnixNanos::MAX;
     let room_ns = if asynchronous {
         guest.from.since(offer.from).saturating_abs()
     } else {
         offer.to.since(offer.from).saturating_sub(guest.length_ns())
     };
-    if room_ns < -guest.resolution_ns {
+    if room_ns < -guest.resolution_ns - late_max_ns {
         return None;
     }
     let (early_ns, late_ns) = (offer.from.since(guest.from), guest.to.since(offer.to));
-    let shift_ns = match (early_ns > guest.resolution_ns, late_ns > 0 && !asynchronous) {
+    let shift_ns = match (early_ns > guest.resolution_ns, late_ns > late_max_ns && !asynchronous) {
         (true, _) => early_ns,
         (false, true) => -late_ns,
         _ => 0,

@@ -254,3 +254,68 @@ impl Journey {
         self.end.since(self.start)
     }
 }
+
+#[test]
+fn calls_without_names_part_the_visits_that_are_in_them() {
+    let mut shop = Shop::default();
+    shop.span("shop", SERVER, 1, 0, 0, 400).request("r-1");
+    shop.span("shop", CLIENT, 2, 1, 5, 390).span("other", SERVER, 3, 2, 6, 389);
+    shop.span("shop", CLIENT, 4, 1, 10, 60).span("shop", CLIENT, 5, 1, 100, 160).span("shop", CLIENT, 6, 1, 200, 350);
+    for (ms, name) in [(12, "a"), (60, "b"), (101, "c"), (161, "d")] {
+        shop.log("seats", ms, name).request("r-1");
+    }
+    let journey = shop.stitched();
+    // The last line has its time a millisecond after the answer.
+    let expected = ["1", "  2", "    3", "  4", "    ~inferred-seats-1 [a, b]", "  5", "    ~inferred-seats-2 [c, d]", "  6"];
+    check(&journey, &expected);
+}
+
+#[test]
+fn a_span_without_kind_and_child_may_be_a_call() {
+    let mut shop = Shop::default();
+    let unsaid = SpanKind::default();
+    shop.span("web", unsaid, 1, 0, 0, 400).request("r-1").span("web", unsaid, 2, 1, 10, 390).span("web", unsaid, 3, 2, 20, 80);
+    shop.span("web", unsaid, 4, 2, 100, 180).log("users", 21, "a").request("r-1").log("users", 79, "b").request("r-1");
+    check(&shop.stitched(), &["1", "  2", "    3", "      ~inferred-users-1 [a, b]", "    4"]);
+}
+
+#[test]
+fn a_missing_parent_was_called_by_the_innermost_call_without_an_answer() {
+    let mut shop = Shop::default();
+    shop.span("gateway", SERVER, 1, 0, 0, 400).span("gateway", CLIENT, 2, 1, 5, 390).span("orders", SERVER, 3, 2, 6, 380);
+    shop.span("orders", CLIENT, 4, 3, 10, 200).span("orders", CLIENT, 5, 3, 20, 180).span("stock", SERVER, 6, 5, 21, 170);
+    shop.span("prices", SERVER, 8, 7, 30, 150).span("mail", SERVER, 0x10, 9, 250, 300);
+    let expected = [
+        "1",
+        "  2",
+        "    3",
+        "      4",
+        "        ?missing-0000000000000007",
+        "          8",
+        "      5",
+        "        6",
+        "      ?missing-0000000000000009",
+        "        10",
+    ];
+    let journey = shop.journey_with(&trace(1).to_string(), true, false).expect("found");
+    check(&journey, &expected);
+    assert!(inference(&journey, "missing-0000000000000007").reason.contains("a call that nobody answered"));
+
+    // Whoever writes in that call is the one who was called, and has called what lies in it.
+    shop.log("basket", 12, "a").of_trace(1).log("basket", 190, "b").of_trace(1);
+    let journey = shop.journey_with(&trace(1).to_string(), true, false).expect("found");
+    let expected = [
+        "1",
+        "  2",
+        "    3",
+        "      4",
+        "        ~inferred-basket-1 [a, b]",
+        "          ?missing-0000000000000007",
+        "            8",
+        "      5",
+        "        6",
+        "      ?missing-0000000000000009",
+        "        10",
+    ];
+    check(&journey, &expected);
+}
