@@ -58,6 +58,7 @@ try {
       await page.goto(`${base}/`);
       await rows(page).first().waitFor();
       assert.ok((await rows(page).count()) > 0);
+      assert.match(await page.getByRole("slider", { name: /Records over time/ }).getAttribute("aria-valuetext"), /record/);
       await rows(page).first().getByRole("button", { name: /Open/ }).click();
       await rows(page).first().getByText("Ids", { exact: true }).waitFor();
       await assertAccessible(page, `search, ${colorScheme}`);
@@ -136,6 +137,27 @@ try {
       await page.waitForURL(/code/);
       assert.equal(await page.getByRole("textbox", { name: "Query or id" }).inputValue(), "Declined   level:ERROR code:51");
       await rows(page).first().waitFor();
+    });
+
+    await onPage("counts choose a time, by mouse and by keys, and tell what is missing", {}, async (page) => {
+      await page.goto(`${base}/`);
+      const plot = page.getByRole("slider", { name: /Records over time/ });
+      const box = await plot.boundingBox();
+      const middle = box.y + box.height / 2;
+      await page.mouse.move(box.x + box.width * 0.5, middle);
+      await page.mouse.down();
+      await page.mouse.move(box.x + box.width * 0.8, middle, { steps: 4 });
+      await page.mouse.up();
+      await page.waitForURL(/from=.*to=/);
+      await rows(page).first().waitFor();
+      const dragged = page.url();
+      await plot.focus();
+      await page.keyboard.press("ArrowLeft");
+      await page.keyboard.press("Shift+ArrowLeft");
+      await page.keyboard.press("Enter");
+      await page.waitForURL((url) => url.href !== dragged);
+      await page.goto(`${base}/?q=${encodeURIComponent("-partial")}`);
+      await page.getByRole("region", { name: "Records over time" }).getByText("counted, not all").waitFor();
     });
 
     await onPage("the live tail shows records and gaps", {}, async (page) => {

@@ -63,6 +63,25 @@ export interface SearchAnswer {
   completeness: Completeness;
 }
 
+export interface HistogramGroup {
+  /** Null of records that have no value. */
+  value: string | null;
+  total: number;
+  /** One for each bucket. */
+  counts: number[];
+}
+
+/** Numbers of matching records over time. */
+export interface HistogramAnswer {
+  buckets: { start: string; count: number }[];
+  interval_ns: number;
+  total: number;
+  groups: HistogramGroup[];
+  /** Records with other values than those of the groups. */
+  other?: { total: number; counts: number[] } | null;
+  completeness: Completeness;
+}
+
 export interface JourneyService {
   name: string;
   spans: number;
@@ -232,6 +251,19 @@ export function search(p: SearchParameters, signal?: AbortSignal): Promise<Searc
     { q: p.q, start: p.start, end: p.end, limit: String(p.limit), cursor: p.cursor, order: "desc" },
     signal,
   );
+}
+
+export interface HistogramParameters {
+  q: string;
+  start?: string | undefined;
+  end?: string | undefined;
+  by?: string;
+  /** At most so many; the server takes a width that people count in. */
+  buckets: number;
+}
+
+export function histogram(p: HistogramParameters, signal?: AbortSignal): Promise<HistogramAnswer> {
+  return get("/api/v1/histogram", { q: p.q, start: p.start, end: p.end, by: p.by, buckets: String(p.buckets) }, signal);
 }
 
 export interface JourneyParameters {

@@ -29,7 +29,7 @@ export async function* loadJourney(p: LoadParameters, signal: AbortSignal): Asyn
     for (const node of page.nodes) {
       const last = nodes.at(-1);
       // A node with very many logs goes on, as the first node, on the next page.
-      if (last && last.node_id === node.node_id) nodes[nodes.length - 1] = { ...last, logs: [...last.logs, ...node.logs] };
+      if (last && last.node_id === node.node_id) nodes[nodes.length - 1] = { ...last, logs: [...(last.logs ?? []), ...(node.logs ?? [])] };
       else nodes.push(node);
     }
     cursor = page.next_cursor ?? undefined;
