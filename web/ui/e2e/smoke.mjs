@@ -116,9 +116,26 @@ try {
       await page.goto(`${base}/journey/${IDS.big}`);
       await page.waitForFunction(() => Number(document.querySelector("[role=treegrid]")?.getAttribute("aria-rowcount")) > 2_000);
       await page.keyboard.press("e");
-      await page.getByRole("complementary", { name: "Details" }).waitFor();
+      const details = page.getByRole("complementary", { name: "Details" });
+      // The record of the span was fetched for it.
+      await details.getByText("service.version").waitFor();
+      await page.getByRole("treegrid").press("Home");
+      await treeRows(page).first().getByRole("button", { name: /slowest/ }).click();
+      await details.getByText("service.version").waitFor();
       const elements = await page.evaluate(() => document.querySelectorAll("*").length);
       assert.ok(elements < 2_000, `${elements} elements`);
+    });
+
+    await onPage("gaps and times of services are told", {}, async (page) => {
+      await page.goto(`${base}/journey/${IDS.failing}`);
+      await treeRows(page).first().waitFor();
+      await page.keyboard.press("g");
+      await page.getByRole("complementary", { name: "Details" }).getByText(/nothing recorded for .*no span below, no log/).waitFor();
+      assert.equal(await page.locator('[aria-selected="true"] .wf-gap-words').evaluate((words) => getComputedStyle(words).opacity), "1");
+      await page.getByRole("button", { name: "Time by service" }).click();
+      const times = page.getByRole("region", { name: "Time by service" });
+      assert.ok((await times.getByRole("row").count()) > 3);
+      await assertAccessible(page, "time by service");
     });
 
     await onPage("a bad query shows its place", {}, async (page, complaints) => {

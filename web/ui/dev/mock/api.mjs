@@ -1,6 +1,7 @@
 // The routes of the HTTP API that the UI uses, over generated data, as connect-style middleware.
 import { checkout } from "./shop.mjs";
 import { BadQuery, matcherOf } from "./language.mjs";
+import { skeletonOf } from "./marks.mjs";
 import { Store } from "./store.mjs";
 
 export function mockApi(options = {}) {
@@ -22,6 +23,7 @@ const routes = [
   [/^\/api\/v1\/search$/, searchRoute],
   [/^\/api\/v1\/journey\/[^/]+$/, journeyRoute],
   [/^\/api\/v1\/histogram$/, histogramRoute],
+  [/^\/api\/v1\/journey\/[^/]+\/skeleton$/, skeletonRoute],
   [/^\/api\/v1\/services$/, servicesRoute],
   [/^\/api\/v1\/tail$/, tailRoute],
   [/^\/api\/v1\/logs$/, logsRoute],
@@ -99,19 +101,31 @@ function histogramRoute(store, url, _request, response) {
   });
 }
 
-function journeyRoute(store, url, _request, response) {
-  const id = decodeURIComponent(url.pathname.split("/").at(-1));
+/** The whole journey of the id in the address; null after having answered that there is none. */
+function journeyOf(store, url, response) {
+  const id = decodeURIComponent(url.pathname.split("/")[4]);
   const answer = store.journey(id, {
     inferred: url.searchParams.get("inferred") !== "false",
     corrected: url.searchParams.get("corrected") === "true",
   });
-  if (!answer) return send(response, 404, { error: { code: "not_found", message: `nothing carries the id ${id}` } });
+  if (!answer) send(response, 404, { error: { code: "not_found", message: `nothing carries the id ${id}` } });
+  return answer;
+}
+
+function skeletonRoute(store, url, _request, response) {
+  const answer = journeyOf(store, url, response);
+  if (answer) send(response, 200, skeletonOf(answer));
+}
+
+function journeyRoute(store, url, _request, response) {
+  const answer = journeyOf(store, url, response);
+  if (!answer) return;
   const limit = Number(url.searchParams.get("limit") ?? 1000);
-  const from = Number(url.searchParams.get("cursor") ?? 0);
+  const from = Number((url.searchParams.get("cursor") ?? "n0").slice(1));
   send(response, 200, {
     ...answer,
     nodes: answer.nodes.slice(from, from + limit),
-    next_cursor: from + limit < answer.nodes.length ? String(from + limit) : null,
+    next_cursor: from + limit < answer.nodes.length ? `n${from + limit}` : null,
   });
 }
 
