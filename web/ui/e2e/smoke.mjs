@@ -67,7 +67,7 @@ try {
     await onPage(`a pasted id opens its journey (${colorScheme})`, { colorScheme }, async (page) => {
       await page.goto(`${base}/`);
       if (journeyId) {
-        await page.getByRole("textbox", { name: "Query or id" }).fill(journeyId);
+        await page.getByRole("combobox", { name: "Query or id" }).fill(journeyId);
         await page.keyboard.press("Enter");
       } else {
         await rows(page).first().getByRole("link").first().click();
@@ -152,8 +152,32 @@ try {
       await rows(page).first().getByRole("button", { name: /Open/ }).click();
       await rows(page).first().getByRole("button", { name: "Filter for code" }).click();
       await page.waitForURL(/code/);
-      assert.equal(await page.getByRole("textbox", { name: "Query or id" }).inputValue(), "Declined   level:ERROR code:51");
+      assert.equal(await page.getByRole("combobox", { name: "Query or id" }).inputValue(), "Declined   level:ERROR code:51");
       await rows(page).first().waitFor();
+    });
+
+    await onPage("fields and values are suggested, and Enter runs what was typed", {}, async (page) => {
+      await page.goto(`${base}/`);
+      const box = page.getByRole("combobox", { name: "Query or id" });
+      const options = page.getByRole("listbox", { name: "Suggestions" }).getByRole("option");
+      await box.pressSequentially("serv");
+      await options.first().waitFor();
+      await page.keyboard.press("Tab");
+      assert.equal(await box.inputValue(), "service:");
+      await page.keyboard.type("pa");
+      await options.filter({ hasText: "payments" }).waitFor();
+      await assertAccessible(page, "suggestions");
+      await page.keyboard.press("ArrowDown");
+      await page.keyboard.press("Enter");
+      assert.equal(await box.inputValue(), "service:payments ");
+      await page.keyboard.press("Control+z");
+      assert.notEqual(await box.inputValue(), "service:payments ");
+      await box.fill("");
+      await box.pressSequentially("nam");
+      await options.first().waitFor();
+      await page.keyboard.press("Enter");
+      await page.waitForURL(/q=nam$/);
+      assert.equal(await options.count(), 0);
     });
 
     await onPage("counts choose a time, by mouse and by keys, and tell what is missing", {}, async (page) => {

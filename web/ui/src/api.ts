@@ -82,6 +82,30 @@ export interface HistogramAnswer {
   completeness: Completeness;
 }
 
+export interface Field {
+  /** As a query names it. */
+  name: string;
+  /** The type that most of its values have. */
+  type: string;
+  /** Records that have it. */
+  count: number;
+}
+
+export interface FieldsAnswer {
+  fields: Field[];
+  completeness: Completeness;
+}
+
+/** The values of a field, the most frequent first. */
+export interface FieldValuesAnswer {
+  values: { value: string; count: number }[];
+  /** Records with other values than these. */
+  other: number;
+  /** False when there were too many values to keep apart. */
+  exact: boolean;
+  completeness: Completeness;
+}
+
 export interface JourneyService {
   name: string;
   spans: number;
@@ -324,6 +348,14 @@ export interface HistogramParameters {
 
 export function histogram(p: HistogramParameters, signal?: AbortSignal): Promise<HistogramAnswer> {
   return get("/api/v1/histogram", { q: p.q, start: p.start, end: p.end, by: p.by, buckets: String(p.buckets) }, signal);
+}
+
+export function fields(signal?: AbortSignal): Promise<FieldsAnswer> {
+  return get("/api/v1/fields", {}, signal);
+}
+
+export function fieldValues(name: string, prefix: string, limit: number, signal?: AbortSignal): Promise<FieldValuesAnswer> {
+  return get(`/api/v1/fields/${encodeURIComponent(name)}/values`, { prefix, limit: String(limit) }, signal);
 }
 
 export interface JourneyParameters {

@@ -21,6 +21,8 @@ export function mockApi(options = {}) {
 
 const routes = [
   [/^\/api\/v1\/search$/, searchRoute],
+  [/^\/api\/v1\/fields$/, fieldsRoute],
+  [/^\/api\/v1\/fields\/[^/]+\/values$/, valuesRoute],
   [/^\/api\/v1\/journey\/[^/]+$/, journeyRoute],
   [/^\/api\/v1\/histogram$/, histogramRoute],
   [/^\/api\/v1\/journey\/[^/]+\/skeleton$/, skeletonRoute],
@@ -70,6 +72,33 @@ function valueOf(record, field) {
   if (field === "level") return record.severity_number ? LEVELS[Math.floor((record.severity_number - 1) / 4)] : null;
   const value = record[field === "span.kind" ? "span_kind" : field] ?? record.attributes?.[field] ?? record.resource?.[field];
   return value === undefined ? null : String(value);
+}
+
+function fieldsRoute(store, url, _request, response) {
+  const counts = new Map();
+  for (const record of matching(store, url)) {
+    const names = ["service", "level", "name", "status", "duration", ...Object.keys(record.attributes ?? {}), ...Object.keys(record.resource ?? {})];
+    for (const name of new Set(names)) {
+      const has = name === "duration" ? record.duration_ns !== undefined : valueOf(record, name) !== null;
+      if (has) counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+  }
+  const fields = [...counts].map(([name, count]) => ({ name, type: name === "duration" ? "duration" : "string", count, place: "record", types: [] }));
+  send(response, 200, { fields: fields.sort((a, b) => b.count - a.count), more: false, completeness: completenessOf(url) });
+}
+
+function valuesRoute(store, url, _request, response) {
+  const field = decodeURIComponent(url.pathname.split("/")[4]);
+  const prefix = (url.searchParams.get("prefix") ?? "").toLowerCase();
+  const counts = new Map();
+  const found = matching(store, url);
+  for (const record of found) {
+    const value = valueOf(record, field);
+    if (value?.toLowerCase().startsWith(prefix)) counts.set(value, (counts.get(value) ?? 0) + 1);
+  }
+  const values = [...counts].map(([value, count]) => ({ value, count })).sort((a, b) => b.count - a.count);
+  const shown = values.slice(0, Number(url.searchParams.get("limit") ?? 20));
+  send(response, 200, { values: shown, other: 0, without: 0, exact: true, completeness: completenessOf(url) });
 }
 
 function histogramRoute(store, url, _request, response) {

@@ -25,9 +25,9 @@ export function Histogram({ counts, range, zone, onRange, onBack }: HistogramPro
     const times = timesOf(bars?.bars ?? [], a, b, range);
     if (times) onRange(times);
   };
-  const empty = error ? `Counts are missing: ${visibleText(error.message)}` : !bars ? "" : bars.total === 0 ? "No records in this time" : null;
+  const empty = error ? `Counts are missing: ${visibleText(error.message)}` : !bars ? "" : bars.total === 0 ? "No matching records" : null;
   return (
-    <section aria-label="Records over time" className="histogram border-b border-line px-3 pt-1.5 pb-1 sm:px-4">
+    <section aria-label="Records over time" className="histogram px-3 pt-1.5 sm:px-4">
       <Caption counts={counts} />
       {empty === null && bars ? (
         <Plot key={`${bars.bars[0]?.from} ${bars.widthNanos}`} bars={bars} stale={stale} zone={zone} onChoose={choose} onBack={onBack} />
@@ -48,7 +48,12 @@ function Caption({ counts: { bars, completeness, error } }: { counts: Counts }) 
             <span className="font-semibold text-text">{bars.total.toLocaleString("en")}</span>
             {partial ? " counted, not all" : bars.total === 1 ? " record" : " records"}
           </span>
-          {bars.total > 0 && <span>1 bar = {describeWidth(bars.widthNanos)}</span>}
+          {bars.total > 0 && (
+            <span>
+              1 bar = {describeWidth(bars.widthNanos)}
+              <span className="max-sm:hidden">, the highest {bars.highest.toLocaleString("en")}</span>
+            </span>
+          )}
           {partial && <span className="min-w-0 truncate"><CompletenessNote completeness={completeness} /></span>}
           <ul aria-label="Colours" className="ml-auto flex gap-x-3">
             {LAYERS.filter((layer) => bars.totals[layer] > 0).map((layer) => (
@@ -98,7 +103,6 @@ function Plot({ bars, stale, zone, onChoose, onBack }: PlotProps) {
         aria-valuetext={told ? `${describeTimes(told.from, told.until, zone)}, ${describeCounts(told.count, told.layers)}` : describeCounts(bars.total, bars.totals)}
       >
         <Columns bars={bars} />
-        <span aria-hidden="true" className="hist-highest">{bars.highest.toLocaleString("en")}</span>
         {brush.at !== null && <Cursor brush={brush} count={bars.bars.length} />}
       </div>
       <Axis bars={bars.bars} zone={zone} />

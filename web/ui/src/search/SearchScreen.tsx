@@ -6,8 +6,6 @@ import type { ApiError } from "../api";
 import { CopyMenu } from "../components/Copy";
 import { Icon } from "../components/Icon";
 import { Notice } from "../components/Tags";
-import { Histogram } from "../histogram/Histogram";
-import { useHistogram } from "../histogram/useHistogram";
 import { useHotkeys } from "../keys/hotkeys";
 import { LiveList } from "../live/LiveList";
 import { addCondition, wordsToMark } from "../query/edit";
@@ -24,6 +22,8 @@ import { StatusLine } from "./StatusLine";
 import { useSearch, type Found } from "./useSearch";
 import { useStoreIsEmpty } from "./useStoreIsEmpty";
 
+// The list comes first.
+const OverTime = lazy(() => import("../histogram/OverTime"));
 const Welcome = lazy(() => import("../welcome/Welcome"));
 
 export function SearchScreen() {
@@ -94,7 +94,9 @@ export function SearchScreen() {
       ) : (
         queryError ? <WaysToAsk onQuery={(text) => go({ q: text })} /> : !error && (
           <>
-            <OverTime q={q} range={range} run={run} found={found} go={go} />
+            <Suspense fallback={<div className="histogram" />}>
+              <OverTime q={q} range={range} resolved={found.range} run={run} onRange={go} />
+            </Suspense>
             <Results found={found} words={words} q={q} range={range} go={go} filter={filter} />
           </>
         )
@@ -129,36 +131,6 @@ function Toolbar({ q, range, live, found, go }: ToolbarProps) {
         <CopyMenu choices={searchCopyChoices(q, range, found.range, live)} />
       </span>
     </div>
-  );
-}
-
-interface OverTimeProps {
-  q: string;
-  range: TimeRange;
-  run: number;
-  found: Found;
-  go: (change: SearchParams) => void;
-}
-
-/** The counts; a double click undoes the last choice made in them. */
-function OverTime({ q, range, run, found, go }: OverTimeProps) {
-  const zone = useZone();
-  const before = useRef<TimeRange[]>([]);
-  const counts = useHistogram(q, found.range, run);
-  return (
-    <Histogram
-      counts={counts}
-      range={found.range}
-      zone={zone}
-      onRange={(next) => {
-        before.current.push(range);
-        go({ from: next.from, to: next.to });
-      }}
-      onBack={() => {
-        const last = before.current.pop();
-        if (last) go({ from: last.from, to: last.to });
-      }}
-    />
   );
 }
 
