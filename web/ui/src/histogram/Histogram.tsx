@@ -1,7 +1,7 @@
 // How many records there are over time, above the list. Dragging, or arrows and Enter, choose a time range.
 
 import { useMemo, useRef } from "react";
-import { CompletenessNote } from "../components/Tags";
+import type { Completeness } from "../api";
 import { visibleText } from "../text/visible";
 import type { Zone } from "../time/instant";
 import type { ResolvedRange, TimeRange } from "../time/range";
@@ -46,7 +46,7 @@ function Caption({ counts: { bars, completeness, error } }: { counts: Counts }) 
         <>
           <span className="tabular-nums">
             <span className="font-semibold text-text">{bars.total.toLocaleString("en")}</span>
-            {partial ? " counted, not all" : bars.total === 1 ? " record" : " records"}
+            {partial ? <NotAll completeness={completeness} /> : bars.total === 1 ? " record" : " records"}
           </span>
           {bars.total > 0 && (
             <span>
@@ -54,10 +54,9 @@ function Caption({ counts: { bars, completeness, error } }: { counts: Counts }) 
               <span className="max-sm:hidden">, the highest {bars.highest.toLocaleString("en")}</span>
             </span>
           )}
-          {partial && <span className="min-w-0 truncate"><CompletenessNote completeness={completeness} /></span>}
           <ul aria-label="Colours" className="ml-auto flex gap-x-3">
             {LAYERS.filter((layer) => bars.totals[layer] > 0).map((layer) => (
-              <li key={layer} className={`items-center gap-1 tabular-nums ${layer === "error" || layer === "warn" ? "flex" : "hidden sm:flex"}`}>
+              <li key={layer} className={`items-center gap-1 tabular-nums ${layer === "error" || (layer === "warn" && !partial) ? "flex" : "hidden sm:flex"}`}>
                 <span aria-hidden="true" className={`size-2 rounded-[2px] hist-key-${layer}`} />
                 <span className={layer === "error" ? "font-semibold text-error" : ""}>{bars.totals[layer].toLocaleString("en")}</span> {LAYER_WORDS[layer]}
               </li>
@@ -66,6 +65,16 @@ function Caption({ counts: { bars, completeness, error } }: { counts: Counts }) 
         </>
       )}
     </div>
+  );
+}
+
+/** The line of the list below tells most often the same reasons, so they are not written out here. */
+function NotAll({ completeness }: { completeness: Completeness }) {
+  const why = [completeness.state, ...(completeness.reasons ?? []).map(visibleText)].join(": ");
+  return (
+    <span className="font-medium text-warn" title={why}>
+      {" "}counted, not all<span className="visually-hidden">, {why}</span>
+    </span>
   );
 }
 

@@ -73,7 +73,7 @@ export function Detail({ model, marks, source, row, zone, onClose, onSelect, onJ
         {shown === "fields" && (
           <>
             {node && <About node={node} />}
-            {row >= 0 && <AboutTree model={model} gaps={marks.gaps.get(row) ?? []} groups={marks.groups.get(row) ?? []} onJump={onJump} />}
+            {row >= 0 && <AboutTree gaps={marks.gaps.get(row) ?? []} groups={marks.groups.get(row) ?? []} onJump={onJump} />}
             {log && <Message log={log} />}
             <ExactTime timestamp={record?.timestamp ?? node?.start ?? ""} zone={zone} />
             {record && <RecordFields record={record} onFilter={onFilter} />}
@@ -159,14 +159,13 @@ function About({ node }: { node: JourneyNode }) {
 }
 
 interface AboutTreeProps {
-  model: JourneyModel;
   gaps: readonly Gap[];
   groups: readonly Group[];
   onJump: (node: number) => void;
 }
 
 /** Where the span recorded nothing, and which of its children are alike. */
-function AboutTree({ model, gaps, groups, onJump }: AboutTreeProps) {
+function AboutTree({ gaps, groups, onJump }: AboutTreeProps) {
   if (gaps.length + groups.length === 0) return null;
   return (
     <ul className="space-y-1.5 text-sm">
@@ -174,7 +173,7 @@ function AboutTree({ model, gaps, groups, onJump }: AboutTreeProps) {
         <li key={gap.from} className="flex items-center gap-2">
           <span aria-hidden="true" className="wf-hatch shrink-0" />
           <span>
-            {gapText(gap)}, from {formatSigned(gap.from - model.from)} on: no span below, no log
+            {gapText(gap)}, from {formatSigned(gap.from)} on: no span below, no log
           </span>
         </li>
       ))}

@@ -224,7 +224,8 @@ function placeGaps(overlay: HTMLElement | null, stage: Stage, gaps: readonly Gap
     place.style.left = `${from}px`;
     place.style.width = `${until - from}px`;
     const width = words.offsetWidth;
-    const left = Math.min(Math.max(4, (from + until - width) / 2), stage.width - width - 4);
+    // Behind the bar stands its duration, which half covered would be another.
+    const left = Math.max(4, Math.min((from + until - width) / 2, until - width));
     words.style.left = `${left - from}px`;
     place.dataset["crowded"] = String(taken.some((other) => left < other.right && other.left < left + width));
     taken.push({ left, right: left + width });
