@@ -197,6 +197,8 @@ try {
       await page.keyboard.press("Shift+ArrowLeft");
       await page.keyboard.press("Enter");
       await page.waitForURL((url) => url.href !== dragged);
+      // Who came by keys goes on with keys.
+      assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("role")), "slider");
       await page.goto(`${base}/?q=${encodeURIComponent("-partial")}`);
       await page.getByRole("region", { name: "Records over time" }).getByText("counted, not all").waitFor();
     });

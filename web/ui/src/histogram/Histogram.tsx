@@ -30,7 +30,7 @@ export function Histogram({ counts, range, zone, onRange, onBack }: HistogramPro
     <section aria-label="Records over time" className="histogram px-3 pt-1.5 sm:px-4">
       <Caption counts={counts} />
       {empty === null && bars ? (
-        <Plot key={`${bars.bars[0]?.from} ${bars.widthNanos}`} bars={bars} stale={stale} zone={zone} onChoose={choose} onBack={onBack} />
+        <Plot bars={bars} stale={stale} zone={zone} onChoose={choose} onBack={onBack} />
       ) : (
         <div className="hist-plot flex items-center justify-center text-sm text-faint"><span className="truncate">{empty}</span></div>
       )}
@@ -56,7 +56,7 @@ function Caption({ counts: { bars, completeness, error } }: { counts: Counts }) 
           )}
           <ul aria-label="Colours" className="ml-auto flex gap-x-3">
             {LAYERS.filter((layer) => bars.totals[layer] > 0).map((layer) => (
-              <li key={layer} className={`items-center gap-1 tabular-nums ${layer === "error" || (layer === "warn" && !partial) ? "flex" : "hidden sm:flex"}`}>
+              <li key={layer} title={layer === "error" ? "Errors are drawn larger where one could not be seen." : undefined} className={`items-center gap-1 tabular-nums ${layer === "error" || (layer === "warn" && !partial) ? "flex" : "hidden sm:flex"}`}>
                 <span aria-hidden="true" className={`size-2 rounded-[2px] hist-key-${layer}`} />
                 <span className={layer === "error" ? "font-semibold text-error" : ""}>{bars.totals[layer].toLocaleString("en")}</span> {LAYER_WORDS[layer]}
               </li>
@@ -92,8 +92,8 @@ const LEAST_SHARE = 2 / PLOT_HEIGHT;
 
 function Plot({ bars, stale, zone, onChoose, onBack }: PlotProps) {
   const plot = useRef<HTMLDivElement>(null);
-  const brush = useBrush(plot, bars.bars.length, onChoose, onBack);
-  const shown = brush.at ?? null;
+  const brush = useBrush(plot, bars.bars, onChoose, onBack);
+  const shown = brush.at;
   const bar = shown === null ? undefined : bars.bars[shown];
   const chosen = brush.anchor !== null && shown !== null && brush.anchor !== shown ? sumOf(bars.bars, brush.anchor, shown) : undefined;
   const told = chosen ?? bar;
@@ -167,7 +167,7 @@ function Axis({ bars, zone }: { bars: readonly Bar[]; zone: Zone }) {
 /** What the bar below the pointer, or the chosen ones, hold. */
 function Tip({ bar, at, zone }: { bar: Bar; at: number; zone: Zone }) {
   return (
-    <div role="status" className="hist-tip pop" style={at < 0.5 ? { left: `calc(${at * 100}% + 10px)` } : { right: `calc(${(1 - at) * 100}% + 10px)` }}>
+    <div aria-hidden="true" className="hist-tip pop" style={at < 0.5 ? { left: `calc(${at * 100}% + 10px)` } : { right: `calc(${(1 - at) * 100}% + 10px)` }}>
       <p className="whitespace-nowrap text-muted tabular-nums">{describeTimes(bar.from, bar.until, zone)}</p>
       <p className="font-semibold tabular-nums">{bar.count.toLocaleString("en")} {bar.count === 1 ? "record" : "records"}</p>
       <ul>

@@ -38,11 +38,20 @@ describe("bars", () => {
     expect(bars[0]?.layers.none).toBe(5);
   });
 
-  it("keep one error among a million to be seen, within the plot", () => {
+  it("keep one error among a million to be seen, within the height of all", () => {
     const { bars, highest } = barsOf(answer([1_000_000], [["info", [999_999]], ["error", [1]]]), answer([0], []));
-    const pieces = piecesOf(bars[0]!, highest, 0.04);
-    expect(pieces[0]).toEqual({ layer: "error", bottom: 0, height: 0.04 });
-    expect(pieces[1]!.bottom + pieces[1]!.height).toBeLessThanOrEqual(1);
+    expect(piecesOf(bars[0]!, highest, 0.04)).toEqual([
+      { layer: "error", bottom: 0, height: 0.04 },
+      { layer: "info", bottom: 0.04, height: 0.96 },
+    ]);
+  });
+
+  it("are as high as they count, and never let errors hide the rest", () => {
+    const { bars, highest } = barsOf(answer([100, 10, 1, 0], [["info", [60, 5, 0, 0]], ["warn", [0, 4, 0, 0]], ["error", [40, 1, 1, 0]]]), answer([0, 0, 0, 0], []));
+    const heights = bars.map((bar) => piecesOf(bar, highest, 0.04).map((piece) => Number(piece.height.toFixed(3))));
+    expect(heights).toEqual([[0.4, 0.6], [0.04, 0.027, 0.033], [0.04], []]);
+    const few = barsOf(answer([1_000, 2], [["info", [1_000, 1]], ["error", [0, 1]]]), answer([0, 0], []));
+    expect(piecesOf(few.bars[1]!, few.highest, 0.04).map((piece) => piece.height)).toEqual([0.02, 0.02]);
   });
 
   it("are told in words", () => {

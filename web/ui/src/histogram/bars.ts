@@ -86,15 +86,21 @@ export interface Piece {
   height: number;
 }
 
-/** Few errors among many records would be thinner than a pixel; `least` keeps them to be seen. */
+/**
+ * Every bar with a record is at least `least` high, and so are its errors, as far as they leave half of it to the rest:
+ * one error among a million would be thinner than a pixel. All else is in proportion.
+ */
 export function piecesOf(bar: Bar, highest: number, least: number): Piece[] {
+  if (bar.count === 0) return [];
+  const whole = Math.max(bar.count / highest, least);
+  const { error } = bar.layers;
+  const rest = bar.count - error;
+  const ofErrors = rest === 0 ? whole : error === 0 ? 0 : Math.max((whole * error) / bar.count, Math.min(least, whole / 2));
   const pieces: Piece[] = [];
   let bottom = 0;
   for (const layer of LAYERS) {
-    const count = bar.layers[layer];
-    if (count === 0) continue;
-    const height = Math.min(Math.max(count / highest, least), 1 - bottom);
-    if (height <= 0) break;
+    const height = layer === "error" ? ofErrors : ((whole - ofErrors) * bar.layers[layer]) / rest;
+    if (bar.layers[layer] === 0) continue;
     pieces.push({ layer, bottom, height });
     bottom += height;
   }

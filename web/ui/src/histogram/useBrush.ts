@@ -11,10 +11,13 @@ export interface Brush {
 
 const NONE: Brush = { at: null, anchor: null };
 
-export function useBrush(plot: RefObject<HTMLElement | null>, count: number, onChoose: (a: number, b: number) => void, onBack: () => void): Brush {
+/** A choice belongs to the `bars` it was made in. */
+export function useBrush(plot: RefObject<HTMLElement | null>, bars: readonly unknown[], onChoose: (a: number, b: number) => void, onBack: () => void): Brush {
   const [brush, setBrush] = useState<Brush>(NONE);
+  const count = bars.length;
   const latest = useRef({ brush, count, onChoose, onBack });
   latest.current = { brush, count, onChoose, onBack };
+  useEffect(() => setBrush(NONE), [bars]);
   useEffect(() => {
     const element = plot.current;
     if (!element) return;
