@@ -25,15 +25,19 @@ export function Histogram({ counts, range, zone, onRange, onBack }: HistogramPro
     const times = timesOf(bars?.bars ?? [], a, b, range);
     if (times) onRange(times);
   };
-  const empty = error ? `Counts are missing: ${visibleText(error.message)}` : !bars ? "" : bars.total === 0 ? "No matching records" : null;
+  const words = error ? `Counts are missing: ${visibleText(error.message)}` : bars?.total === 0 ? "No matching records" : "";
   return (
     <section aria-label="Records over time" className="histogram px-3 pt-1.5 sm:px-4">
       <Caption counts={counts} />
-      {empty === null && bars ? (
-        <Plot bars={bars} stale={stale} zone={zone} onChoose={choose} onBack={onBack} />
-      ) : (
-        <div className="hist-plot flex items-center justify-center text-sm text-faint"><span className="truncate">{empty}</span></div>
-      )}
+      <div className="relative">
+        {/* Also without a record there is a time to choose, and a way back. */}
+        {!error && bars && bars.bars.length > 0 ? (
+          <Plot bars={bars} stale={stale} zone={zone} onChoose={choose} onBack={onBack} />
+        ) : (
+          <div className="hist-plot" />
+        )}
+        <p className="hist-words">{words}</p>
+      </div>
     </section>
   );
 }
