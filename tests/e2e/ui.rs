@@ -40,7 +40,7 @@ fn a_journey_opens_in_a_browser() {
     server.send_lines(&[json!({"ts": time, "service": "till", "level": "error", "msg": "jammed", "request_id": request})]);
     let mut npm = Command::new("npm");
     npm.args(["run", "--silent", "smoke"]).current_dir(folder);
-    npm.envs([("NEEDLE_URL", &*server.url()), ("NEEDLE_ID", &request), ("CHROMIUM", browser)]);
+    npm.envs([("NEEDLE_URL", &*server.url()), ("NEEDLE_JOURNEY", &request), ("CHROMIUM", browser)]);
     let output = run(&mut npm);
     assert!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
 }

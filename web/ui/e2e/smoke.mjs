@@ -58,6 +58,7 @@ try {
       await page.goto(`${base}/`);
       await rows(page).first().waitFor();
       assert.ok((await rows(page).count()) > 0);
+      assert.match(await page.getByRole("slider", { name: /Records over time/ }).getAttribute("aria-valuetext"), /record/);
       await rows(page).first().getByRole("button", { name: /Open/ }).click();
       await rows(page).first().getByText("Ids", { exact: true }).waitFor();
       await assertAccessible(page, `search, ${colorScheme}`);
@@ -66,7 +67,7 @@ try {
     await onPage(`a pasted id opens its journey (${colorScheme})`, { colorScheme }, async (page) => {
       await page.goto(`${base}/`);
       if (journeyId) {
-        await page.getByRole("textbox", { name: "Query or id" }).fill(journeyId);
+        await page.getByRole("combobox", { name: "Query or id" }).fill(journeyId);
         await page.keyboard.press("Enter");
       } else {
         await rows(page).first().getByRole("link").first().click();
@@ -115,9 +116,26 @@ try {
       await page.goto(`${base}/journey/${IDS.big}`);
       await page.waitForFunction(() => Number(document.querySelector("[role=treegrid]")?.getAttribute("aria-rowcount")) > 2_000);
       await page.keyboard.press("e");
-      await page.getByRole("complementary", { name: "Details" }).waitFor();
+      const details = page.getByRole("complementary", { name: "Details" });
+      // The record of the span was fetched for it.
+      await details.getByText("service.version").waitFor();
+      await page.getByRole("treegrid").press("Home");
+      await treeRows(page).first().getByRole("button", { name: /slowest/ }).click();
+      await details.getByText("service.version").waitFor();
       const elements = await page.evaluate(() => document.querySelectorAll("*").length);
       assert.ok(elements < 2_000, `${elements} elements`);
+    });
+
+    await onPage("gaps and times of services are told", {}, async (page) => {
+      await page.goto(`${base}/journey/${IDS.failing}`);
+      await treeRows(page).first().waitFor();
+      await page.keyboard.press("g");
+      await page.getByRole("complementary", { name: "Details" }).getByText(/nothing recorded for .*no span below, no log/).waitFor();
+      assert.equal(await page.locator('[aria-selected="true"] .wf-gap-words').evaluate((words) => getComputedStyle(words).opacity), "1");
+      await page.getByRole("button", { name: "Time by service" }).click();
+      const times = page.getByRole("region", { name: "Time by service" });
+      assert.ok((await times.getByRole("row").count()) > 3);
+      await assertAccessible(page, "time by service");
     });
 
     await onPage("a bad query shows its place", {}, async (page, complaints) => {
@@ -134,8 +152,61 @@ try {
       await rows(page).first().getByRole("button", { name: /Open/ }).click();
       await rows(page).first().getByRole("button", { name: "Filter for code" }).click();
       await page.waitForURL(/code/);
-      assert.equal(await page.getByRole("textbox", { name: "Query or id" }).inputValue(), "Declined   level:ERROR code:51");
+      assert.equal(await page.getByRole("combobox", { name: "Query or id" }).inputValue(), "Declined   level:ERROR code:51");
       await rows(page).first().waitFor();
+    });
+
+    await onPage("fields and values are suggested, and Enter runs what was typed", {}, async (page) => {
+      await page.goto(`${base}/`);
+      const box = page.getByRole("combobox", { name: "Query or id" });
+      const options = page.getByRole("listbox", { name: "Suggestions" }).getByRole("option");
+      await box.pressSequentially("serv");
+      await options.first().waitFor();
+      await page.keyboard.press("Tab");
+      assert.equal(await box.inputValue(), "service:");
+      await page.keyboard.type("pa");
+      await options.filter({ hasText: "payments" }).waitFor();
+      await assertAccessible(page, "suggestions");
+      await page.keyboard.press("ArrowDown");
+      await page.keyboard.press("Enter");
+      assert.equal(await box.inputValue(), "service:payments ");
+      await page.keyboard.press("Control+z");
+      assert.notEqual(await box.inputValue(), "service:payments ");
+      await box.fill("");
+      await box.pressSequentially("nam");
+      await options.first().waitFor();
+      await page.keyboard.press("Enter");
+      await page.waitForURL(/q=nam$/);
+      assert.equal(await options.count(), 0);
+    });
+
+    await onPage("counts choose a time, by mouse and by keys, and tell what is missing", {}, async (page) => {
+      await page.goto(`${base}/`);
+      const plot = page.getByRole("slider", { name: /Records over time/ });
+      const told = await plot.getAttribute("aria-valuetext");
+      const box = await plot.boundingBox();
+      const middle = box.y + box.height / 2;
+      await page.mouse.move(box.x + box.width * 0.5, middle);
+      await page.mouse.down();
+      await page.mouse.move(box.x + box.width * 0.8, middle, { steps: 4 });
+      await page.mouse.up();
+      await page.waitForURL(/from=.*to=/);
+      // The bars of the new time are here when they tell another sum.
+      await page.mouse.move(1, 1);
+      await page.waitForFunction((before) => document.querySelector("[role=slider]")?.getAttribute("aria-valuetext") !== before, told);
+      const dragged = page.url();
+      await plot.focus();
+      await page.keyboard.press("ArrowLeft");
+      await page.keyboard.press("Shift+ArrowLeft");
+      await page.keyboard.press("Enter");
+      await page.waitForURL((url) => url.href !== dragged);
+      // Who came by keys goes on with keys.
+      assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("role")), "slider");
+      await page.goto(`${base}/?from=2001-01-01&to=2001-01-02`);
+      await page.getByText("No matching records").waitFor();
+      assert.equal(await plot.getAttribute("aria-valuetext"), "0 records");
+      await page.goto(`${base}/?q=${encodeURIComponent("-partial")}`);
+      await page.getByRole("region", { name: "Records over time" }).getByText("counted, not all").waitFor();
     });
 
     await onPage("the live tail shows records and gaps", {}, async (page) => {

@@ -11,6 +11,13 @@ it("keeps integers that a number cannot hold, where the engine shows the source"
   else expect(parsed.id).toBe(9007199254740992);
 });
 
+it("keeps them in lists and behind spaces, and leaves digits in text alone", () => {
+  const parsed = parseJson('{"list":[1, 9007199254740993],"id": -9007199254740993,"s":"x,1234567890123456789"}') as { list: unknown[]; id: unknown; s: string };
+  expect(parsed.s).toBe("x,1234567890123456789");
+  for (const value of [parsed.list[1], parsed.id]) if (typeof value === "bigint") expect(String(value)).toMatch(/9007199254740993$/);
+  expect(parsed.list[0]).toBe(1);
+});
+
 it("writes long integers back", () => {
   expect(jsonText({ id: 9007199254740993n })).toMatch(/9007199254740993/);
 });

@@ -63,11 +63,56 @@ export interface SearchAnswer {
   completeness: Completeness;
 }
 
+export interface HistogramGroup {
+  /** Null of records that have no value. */
+  value: string | null;
+  total: number;
+  /** One for each bucket. */
+  counts: number[];
+}
+
+/** Numbers of matching records over time. */
+export interface HistogramAnswer {
+  buckets: { start: string; count: number }[];
+  interval_ns: number;
+  total: number;
+  groups: HistogramGroup[];
+  /** Records with other values than those of the groups. */
+  other?: { total: number; counts: number[] } | null;
+  completeness: Completeness;
+}
+
+export interface Field {
+  /** As a query names it. */
+  name: string;
+  /** The type that most of its values have. */
+  type: string;
+  /** Records that have it. */
+  count: number;
+}
+
+export interface FieldsAnswer {
+  fields: Field[];
+  completeness: Completeness;
+}
+
+/** The values of a field, the most frequent first. */
+export interface FieldValuesAnswer {
+  values: { value: string; count: number }[];
+  /** Records with other values than these. */
+  other: number;
+  /** False when there were too many values to keep apart. */
+  exact: boolean;
+  completeness: Completeness;
+}
+
 export interface JourneyService {
   name: string;
   spans: number;
   logs: number;
   errors: number;
+  /** Time in its spans that none of their children covers. */
+  self_time_ns: number;
   /** It sent no span: its place in the tree is inferred. */
   inferred: boolean;
 }
@@ -94,7 +139,30 @@ export interface JourneyNode {
   flags?: string[];
   span?: LogOrSpan | null;
   logs?: LogOrSpan[];
+  /** How many logs belong here, on all pages. */
+  logs_total?: number;
   children?: number;
+}
+
+/** Where a span of the critical path had neither child nor log. */
+export interface SilentGap {
+  node_id: string;
+  start: string;
+  duration_ns: number;
+}
+
+/** Spans of one service and name below one parent. */
+export interface SiblingGroup {
+  /** Null for roots. */
+  parent_node_id: string | null;
+  service: string;
+  name: string;
+  kind: string;
+  count: number;
+  errors: number;
+  total_ns: number;
+  slowest_node_id: string;
+  slowest_ns: number;
 }
 
 export interface ClockOffset {
@@ -111,7 +179,8 @@ export interface LinkedJourney {
   incoming?: boolean;
 }
 
-export interface Journey {
+/** What is said of a journey as a whole. */
+export interface JourneyHead {
   id: string;
   trace_ids?: string[];
   request_ids?: string[];
@@ -120,12 +189,45 @@ export interface Journey {
   end: string;
   duration_ns: number;
   services: JourneyService[];
-  nodes: JourneyNode[];
   nodes_total?: number;
+  gaps?: SilentGap[];
+  groups?: SiblingGroup[];
   linked?: LinkedJourney[];
   clock?: ClockOffset[];
   completeness: Completeness;
+}
+
+export interface Journey extends JourneyHead {
+  nodes: JourneyNode[];
   next_cursor?: string | null;
+}
+
+/** Few different texts, and which of them each node has. */
+export interface Dictionary {
+  values: string[];
+  codes: number[];
+}
+
+/** The whole tree as columns, in pre-order; what is said of few nodes is listed with their places. */
+export interface Skeleton extends JourneyHead {
+  columns: {
+    node_id: string[];
+    /** The place of the node above; -1 for a root. */
+    parent: number[];
+    service: Dictionary;
+    name: Dictionary;
+    kind: Dictionary;
+    status: Dictionary;
+    start_after_ns: number[];
+    duration_ns: number[];
+    self_time_ns: number[];
+    logs: number[];
+    log_errors: number[];
+  };
+  critical: number[];
+  missing: number[];
+  inferred: (Inference & { node: number })[];
+  flags: { node: number; flags: string[] }[];
 }
 
 export interface ServiceSummary {
@@ -162,8 +264,9 @@ export class ApiError extends Error {
   }
 }
 
-// Integers beyond 2^53 would be rounded; where there may be one, numbers are read from their source text.
-const LONG_INTEGER = /\d{16}/;
+// Integers beyond 2^53 would be rounded; where there may be one, numbers are read from their source text. Digits behind a
+// quotation mark are an id: a large journey has a hundred thousand of them.
+const LONG_INTEGER = /[:,[]\s*-?\d{16}/;
 
 /** Parses JSON and keeps every integer exact (as a bigint where a number cannot hold it). */
 export function parseJson(text: string): unknown {
@@ -234,6 +337,27 @@ export function search(p: SearchParameters, signal?: AbortSignal): Promise<Searc
   );
 }
 
+export interface HistogramParameters {
+  q: string;
+  start?: string | undefined;
+  end?: string | undefined;
+  by?: string;
+  /** At most so many; the server takes a width that people count in. */
+  buckets: number;
+}
+
+export function histogram(p: HistogramParameters, signal?: AbortSignal): Promise<HistogramAnswer> {
+  return get("/api/v1/histogram", { q: p.q, start: p.start, end: p.end, by: p.by, buckets: String(p.buckets) }, signal);
+}
+
+export function fields(signal?: AbortSignal): Promise<FieldsAnswer> {
+  return get("/api/v1/fields", {}, signal);
+}
+
+export function fieldValues(name: string, prefix: string, limit: number, signal?: AbortSignal): Promise<FieldValuesAnswer> {
+  return get(`/api/v1/fields/${encodeURIComponent(name)}/values`, { prefix, limit: String(limit) }, signal);
+}
+
 export interface JourneyParameters {
   id: string;
   inferred: boolean;
@@ -248,6 +372,11 @@ export function journey(p: JourneyParameters, signal?: AbortSignal): Promise<Jou
     { inferred: String(p.inferred), corrected: String(p.corrected), limit: String(p.limit), cursor: p.cursor },
     signal,
   );
+}
+
+/** The whole tree without attributes and texts. */
+export function skeleton(p: Omit<JourneyParameters, "cursor" | "limit">, signal?: AbortSignal): Promise<Skeleton> {
+  return get(`/api/v1/journey/${encodeURIComponent(p.id)}/skeleton`, { inferred: String(p.inferred), corrected: String(p.corrected) }, signal);
 }
 
 export function services(p: { start?: string | undefined }, signal?: AbortSignal): Promise<ServicesAnswer> {

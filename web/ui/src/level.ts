@@ -14,7 +14,7 @@ export function levelOfNumber(number: number): Level | null {
   return (["trace", "debug", "info", "warn", "error", "fatal"] as const)[Math.floor((number - 1) / 4)] ?? null;
 }
 
-function levelOfText(text: string): Level {
+export function levelOfText(text: string): Level {
   const word = text.toLowerCase();
   if (/^(fatal|crit|critical|emerg|alert|panic)/.test(word)) return "fatal";
   if (/^err/.test(word)) return "error";

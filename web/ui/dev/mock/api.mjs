@@ -1,6 +1,7 @@
 // The routes of the HTTP API that the UI uses, over generated data, as connect-style middleware.
 import { checkout } from "./shop.mjs";
 import { BadQuery, matcherOf } from "./language.mjs";
+import { skeletonOf } from "./marks.mjs";
 import { Store } from "./store.mjs";
 
 export function mockApi(options = {}) {
@@ -20,7 +21,11 @@ export function mockApi(options = {}) {
 
 const routes = [
   [/^\/api\/v1\/search$/, searchRoute],
+  [/^\/api\/v1\/fields$/, fieldsRoute],
+  [/^\/api\/v1\/fields\/[^/]+\/values$/, valuesRoute],
   [/^\/api\/v1\/journey\/[^/]+$/, journeyRoute],
+  [/^\/api\/v1\/histogram$/, histogramRoute],
+  [/^\/api\/v1\/journey\/[^/]+\/skeleton$/, skeletonRoute],
   [/^\/api\/v1\/services$/, servicesRoute],
   [/^\/api\/v1\/tail$/, tailRoute],
   [/^\/api\/v1\/logs$/, logsRoute],
@@ -33,36 +38,123 @@ function send(response, status, answer) {
   response.end(text.replace(/"\\u0001(-?\d+)\\u0001"/g, "$1"));
 }
 
-function searchRoute(store, url, _request, response) {
+/** Records that a question is about, newest first. */
+function matching(store, url) {
   const matches = matcherOf(url.searchParams.get("q") ?? "");
   const start = url.searchParams.get("start") ?? "";
   const end = url.searchParams.get("end") ?? "9999";
+  return store.records.filter((r) => r.timestamp >= start && r.timestamp < end && matches(r));
+}
+
+function completenessOf(url) {
+  const partial = (url.searchParams.get("q") ?? "").includes("partial");
+  return partial
+    ? { state: "partial", reasons: ["shard 2026-11-20/0193 could not be read: checksum mismatch in block 12"], shards_searched: 13, shards_failed: 1 }
+    : { state: "complete", reasons: [], shards_searched: 14, shards_failed: 0 };
+}
+
+function searchRoute(store, url, _request, response) {
   const limit = Number(url.searchParams.get("limit") ?? 100);
   const from = Number(url.searchParams.get("cursor") ?? 0);
-  const found = store.records.filter((r) => r.timestamp >= start && r.timestamp < end && matches(r));
-  const partial = (url.searchParams.get("q") ?? "").includes("partial");
+  const found = matching(store, url);
   send(response, 200, {
     records: found.slice(from, from + limit),
     next_cursor: from + limit < found.length ? String(from + limit) : null,
-    completeness: partial
-      ? { state: "partial", reasons: ["shard 2026-11-20/0193 could not be read: checksum mismatch in block 12"], shards_searched: 13, shards_failed: 1 }
-      : { state: "complete", reasons: [], shards_searched: 14, shards_failed: 0 },
+    completeness: completenessOf(url),
   });
 }
 
-function journeyRoute(store, url, _request, response) {
-  const id = decodeURIComponent(url.pathname.split("/").at(-1));
+const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"];
+const WIDTHS_MS = [1, 10, 100, 1_000, 5_000, 15_000, 60_000, 300_000, 900_000, 3_600_000, 86_400_000, Infinity];
+
+/** A field of a record as the counting routes see it; null when there is none. */
+function valueOf(record, field) {
+  if (field === "level") return record.severity_number ? LEVELS[Math.floor((record.severity_number - 1) / 4)] : null;
+  const value = record[field === "span.kind" ? "span_kind" : field] ?? record.attributes?.[field] ?? record.resource?.[field];
+  return value === undefined ? null : String(value);
+}
+
+function fieldsRoute(store, url, _request, response) {
+  const counts = new Map();
+  for (const record of matching(store, url)) {
+    const names = ["service", "level", "name", "status", "duration", ...Object.keys(record.attributes ?? {}), ...Object.keys(record.resource ?? {})];
+    for (const name of new Set(names)) {
+      const has = name === "duration" ? record.duration_ns !== undefined : valueOf(record, name) !== null;
+      if (has) counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+  }
+  const fields = [...counts].map(([name, count]) => ({ name, type: name === "duration" ? "duration" : "string", count, place: "record", types: [] }));
+  send(response, 200, { fields: fields.sort((a, b) => b.count - a.count), more: false, completeness: completenessOf(url) });
+}
+
+function valuesRoute(store, url, _request, response) {
+  const field = decodeURIComponent(url.pathname.split("/")[4]);
+  const prefix = (url.searchParams.get("prefix") ?? "").toLowerCase();
+  const counts = new Map();
+  const found = matching(store, url);
+  for (const record of found) {
+    const value = valueOf(record, field);
+    if (value?.toLowerCase().startsWith(prefix)) counts.set(value, (counts.get(value) ?? 0) + 1);
+  }
+  const values = [...counts].map(([value, count]) => ({ value, count })).sort((a, b) => b.count - a.count);
+  const shown = values.slice(0, Number(url.searchParams.get("limit") ?? 20));
+  send(response, 200, { values: shown, other: 0, without: 0, exact: true, completeness: completenessOf(url) });
+}
+
+function histogramRoute(store, url, _request, response) {
+  const found = matching(store, url);
+  const timeOf = (text) => Date.parse(text);
+  const from = timeOf(url.searchParams.get("start") ?? store.records.at(-1)?.timestamp);
+  const until = timeOf(url.searchParams.get("end") ?? store.records[0]?.timestamp) + 1;
+  const width = WIDTHS_MS.find((one) => (until - from) / one < Number(url.searchParams.get("buckets") ?? 60) - 1);
+  const first = Math.floor(from / width);
+  const count = store.records.length === 0 ? 0 : Math.ceil(until / width) - first;
+  const empty = () => Array.from({ length: count }, () => 0);
+  const counts = empty();
+  const groups = new Map();
+  for (const record of found) {
+    const bucket = Math.floor(timeOf(record.timestamp) / width) - first;
+    const value = valueOf(record, url.searchParams.get("by"));
+    if (!groups.has(value)) groups.set(value, empty());
+    counts[bucket] += 1;
+    groups.get(value)[bucket] += 1;
+  }
+  const sum = (numbers) => numbers.reduce((a, b) => a + b, 0);
+  send(response, 200, {
+    buckets: counts.map((one, i) => ({ start: new Date((first + i) * width).toISOString(), count: one })),
+    interval_ns: width * 1e6,
+    total: found.length,
+    groups: [...groups].map(([value, list]) => ({ value, total: sum(list), counts: list })),
+    other: null,
+    completeness: completenessOf(url),
+  });
+}
+
+/** The whole journey of the id in the address; null after having answered that there is none. */
+function journeyOf(store, url, response) {
+  const id = decodeURIComponent(url.pathname.split("/")[4]);
   const answer = store.journey(id, {
     inferred: url.searchParams.get("inferred") !== "false",
     corrected: url.searchParams.get("corrected") === "true",
   });
-  if (!answer) return send(response, 404, { error: { code: "not_found", message: `nothing carries the id ${id}` } });
+  if (!answer) send(response, 404, { error: { code: "not_found", message: `nothing carries the id ${id}` } });
+  return answer;
+}
+
+function skeletonRoute(store, url, _request, response) {
+  const answer = journeyOf(store, url, response);
+  if (answer) send(response, 200, skeletonOf(answer));
+}
+
+function journeyRoute(store, url, _request, response) {
+  const answer = journeyOf(store, url, response);
+  if (!answer) return;
   const limit = Number(url.searchParams.get("limit") ?? 1000);
-  const from = Number(url.searchParams.get("cursor") ?? 0);
+  const from = Number((url.searchParams.get("cursor") ?? "n0").slice(1));
   send(response, 200, {
     ...answer,
     nodes: answer.nodes.slice(from, from + limit),
-    next_cursor: from + limit < answer.nodes.length ? String(from + limit) : null,
+    next_cursor: from + limit < answer.nodes.length ? `n${from + limit}` : null,
   });
 }
 

@@ -1,4 +1,5 @@
 // A small shop: journeys as trees of nodes in the form of the API, with the records they are made of.
+import { gapsOf, groupsOf } from "./marks.mjs";
 import { rfc3339 } from "./random.mjs";
 
 const HOSTILE = [
@@ -96,7 +97,7 @@ export class JourneyBuilder {
     const nodes = [];
     const visit = (node, depth) => {
       const { below, startMillis: _startMillis, ...rest } = node;
-      nodes.push({ ...rest, depth, children: below.length });
+      nodes.push({ ...rest, depth, children: below.length, logs_total: rest.logs.length });
       for (const child of [...below].sort((a, b) => a.startMillis - b.startMillis)) visit(child, depth + 1);
     };
     for (const root of this.roots) visit(root, 0);
@@ -113,6 +114,8 @@ export class JourneyBuilder {
       services: countServices(nodes),
       nodes,
       nodes_total: nodes.length,
+      gaps: gapsOf(nodes, (end - this.start) * 1e6),
+      groups: groupsOf(nodes),
       linked: [],
       clock: [],
       ...extra,
@@ -141,10 +144,11 @@ function countServices(nodes) {
   const services = new Map();
   for (const node of nodes) {
     if (node.missing) continue;
-    const entry = services.get(node.service) ?? { name: node.service, spans: 0, logs: 0, errors: 0, inferred: true };
+    const entry = services.get(node.service) ?? { name: node.service, spans: 0, logs: 0, errors: 0, self_time_ns: 0, inferred: true };
     if (node.span) {
       entry.spans += 1;
       entry.inferred = false;
+      entry.self_time_ns += node.self_time_ns;
       if (node.status === "error") entry.errors += 1;
     }
     entry.logs += node.logs.length;

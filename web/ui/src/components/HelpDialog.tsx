@@ -7,9 +7,10 @@ import { Icon } from "./Icon";
 const KEYS: readonly [string, readonly [string, string][]][] = [
   ["Everywhere", [["/", "search"], ["Esc", "back, close"], ["?", "this page"]]],
   ["Lists", [["j k", "next, previous row"], ["Enter", "open the row"], ["l", "live on or off"], ["o", "open its journey"], ["Space", "pause live"]]],
+  ["Counts over time", [["← →", "previous, next bar; with Shift more of them"], ["Enter", "search that time"]]],
   [
     "Journey",
-    [["e E", "next, previous error"], ["n p", "next, previous match"], ["[ ]", "collapse, expand one level"], ["← →", "collapse, expand a row"], ["w s", "zoom in, out"], ["a d", "pan"], ["f", "fit the selection"], ["0", "whole journey"]],
+    [["e E", "next, previous error"], ["g", "next silent gap"], ["n p", "next, previous match"], ["[ ]", "collapse, expand one level"], ["← →", "collapse, expand a row"], ["w s", "zoom in, out"], ["a d", "pan"], ["f", "fit the selection"], ["0", "whole journey"]],
   ],
 ];
 

@@ -13,26 +13,35 @@ import { jsonText, messageOf } from "../text/value";
 import { visibleText } from "../text/visible";
 import { formatDuration, formatSigned } from "../time/duration";
 import type { Zone } from "../time/instant";
-import { LEVELS, rowsOfSubtreeLogs, type JourneyModel } from "./model";
+import type { NodeSource } from "./load";
+import { gapText, groupText, type Gap, type Group, type Marks } from "./marks";
+import { LEVELS, nameOf, rowsOfSubtreeLogs, serviceOf, type JourneyModel } from "./model";
+import { NodeLogs } from "./NodeLogs";
+import { useNode } from "./useNode";
 
 interface DetailProps {
   model: JourneyModel;
+  marks: Marks;
+  source: NodeSource;
   row: number;
   zone: Zone;
   onClose: () => void;
   onSelect: (row: number) => void;
+  onJump: (node: number) => void;
   onFilter: Filter;
 }
 
 type Tab = "fields" | "logs" | "raw";
 
-export function Detail({ model, row, zone, onClose, onSelect, onFilter }: DetailProps) {
+export function Detail({ model, marks, source, row, zone, onClose, onSelect, onJump, onFilter }: DetailProps) {
   const [tab, setTab] = useState<Tab>("fields");
-  const node = row >= 0 ? model.nodes[row] : undefined;
+  const { node, loading, error } = useNode(model, row, source);
+  const outlined = model.nodes === null;
   const log = row < 0 ? model.logs[~row] : undefined;
   const record = log ?? node?.span ?? null;
   const raw = log ?? node;
   const logs = row >= 0 ? rowsOfSubtreeLogs(model, row) : [];
+  const logCount = outlined ? (model.logsTotal[row] ?? 0) : logs.length;
   const shown: Tab = tab === "logs" && row < 0 ? "fields" : tab;
   return (
     <aside
@@ -41,10 +50,10 @@ export function Detail({ model, row, zone, onClose, onSelect, onFilter }: Detail
     >
       <div className="flex items-start gap-2 border-b border-line bg-surface px-4 pt-3">
         <div className="min-w-0 flex-1">
-          <Title node={node} log={log} />
+          <Title model={model} row={row} node={node} log={log} />
           <div role="group" aria-label="Show" className="mt-1.5 -ml-2 flex gap-1 pb-1.5">
             <TabButton tab="fields" current={shown} set={setTab}>Fields</TabButton>
-            {row >= 0 && <TabButton tab="logs" current={shown} set={setTab}>Logs {logs.length}</TabButton>}
+            {row >= 0 && <TabButton tab="logs" current={shown} set={setTab}>Logs {logCount.toLocaleString("en")}</TabButton>}
             <TabButton tab="raw" current={shown} set={setTab}>Raw</TabButton>
           </div>
         </div>
@@ -56,11 +65,15 @@ export function Detail({ model, row, zone, onClose, onSelect, onFilter }: Detail
       {/* The panel scrolls by keyboard. */}
       {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
       <div className="min-h-0 flex-1 space-y-4 overflow-y-auto px-4 py-3" tabIndex={0} role="region" aria-label="Fields of the selection">
-        {shown === "raw" && <RawRecord value={raw} />}
-        {shown === "logs" && <SubtreeLogs model={model} rows={logs} onSelect={onSelect} />}
+        {loading && <p className="flex items-center gap-2 text-muted" role="status"><span className="spin text-accent"><Icon name="refresh" /></span>Reading this span and its logs</p>}
+        {error !== null && <Notice tone="error"><span className="data">{visibleText(error)}</span></Notice>}
+        {shown === "raw" && raw && <RawRecord value={raw} />}
+        {shown === "logs" && !outlined && <SubtreeLogs model={model} rows={logs} onSelect={onSelect} />}
+        {shown === "logs" && outlined && node && <NodeLogs key={node.node_id} model={model} node={node} onFilter={onFilter} />}
         {shown === "fields" && (
           <>
             {node && <About node={node} />}
+            {row >= 0 && <AboutTree gaps={marks.gaps.get(row) ?? []} groups={marks.groups.get(row) ?? []} onJump={onJump} />}
             {log && <Message log={log} />}
             <ExactTime timestamp={record?.timestamp ?? node?.start ?? ""} zone={zone} />
             {record && <RecordFields record={record} onFilter={onFilter} />}
@@ -79,7 +92,14 @@ function TabButton({ tab, current, set, children }: { tab: Tab; current: Tab; se
   );
 }
 
-function Title({ node, log }: { node: JourneyNode | undefined; log: LogOrSpan | undefined }) {
+interface TitleProps {
+  model: JourneyModel;
+  row: number;
+  node: JourneyNode | undefined;
+  log: LogOrSpan | undefined;
+}
+
+function Title({ model, row, node, log }: TitleProps) {
   if (log) {
     return (
       <div className="flex items-center gap-2">
@@ -91,10 +111,10 @@ function Title({ node, log }: { node: JourneyNode | undefined; log: LogOrSpan | 
   return (
     <>
       <h2 className="font-semibold">
-        <DataLine text={node?.missing ? "Unknown parent" : node?.name || "(no name)"} />
+        <DataLine text={node?.missing ? "Unknown parent" : nameOf(model, row) || "(no name)"} />
       </h2>
       <div className="flex flex-wrap items-center gap-x-3 text-sm text-muted">
-        {!node?.missing && <ServiceName name={node?.service ?? ""} inferred={Boolean(node?.inferred) && !node?.span} />}
+        {!node?.missing && <ServiceName name={serviceOf(model, row)} inferred={Boolean(node?.inferred) && !node?.span} />}
         {node?.kind && <span>{node.kind.toLowerCase()}</span>}
       </div>
     </>
@@ -135,6 +155,37 @@ function About({ node }: { node: JourneyNode }) {
         </dl>
       )}
     </div>
+  );
+}
+
+interface AboutTreeProps {
+  gaps: readonly Gap[];
+  groups: readonly Group[];
+  onJump: (node: number) => void;
+}
+
+/** Where the span recorded nothing, and which of its children are alike. */
+function AboutTree({ gaps, groups, onJump }: AboutTreeProps) {
+  if (gaps.length + groups.length === 0) return null;
+  return (
+    <ul className="space-y-1.5 text-sm">
+      {gaps.map((gap) => (
+        <li key={gap.from} className="flex items-center gap-2">
+          <span aria-hidden="true" className="wf-hatch shrink-0" />
+          <span>
+            {gapText(gap)}, from {formatSigned(gap.from)} on: no span below, no log
+          </span>
+        </li>
+      ))}
+      {groups.map((group) => (
+        <li key={`${group.service} ${group.name} ${group.kind}`}>
+          <span className="data">{groupText(group)}</span>{" "}
+          <button type="button" className="font-medium text-accent hover:underline" disabled={group.slowest < 0} onClick={() => onJump(group.slowest)}>
+            Show the slowest
+          </button>
+        </li>
+      ))}
+    </ul>
   );
 }
 

@@ -1,7 +1,7 @@
 // What the journey is, and first of all whether it is all there.
 
 import { Link } from "@tanstack/react-router";
-import type { Completeness, Journey } from "../api";
+import type { Completeness, JourneyHead } from "../api";
 import { CopyButton } from "../components/Copy";
 import { DataLine } from "../components/Data";
 import { Icon } from "../components/Icon";
@@ -11,10 +11,10 @@ import { lastSearch } from "../search/last";
 import { visibleText } from "../text/visible";
 import { formatDuration } from "../time/duration";
 import { clockAt, parseInstant, zoneName, type Zone } from "../time/instant";
-import type { JourneyModel } from "./model";
+import { FLAG_MISSING, nameOf, type JourneyModel } from "./model";
 
 interface HeaderProps {
-  head: Omit<Journey, "nodes">;
+  head: JourneyHead;
   model: JourneyModel;
   loading: boolean;
   finished: boolean;
@@ -23,19 +23,19 @@ interface HeaderProps {
 }
 
 export function Header({ head, model, loading, finished, reload, zone }: HeaderProps) {
-  const total = head.nodes_total ?? model.nodes.length;
-  const root = model.nodes.find((node) => !node.missing);
+  const total = head.nodes_total ?? model.count;
+  const root = model.flags.findIndex((flags) => (flags & FLAG_MISSING) === 0);
   return (
     <header className="space-y-1 px-3 pt-2 pb-2 sm:px-4">
       <CompletenessLine completeness={head.completeness} loading={loading} reload={reload}>
-        {!finished && `${model.nodes.length.toLocaleString("en")} of ${total.toLocaleString("en")} nodes loaded`}
+        {!finished && `${model.count.toLocaleString("en")} of ${total.toLocaleString("en")} nodes loaded`}
       </CompletenessLine>
       <div className="flex min-w-0 flex-wrap items-center gap-x-2">
         <Link to="/" search={lastSearch()} className="icon-button -mx-1.5" aria-label="Back to the results" title="Back to the results (Esc)">
           <Icon name="back" size={16} />
         </Link>
         <h1 className="min-w-0 truncate text-lg font-semibold tracking-tight">
-          <DataLine text={root?.name || "Journey"} />
+          <DataLine text={(root >= 0 && nameOf(model, root)) || "Journey"} />
         </h1>
         <span className="flex min-w-0 items-center font-mono text-sm text-muted">
           <bdi className="truncate">{visibleText(head.id)}</bdi>

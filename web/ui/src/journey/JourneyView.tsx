@@ -15,7 +15,8 @@ import { errorRows, findRows, stepThrough } from "./find";
 import { Header } from "./Header";
 import type { JourneyAddress } from "./JourneyScreen";
 import { Legend } from "./Legend";
-import type { LoadedJourney } from "./load";
+import { NodeSource, type LoadedJourney } from "./load";
+import { buildMarks } from "./marks";
 import type { JourneyModel } from "./model";
 import { Overview } from "./Overview";
 import { keyOfRow, rowOfKey } from "./rowKey";
@@ -37,6 +38,7 @@ export function JourneyView({ loaded, state, address, zone }: JourneyViewProps) 
   const { head, model } = loaded;
   const { params, change } = address;
   const stage = useStage(model);
+  const source = useNodeSource(address, model);
   const navigate = useNavigate();
   const logMode: LogMode = params.logs === "errors" || params.logs === "none" ? params.logs : "all";
   const fold = useFold(model, logMode);
@@ -46,17 +48,21 @@ export function JourneyView({ loaded, state, address, zone }: JourneyViewProps) 
   const found = useMemo(() => findRows(model, text), [model, text]);
   const foundSet = useMemo(() => new Set(found), [found]);
   const errors = useMemo(() => errorRows(model), [model]);
+  const marks = useMemo(() => buildMarks(head, model), [head, model]);
 
   const select = useCallback((row: number) => change({ sel: keyOfRow(model, row) }), [change, model]);
   const jump = (rows: readonly number[], step: 1 | -1) => {
     const row = stepThrough(model, rows, selected, step);
-    if (row === null) return;
+    if (row !== null) show(row);
+  };
+  const show = (row: number) => {
     if (row < 0 && logMode !== "all") change({ logs: "", sel: keyOfRow(model, row) });
     else select(row);
     fold.reveal(row);
     showTime(stage, model, row);
   };
-  useJourneyKeys({ model, stage, selected, select, rows: fold.rows, step: fold.step, jump, found, errors, close: () => (params.sel ? change({ sel: "" }) : void navigate({ to: "/", search: lastSearch() })) });
+  const onJump = useLatest(show);
+  useJourneyKeys({ model, stage, selected, select, rows: fold.rows, step: fold.step, jump, found, errors, gaps: marks.gapRows, close: () => (params.sel ? change({ sel: "" }) : void navigate({ to: "/", search: lastSearch() })) });
 
   return (
     <div className="flex min-h-0 flex-1 flex-col">
@@ -66,7 +72,7 @@ export function JourneyView({ loaded, state, address, zone }: JourneyViewProps) 
           <Notice tone="error">Loading stopped: {state.error.message} What came before is shown.</Notice>
         </div>
       )}
-      <Legend services={head.services} clock={head.clock ?? []} corrected={params.corrected === "true"} focus={focus} onFocus={setFocus} />
+      <Legend services={head.services} clock={head.clock ?? []} corrected={params.corrected === "true"} focus={focus} onFocus={setFocus} roots={marks.groups.get(-1) ?? []} onJump={onJump} />
       <Toolbar
         text={text}
         onText={setText}
@@ -75,6 +81,9 @@ export function JourneyView({ loaded, state, address, zone }: JourneyViewProps) 
         errorCount={errors.length}
         onStep={(step) => jump(found, step)}
         onError={(step) => jump(errors, step)}
+        gapCount={marks.gapCount}
+        onGap={() => jump(marks.gapRows, 1)}
+        outlined={model.nodes === null}
         logMode={logMode}
         onLogMode={(mode) => change({ logs: mode === "all" ? "" : mode })}
         inferred={params.inferred !== "false"}
@@ -86,7 +95,7 @@ export function JourneyView({ loaded, state, address, zone }: JourneyViewProps) 
       <div className="flex min-h-0 flex-1 flex-col sm:flex-row">
         <div className="flex min-h-0 min-w-0 flex-1 flex-col bg-surface">
           <Overview model={model} stage={stage} />
-          {loaded.finished && model.nodes.length === 0 && (
+          {loaded.finished && model.count === 0 && (
             <p className="p-6 text-muted">
               No span carries this id.{params.inferred === "false" ? " Its logs are placed by inference, which is switched off." : ""}
             </p>
@@ -100,13 +109,17 @@ export function JourneyView({ loaded, state, address, zone }: JourneyViewProps) 
             selected={selected}
             found={foundSet}
             focusService={focus}
+            marks={marks}
             onSelect={select}
             onToggle={fold.toggle}
+            onJump={onJump}
           />
         </div>
         {selected !== null && (
           <Detail
             model={model}
+            marks={marks}
+            source={source}
             row={selected}
             zone={zone}
             onClose={() => change({ sel: "" })}
@@ -114,12 +127,28 @@ export function JourneyView({ loaded, state, address, zone }: JourneyViewProps) 
               fold.reveal(row);
               select(row);
             }}
+            onJump={onJump}
             onFilter={(added) => void navigate({ to: "/", search: { q: added } })}
           />
         )}
       </div>
     </div>
   );
+}
+
+/** A function that stays the same and does what the latest one does: rows need not be drawn anew for it. */
+function useLatest(act: (row: number) => void): (row: number) => void {
+  const latest = useRef(act);
+  latest.current = act;
+  return useCallback((row: number) => latest.current(row), []);
+}
+
+/** Where the records of a large journey come from; a journey loaded anew is asked anew. */
+function useNodeSource({ id, params }: JourneyAddress, model: JourneyModel): NodeSource {
+  const inferred = params.inferred !== "false";
+  const corrected = params.corrected === "true";
+  // oxlint-disable-next-line react/exhaustive-deps
+  return useMemo(() => new NodeSource({ id, inferred, corrected }), [id, inferred, corrected, model]);
 }
 
 /** One stage per journey; it follows the data and the theme. */
@@ -151,6 +180,7 @@ interface JourneyKeys {
   jump: (rows: readonly number[], step: 1 | -1) => void;
   found: readonly number[];
   errors: readonly number[];
+  gaps: readonly number[];
   close: () => void;
 }
 
@@ -164,6 +194,7 @@ function useJourneyKeys(k: JourneyKeys): void {
   useHotkeys({
     e: () => k.jump(k.errors, 1),
     E: () => k.jump(k.errors, -1),
+    g: () => k.jump(k.gaps, 1),
     n: () => k.jump(k.found, 1),
     p: () => k.jump(k.found, -1),
     j: () => move(1),

@@ -53,7 +53,7 @@ function placeFrame(frame: HTMLElement, stage: Stage, width: number): void {
 
 function paintOverview(canvas: HTMLCanvasElement, model: JourneyModel, stage: Stage, width: number): void {
   const context = prepareCanvas(canvas, width, HEIGHT);
-  const count = model.nodes.length;
+  const count = model.count;
   if (!context || count === 0) return;
   const x = scale(stage, width);
   const rowHeight = (HEIGHT - 10) / count;

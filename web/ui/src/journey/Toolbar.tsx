@@ -13,6 +13,10 @@ export interface ToolbarProps {
   errorCount: number;
   onStep: (step: 1 | -1) => void;
   onError: (step: 1 | -1) => void;
+  gapCount: number;
+  onGap: () => void;
+  /** A large journey: logs and fields are read when a span is selected. */
+  outlined: boolean;
   logMode: LogMode;
   onLogMode: (mode: LogMode) => void;
   inferred: boolean;
@@ -36,14 +40,17 @@ export function Toolbar(p: ToolbarProps) {
         <Icon name="error" size={12} />
         {p.errorCount === 0 ? "No errors" : "Next error"}
       </button>
-      <div role="group" aria-label="Logs" className="flex h-7 shrink-0 items-center gap-px rounded-md border border-line px-0.5">
-        <span className="px-1.5 text-sm text-faint">Logs</span>
-        {LOG_MODES.map(({ mode, label }) => (
-          <button key={mode} type="button" aria-pressed={p.logMode === mode} className="segment" onClick={() => p.onLogMode(mode)}>
-            {label}
-          </button>
-        ))}
-      </div>
+      {p.gapCount > 0 && (
+        <button type="button" className="button shrink-0" title="Next span that recorded nothing for a tenth of the journey or more (g)" onClick={p.onGap}>
+          <span aria-hidden="true" className="wf-hatch" />
+          {p.gapCount} silent {p.gapCount === 1 ? "gap" : "gaps"}
+        </button>
+      )}
+      {p.outlined ? (
+        <span className="shrink-0 px-1 text-sm text-faint" title="The journey is large: logs and fields of a span are read when it is selected.">Logs: select a span</span>
+      ) : (
+        <LogModes {...p} />
+      )}
       <Switch label="Inferred" on={p.inferred} onChange={p.onInferred} title="Show what was placed by inference: log-only services and broken contexts" />
       <Switch label="Corrected clocks" on={p.corrected} onChange={p.onCorrected} title="Move times by the estimated clock offsets; stored times never change" />
       <span className="ml-auto max-sm:hidden"><CopyMenu choices={p.copy} /></span>
@@ -51,14 +58,27 @@ export function Toolbar(p: ToolbarProps) {
   );
 }
 
-function FindBox({ text, onText, matchAt, matchCount, onStep }: ToolbarProps) {
+function LogModes(p: ToolbarProps) {
+  return (
+    <div role="group" aria-label="Logs" className="flex h-7 shrink-0 items-center gap-px rounded-md border border-line px-0.5">
+      <span className="px-1.5 text-sm text-faint">Logs</span>
+      {LOG_MODES.map(({ mode, label }) => (
+        <button key={mode} type="button" aria-pressed={p.logMode === mode} className="segment" onClick={() => p.onLogMode(mode)}>
+          {label}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function FindBox({ text, onText, matchAt, matchCount, onStep, outlined }: ToolbarProps) {
   return (
     <div className="flex items-center gap-0.5">
       <input
         id="query"
         type="search"
         aria-label="Find in this journey"
-        placeholder="Find in this journey"
+        placeholder={outlined ? "Find service, name, id" : "Find in this journey"}
         className="field w-44 lg:w-56"
         spellCheck={false}
         value={text}

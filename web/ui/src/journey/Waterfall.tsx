@@ -2,7 +2,8 @@
 
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
-import type { JourneyModel } from "./model";
+import { FLAG_CRITICAL, serviceOf, type JourneyModel } from "./model";
+import type { Marks } from "./marks";
 import { WaterfallRow } from "./WaterfallRow";
 import type { Stage } from "./stage";
 import { Splitter } from "./Splitter";
@@ -19,8 +20,10 @@ interface WaterfallProps {
   selected: number | null;
   found: ReadonlySet<number>;
   focusService: string | null;
+  marks: Marks;
   onSelect: (row: number) => void;
   onToggle: (node: number, open?: boolean) => void;
+  onJump: (node: number) => void;
 }
 
 /** Browsers cannot scroll further than some 17 million pixels. */
@@ -33,7 +36,7 @@ export function Waterfall(p: WaterfallProps) {
   const ruler = useRef<HTMLDivElement>(null);
   const [narrow, setNarrow] = useState(false);
   const height = narrow ? 36 : 24;
-  const hasCritical = useMemo(() => model.nodes.some((node) => node.critical), [model]);
+  const hasCritical = useMemo(() => model.flags.some((flags) => (flags & FLAG_CRITICAL) !== 0), [model]);
 
   useLayoutEffect(() => {
     const measured = ruler.current;
@@ -119,7 +122,10 @@ export function Waterfall(p: WaterfallProps) {
                 found={p.found.has(row)}
                 dimmed={isDimmed(model, row, p.focusService)}
                 onSelect={onSelect}
+                gaps={p.marks.gaps.get(row)}
+                groups={p.marks.groups.get(row)}
                 onToggle={onToggle}
+                onJump={p.onJump}
               />
             );
           })}
@@ -133,7 +139,7 @@ export function Waterfall(p: WaterfallProps) {
 function isDimmed(model: JourneyModel, row: number, focus: string | null): boolean {
   if (focus === null) return false;
   const node = row >= 0 ? row : (model.logNode[~row] ?? 0);
-  const name = row >= 0 ? (model.nodes[node]?.service ?? "") : (model.logs[~row]?.service ?? model.nodes[node]?.service ?? "");
+  const name = (row < 0 ? model.logs[~row]?.service : undefined) ?? serviceOf(model, node);
   return name !== focus;
 }
 

@@ -3,6 +3,7 @@
 import { serviceSlot } from "../services/color";
 import { formatDuration } from "../time/duration";
 import { FLAG_CRITICAL, FLAG_ERROR, FLAG_INFERRED, FLAG_MISSING, LEVEL_ERROR, LEVEL_WARN, type JourneyModel } from "./model";
+import type { Gap } from "./marks";
 import { prepareCanvas, type Stage } from "./stage";
 
 export interface RowLook {
@@ -10,6 +11,8 @@ export interface RowLook {
   dimmed: boolean;
   /** On a narrow screen the bar lies behind the text. */
   behind: boolean;
+  /** Where its span recorded nothing. */
+  gaps: readonly Gap[];
 }
 
 const BAR_HEIGHT = 10;
@@ -68,6 +71,7 @@ function paintNode(
   context.strokeStyle = color;
   if (flags & (FLAG_INFERRED | FLAG_MISSING)) paintDashed(context, left, top, width, barHeight);
   else paintSolid(context, left, top, width, barHeight);
+  for (const gap of look.gaps) paintGap(context, stage, gap, top, barHeight, color);
   if (flags & FLAG_ERROR) paintErrorEnd(context, stage, left, top, width, barHeight);
   if (flags & FLAG_CRITICAL) {
     context.fillStyle = stage.palette.thread;
@@ -138,6 +142,28 @@ function paintErrorEnd(
     context.lineTo(x + height, top);
     context.stroke();
   }
+  context.restore();
+}
+
+/** The span goes on, but nobody knows with what: its bar is hollow there. */
+function paintGap(context: CanvasRenderingContext2D, stage: Stage, gap: Gap, top: number, height: number, color: string): void {
+  const left = clampPixel(stage.x(gap.from), stage.width);
+  const width = clampPixel(stage.x(gap.until), stage.width) - left;
+  if (width < 3) return;
+  context.save();
+  context.beginPath();
+  context.rect(left, top, width, height);
+  context.clip();
+  context.fillStyle = stage.palette.surface;
+  context.fillRect(left, top + 1, width, height - 2);
+  context.strokeStyle = color;
+  context.lineWidth = 1;
+  context.beginPath();
+  for (let x = left - height; x < left + width; x += 6) {
+    context.moveTo(x, top + height);
+    context.lineTo(x + height, top);
+  }
+  context.stroke();
   context.restore();
 }
 

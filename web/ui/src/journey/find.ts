@@ -1,27 +1,34 @@
 // Finding rows in a journey: by text, or errors. Results stand in the order of the page with everything unfolded.
 
 import { messageOf, valueText } from "../text/value";
-import { FLAG_ERROR, LEVEL_ERROR, type JourneyModel } from "./model";
+import { FLAG_ERROR, LEVEL_ERROR, nameOf, serviceOf, type JourneyModel } from "./model";
 import { visibleRows } from "./rows";
 
 function everyRow(model: JourneyModel): Int32Array {
-  return visibleRows(model, new Uint8Array(model.nodes.length), "all");
+  return visibleRows(model, new Uint8Array(model.count), "all");
 }
 
 export function errorRows(model: JourneyModel): number[] {
   return [...everyRow(model)].filter((row) =>
-    row < 0 ? (model.logLevel[~row] ?? 0) >= LEVEL_ERROR : ((model.flags[row] ?? 0) & FLAG_ERROR) !== 0,
+    row < 0 ? (model.logLevel[~row] ?? 0) >= LEVEL_ERROR : isErrorNode(model, row),
   );
+}
+
+/** Logs that are not loaded have no rows: their node stands for them. */
+function isErrorNode(model: JourneyModel, node: number): boolean {
+  return ((model.flags[node] ?? 0) & FLAG_ERROR) !== 0 || (model.nodes === null && (model.logErrors[node] ?? 0) > 0);
 }
 
 const haystacks = new WeakMap<object, string>();
 
 function haystack(model: JourneyModel, row: number): string {
-  const owner = row < 0 ? model.logs[~row] : model.nodes[row];
+  // Of a large journey only this much is here.
+  if (row >= 0 && model.nodes === null) return `${serviceOf(model, row)}\n${nameOf(model, row)}\n${model.ids[row]}`.toLowerCase();
+  const owner = row < 0 ? model.logs[~row] : model.nodes?.[row];
   if (!owner) return "";
   let text = haystacks.get(owner);
   if (text === undefined) {
-    const node = row < 0 ? undefined : model.nodes[row];
+    const node = row < 0 ? undefined : model.nodes?.[row];
     const record = row < 0 ? model.logs[~row] : node?.span;
     const parts = [node?.service, node?.name, record?.service, record ? messageOf(record) : "", record?.span_id];
     for (const value of Object.values(record?.attributes ?? {})) parts.push(valueText(value));

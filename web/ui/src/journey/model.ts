@@ -1,6 +1,6 @@
 // A journey as columns: everything that drawing, folding and searching need, in typed arrays, in tree order.
 
-import type { JourneyNode, LogOrSpan } from "../api";
+import type { Inference, JourneyNode, LogOrSpan } from "../api";
 import { levelOf, type Level, isErrorStatus } from "../level";
 import { nanosBetween, parseInstant, type Instant } from "../time/instant";
 
@@ -14,22 +14,37 @@ export const LEVELS: readonly Level[] = ["none", "trace", "debug", "info", "warn
 export const LEVEL_WARN = LEVELS.indexOf("warn");
 export const LEVEL_ERROR = LEVELS.indexOf("error");
 
-export interface JourneyModel {
+/** What is known of every node before the tree and its totals are worked out. */
+export interface Outline {
   /** Times are nanoseconds after this. */
   origin: Instant;
-  nodes: readonly JourneyNode[];
+  ids: readonly string[];
+  /** Places of the nodes above, -1 for roots; parents stand before their children. */
   parent: Int32Array;
-  depth: Uint16Array;
-  /** Index behind the last descendant. */
-  subtreeEnd: Uint32Array;
   start: Float64Array;
   duration: Float64Array;
-  /** Latest end in the subtree. */
-  subtreeUntil: Float64Array;
   flags: Uint8Array;
   service: Uint16Array;
   serviceNames: readonly string[];
-  /** Logs of node i stand at logFirst[i] up to logFirst[i + 1], in time order. */
+  name: Uint32Array;
+  names: readonly string[];
+  /** Why nodes stand where no span says so. */
+  inferred: ReadonlyMap<number, Inference>;
+  /** Logs that belong to each node, and how many of them are errors, also of those that are not loaded. */
+  logsTotal: Uint32Array;
+  logErrors: Uint32Array;
+}
+
+export interface JourneyModel extends Outline {
+  count: number;
+  /** The nodes as a whole; null of a large journey, where they are fetched one by one. */
+  nodes: readonly JourneyNode[] | null;
+  depth: Uint16Array;
+  /** Index behind the last descendant. */
+  subtreeEnd: Uint32Array;
+  /** Latest end in the subtree. */
+  subtreeUntil: Float64Array;
+  /** Logs of node i stand at logFirst[i] up to logFirst[i + 1], in time order; there are none of a large journey. */
   logs: readonly LogOrSpan[];
   logFirst: Uint32Array;
   logNode: Uint32Array;
@@ -43,30 +58,59 @@ export interface JourneyModel {
 }
 
 export function buildModel(nodes: readonly JourneyNode[], origin: Instant): JourneyModel {
+  return finishModel(outlineOf(nodes, origin), nodes, buildLogs(nodes, origin));
+}
+
+/** The same without records: the first page of a large journey, drawn as the rest will be. */
+export function buildOutlineOfPage(nodes: readonly JourneyNode[], origin: Instant): JourneyModel {
+  return outlineModel(outlineOf(nodes, origin));
+}
+
+/** A journey of which only the outline is here. */
+export function outlineModel(outline: Outline): JourneyModel {
+  return finishModel(outline, null, noLogs(outline.ids.length));
+}
+
+function outlineOf(nodes: readonly JourneyNode[], origin: Instant): Outline {
   const count = nodes.length;
-  const { parent, depth, subtreeEnd } = buildTree(nodes);
-  const start = new Float64Array(count);
-  const duration = new Float64Array(count);
-  const flags = new Uint8Array(count);
-  const service = new Uint16Array(count);
-  const serviceNames: string[] = [];
-  const serviceIndex = new Map<string, number>();
+  const services = new Texts();
+  const names = new Texts();
+  const outline = {
+    origin,
+    ids: nodes.map((node) => node.node_id),
+    parent: parentsOf(nodes),
+    start: new Float64Array(count),
+    duration: new Float64Array(count),
+    flags: Uint8Array.from(nodes, flagsOf),
+    service: Uint16Array.from(nodes, (node) => services.codeOf(node.service ?? "")),
+    serviceNames: services.values,
+    name: Uint32Array.from(nodes, (node) => names.codeOf(node.name ?? "")),
+    names: names.values,
+    inferred: new Map(nodes.flatMap((node, i) => (node.inferred ? [[i, node.inferred] as const] : []))),
+    logsTotal: Uint32Array.from(nodes, (node) => Math.max(node.logs_total ?? 0, node.logs?.length ?? 0)),
+    logErrors: Uint32Array.from(nodes, (node) => (node.logs ?? []).filter((log) => LEVELS.indexOf(levelOf(log)) >= LEVEL_ERROR).length),
+  };
   nodes.forEach((node, i) => {
     const instant = parseInstant(node.start);
-    start[i] = instant ? nanosBetween(instant, origin) : 0;
-    duration[i] = Number(node.duration_ns) || 0;
-    flags[i] = flagsOf(node);
-    const name = node.service ?? "";
-    let index = serviceIndex.get(name);
-    if (index === undefined) {
-      index = serviceNames.push(name) - 1;
-      serviceIndex.set(name, index);
-    }
-    service[i] = index;
+    outline.start[i] = instant ? nanosBetween(instant, origin) : 0;
+    outline.duration[i] = Number(node.duration_ns) || 0;
   });
-  const logColumns = buildLogs(nodes, origin);
-  const model = { origin, nodes, parent, depth, subtreeEnd, start, duration, flags, service, serviceNames, ...logColumns };
-  return { ...model, ...buildTotals(model) };
+  return outline;
+}
+
+/** Different texts, numbered as they come. */
+class Texts {
+  readonly values: string[] = [];
+  private readonly codes = new Map<string, number>();
+
+  codeOf(text: string): number {
+    let code = this.codes.get(text);
+    if (code === undefined) {
+      code = this.values.push(text) - 1;
+      this.codes.set(text, code);
+    }
+    return code;
+  }
 }
 
 function flagsOf(node: JourneyNode): number {
@@ -79,30 +123,41 @@ function flagsOf(node: JourneyNode): number {
   );
 }
 
-/** Parents stand before their children; a parent that is not here makes a root. */
-function buildTree(nodes: readonly JourneyNode[]) {
-  const count = nodes.length;
-  const parent = new Int32Array(count).fill(-1);
-  const depth = new Uint16Array(count);
-  const subtreeEnd = new Uint32Array(count);
+/** A parent that is not here makes a root. */
+function parentsOf(nodes: readonly JourneyNode[]): Int32Array {
+  const parent = new Int32Array(nodes.length).fill(-1);
   const indexOf = new Map<string, number>();
   nodes.forEach((node, i) => {
     const above = node.parent_node_id ? indexOf.get(node.parent_node_id) : undefined;
-    if (above !== undefined) {
-      parent[i] = above;
-      depth[i] = (depth[above] ?? 0) + 1;
-    }
+    if (above !== undefined) parent[i] = above;
     indexOf.set(node.node_id, i);
   });
+  return parent;
+}
+
+function buildTree(parent: Int32Array) {
+  const count = parent.length;
+  const depth = new Uint16Array(count);
+  const subtreeEnd = new Uint32Array(count);
+  for (let i = 0; i < count; i += 1) {
+    const above = parent[i] ?? -1;
+    if (above >= 0) depth[i] = (depth[above] ?? 0) + 1;
+  }
   for (let i = count - 1; i >= 0; i -= 1) {
     if ((subtreeEnd[i] ?? 0) < i + 1) subtreeEnd[i] = i + 1;
     const above = parent[i] ?? -1;
     if (above >= 0) subtreeEnd[above] = Math.max(subtreeEnd[above] ?? 0, subtreeEnd[i] ?? 0);
   }
-  return { parent, depth, subtreeEnd };
+  return { depth, subtreeEnd };
 }
 
-function buildLogs(nodes: readonly JourneyNode[], origin: Instant) {
+type LogColumns = Pick<JourneyModel, "logs" | "logFirst" | "logNode" | "logTime" | "logLevel">;
+
+function noLogs(count: number): LogColumns {
+  return { logs: [], logFirst: new Uint32Array(count + 1), logNode: new Uint32Array(0), logTime: new Float64Array(0), logLevel: new Uint8Array(0) };
+}
+
+function buildLogs(nodes: readonly JourneyNode[], origin: Instant): LogColumns {
   const logFirst = new Uint32Array(nodes.length + 1);
   let total = 0;
   nodes.forEach((node, i) => {
@@ -128,10 +183,15 @@ function buildLogs(nodes: readonly JourneyNode[], origin: Instant) {
   return { logs, logFirst, logNode, logTime, logLevel };
 }
 
+function finishModel(outline: Outline, nodes: readonly JourneyNode[] | null, logs: LogColumns): JourneyModel {
+  const columns = { ...outline, ...logs, ...buildTree(outline.parent), count: outline.ids.length, nodes };
+  return { ...columns, ...buildTotals(columns) };
+}
+
 type Columns = Omit<JourneyModel, "subtreeUntil" | "errorsBefore" | "from" | "until">;
 
 function buildTotals(model: Columns) {
-  const count = model.nodes.length;
+  const { count } = model;
   const subtreeUntil = new Float64Array(count);
   const errorsBefore = new Uint32Array(count + 1);
   let from = Infinity;
@@ -142,13 +202,12 @@ function buildTotals(model: Columns) {
     subtreeUntil[i] = Math.max(end, model.logTime[(model.logFirst[i + 1] ?? 0) - 1] ?? end);
     from = Math.min(from, begin);
     until = Math.max(until, end);
-    errorsBefore[i + 1] = (errorsBefore[i] ?? 0) + ((model.flags[i] ?? 0) & FLAG_ERROR);
+    errorsBefore[i + 1] = (errorsBefore[i] ?? 0) + ((model.flags[i] ?? 0) & FLAG_ERROR) + (model.logErrors[i] ?? 0);
   }
   for (let log = 0; log < model.logs.length; log += 1) {
     from = Math.min(from, model.logTime[log] ?? 0);
     until = Math.max(until, model.logTime[log] ?? 0);
   }
-  addLogErrors(model, errorsBefore);
   for (let i = count - 1; i >= 0; i -= 1) {
     const above = model.parent[i] ?? -1;
     if (above >= 0) subtreeUntil[above] = Math.max(subtreeUntil[above] ?? 0, subtreeUntil[i] ?? 0);
@@ -158,15 +217,12 @@ function buildTotals(model: Columns) {
   return { subtreeUntil, errorsBefore, from, until };
 }
 
-function addLogErrors(model: Columns, errorsBefore: Uint32Array): void {
-  let added = 0;
-  for (let i = 0; i < model.nodes.length; i += 1) {
-    const last = model.logFirst[i + 1] ?? 0;
-    for (let log = model.logFirst[i] ?? 0; log < last; log += 1) {
-      if ((model.logLevel[log] ?? 0) >= LEVEL_ERROR) added += 1;
-    }
-    errorsBefore[i + 1] = (errorsBefore[i + 1] ?? 0) + added;
-  }
+export function serviceOf(model: JourneyModel, node: number): string {
+  return model.serviceNames[model.service[node] ?? 0] ?? "";
+}
+
+export function nameOf(model: JourneyModel, node: number): string {
+  return model.names[model.name[node] ?? 0] ?? "";
 }
 
 /** Errors in the node, its logs and everything below. */

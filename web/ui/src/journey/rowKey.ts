@@ -3,7 +3,7 @@
 import type { JourneyModel } from "./model";
 
 export function keyOfRow(model: JourneyModel, row: number): string {
-  if (row >= 0) return model.nodes[row]?.node_id ?? "";
+  if (row >= 0) return model.ids[row] ?? "";
   const log = model.logs[~row];
   return log ? `log:${log.record_id}` : "";
 }
@@ -14,6 +14,6 @@ export function rowOfKey(model: JourneyModel, key: string): number | null {
     const log = model.logs.findIndex((record) => String(record.record_id) === wanted);
     return log < 0 ? null : ~log;
   }
-  const node = model.nodes.findIndex((one) => one.node_id === key);
+  const node = model.ids.indexOf(key);
   return node < 0 ? null : node;
 }

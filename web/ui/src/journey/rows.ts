@@ -23,7 +23,7 @@ export function nodeOfRow(model: JourneyModel, row: number): number {
 
 /** One pass over the tree: children and logs of a node interleave in time, folded subtrees are jumped over. */
 export function visibleRows(model: JourneyModel, collapsed: Uint8Array, logMode: LogMode): Int32Array {
-  const rows = new Int32Array(model.nodes.length + model.logs.length);
+  const rows = new Int32Array(model.count + model.logs.length);
   const level = logMode === "errors" ? LEVEL_ERROR : 0;
   let count = 0;
   const open: { node: number; log: number }[] = [];
@@ -42,7 +42,7 @@ export function visibleRows(model: JourneyModel, collapsed: Uint8Array, logMode:
   };
 
   let node = 0;
-  while (node < model.nodes.length) {
+  while (node < model.count) {
     for (let top = open.at(-1); top && (model.subtreeEnd[top.node] ?? 0) <= node; top = open.at(-1)) close();
     const above = open.at(-1);
     if (above) emitLogs(above, model.start[node] ?? 0);
@@ -74,9 +74,9 @@ const OPEN_DEPTH = 3;
 
 /** Small journeys are open; in large ones the critical path and the errors are, the rest down to a depth of three. */
 export function initialCollapse(model: JourneyModel): Uint8Array {
-  const count = model.nodes.length;
+  const count = model.count;
   const collapsed = new Uint8Array(count);
-  if (count <= OPEN_ALL_MAX) return collapsed;
+  if (count <= OPEN_ALL_MAX && model.nodes !== null) return collapsed;
   for (let node = 0; node < count; node += 1) {
     const deep = (model.depth[node] ?? 0) >= OPEN_DEPTH;
     const matters = ((model.flags[node] ?? 0) & FLAG_CRITICAL) !== 0 || errorsIn(model, node) > 0;

@@ -47,10 +47,10 @@ export function useFold(model: JourneyModel, logMode: LogMode): Fold {
 /** Nodes keep their state by id; new ones start as in a fresh journey. */
 function carryOver(choice: Choice, model: JourneyModel): Uint8Array {
   if (choice.model === model) return choice.collapsed;
-  const before = new Map(choice.model.nodes.map((node, i) => [node.node_id, choice.collapsed[i] ?? 0] as const));
+  const before = new Map(choice.model.ids.map((id, i) => [id, choice.collapsed[i] ?? 0] as const));
   const collapsed = initialCollapse(model);
-  model.nodes.forEach((node, i) => {
-    const kept = before.get(node.node_id);
+  model.ids.forEach((id, i) => {
+    const kept = before.get(id);
     if (kept !== undefined) collapsed[i] = kept;
   });
   return collapsed;

@@ -51,7 +51,7 @@ export function useJourney(id: string, inferred: boolean, corrected: boolean): J
   }, [id, inferred, corrected, question, run]);
 
   const arriving = state.loaded?.head.completeness.state === "arriving" && !state.loading && !state.error;
-  const small = (state.loaded?.model.nodes.length ?? 0) <= ARRIVING_NODES_MAX;
+  const small = (state.loaded?.model.count ?? 0) <= ARRIVING_NODES_MAX;
   useEffect(() => {
     if (!arriving || !small) return;
     const timer = setTimeout(() => setRun((n) => n + 1), ARRIVING_RELOAD_MS);

@@ -5,6 +5,8 @@ import type { ApiError } from "../api";
 import { Icon } from "../components/Icon";
 import { mayBeId, recogniseId } from "../ids/recognise";
 import { columnOfByte } from "../query/edit";
+import { SUGGESTIONS_ID, suggestionId, SuggestionList } from "./SuggestionList";
+import { useCompletion } from "./useCompletion";
 
 interface QueryBoxProps {
   value: string;
@@ -21,10 +23,13 @@ const LINES_MAX = 8;
 export function QueryBox({ value, onChange, onRun, onOpenId, error, ran }: QueryBoxProps) {
   const box = useRef<HTMLTextAreaElement>(null);
   const id = recogniseId(value);
+  const completion = useCompletion(box, onChange);
+  const suggesting = completion.suggestions.length > 0;
   useEffect(() => {
     if (matchMedia("(min-width: 720px)").matches) box.current?.focus();
   }, []);
   const run = () => {
+    completion.close();
     if (id) onOpenId(id);
     else onRun(value);
   };
@@ -36,11 +41,16 @@ export function QueryBox({ value, onChange, onRun, onOpenId, error, ran }: Query
         run();
       }}
     >
-      <div className="flex items-start gap-2 rounded-lg border border-line-strong bg-surface p-1 pl-3 focus-within:border-accent focus-within:ring-3 focus-within:ring-accent/20">
+      <div className="relative flex items-start gap-2 rounded-lg border border-line-strong bg-surface p-1 pl-3 focus-within:border-accent focus-within:ring-3 focus-within:ring-accent/20">
         <span className="mt-2 text-faint"><Icon name="search" size={16} /></span>
         <textarea
           ref={box}
           id="query"
+          role="combobox"
+          aria-autocomplete="list"
+          aria-expanded={suggesting}
+          aria-controls={suggesting ? SUGGESTIONS_ID : undefined}
+          aria-activedescendant={completion.chosen >= 0 ? suggestionId(completion.chosen) : undefined}
           aria-label="Query or id"
           aria-invalid={error?.position !== undefined}
           aria-describedby={error ? "query-error" : "query-hint"}
@@ -51,9 +61,15 @@ export function QueryBox({ value, onChange, onRun, onOpenId, error, ran }: Query
           autoCapitalize="off"
           autoComplete="off"
           value={value}
-          onChange={(event) => onChange(event.target.value)}
+          onChange={(event) => {
+            onChange(event.target.value);
+            completion.onInput(event.target);
+          }}
+          onBlur={completion.close}
           onKeyDown={(event) => {
-            if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {
+            if (event.nativeEvent.isComposing) return;
+            if (completion.onKey(event)) event.preventDefault();
+            else if (event.key === "Enter" && !event.shiftKey) {
               event.preventDefault();
               run();
             } else if (event.key === "Escape") {
@@ -66,6 +82,7 @@ export function QueryBox({ value, onChange, onRun, onOpenId, error, ran }: Query
           {id ? "Open journey" : "Run"}
           <span aria-hidden="true" className="hidden opacity-75 sm:inline">⏎</span>
         </button>
+        <SuggestionList {...completion} />
       </div>
       {error ? <QueryError error={error} query={ran} /> : <IdHint value={value} id={id} onOpenId={onOpenId} onRun={onRun} />}
     </form>

@@ -22,6 +22,8 @@ import { StatusLine } from "./StatusLine";
 import { useSearch, type Found } from "./useSearch";
 import { useStoreIsEmpty } from "./useStoreIsEmpty";
 
+// The list comes first.
+const OverTime = lazy(() => import("../histogram/OverTime"));
 const Welcome = lazy(() => import("../welcome/Welcome"));
 
 export function SearchScreen() {
@@ -90,7 +92,14 @@ export function SearchScreen() {
           <Welcome onArrived={again} />
         </Suspense>
       ) : (
-        queryError ? <WaysToAsk onQuery={(text) => go({ q: text })} /> : !error && <Results found={found} words={words} q={q} range={range} go={go} filter={filter} />
+        queryError ? <WaysToAsk onQuery={(text) => go({ q: text })} /> : !error && (
+          <>
+            <Suspense fallback={<div className="histogram" />}>
+              <OverTime q={q} range={range} resolved={found.range} run={run} onRange={go} />
+            </Suspense>
+            <Results found={found} words={words} q={q} range={range} go={go} filter={filter} />
+          </>
+        )
       )}
     </div>
   );
