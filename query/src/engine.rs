@@ -107,7 +107,8 @@ impl QueryEngine {
         let (kept, key, deletions) = (self.kept.clone(), Key::of(tenant, &request), self.kept.deletions());
         let answer = self.ask("journey", tenant, move |reading| {
             let page = journey::Page::of(&request)?;
-            if let Some(Kept { number, outlined, snapshot }) = page.stitching().and_then(|number| kept.get(&key, number)) {
+            let same = page.stitching().and_then(|number| kept.get(&key, number)).or_else(|| kept.get_fresh(&key, &reading.snapshot));
+            if let Some(Kept { number, outlined, snapshot }) = same {
                 return Ok(Some(page.of_kept(&Reading { snapshot, ..reading }, &outlined, number)?));
             }
             let options = Options { inferred: request.inferred, corrected: request.corrected, now: now() };
@@ -128,6 +129,9 @@ impl QueryEngine {
         let (kept, key, deletions) = (self.kept.clone(), Key::of(tenant, &request), self.kept.deletions());
         let answer = self.ask("journey", tenant, move |reading| {
             let options = Options { inferred: request.inferred, corrected: request.corrected, now: now() };
+            if let Some(same) = kept.get_fresh(&key, &reading.snapshot) {
+                return Ok(Some(same.outlined.journey.clone()));
+            }
             let Some(outlined) = journey::outline(&reading, &request.id, options, 0)? else { return Ok(None) };
             let journey = outlined.journey.clone();
             // Who draws a large journey asks for the records of some of its nodes next.

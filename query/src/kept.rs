@@ -8,7 +8,7 @@ use needle_storage::Snapshot;
 use needle_storage::model::Tenant;
 use parking_lot::Mutex;
 
-use crate::answer::JourneyRequest;
+use crate::answer::{CompletenessState, JourneyRequest};
 use crate::journey::Outlined;
 
 /// How long after its last page it is kept. Files of shards that it reads from stay as long.
@@ -58,6 +58,19 @@ impl KeptJourney {
         let (kept_key, kept) = room.kept.as_ref()?;
         let is_wanted = kept_key == key && number.is_none_or(|number| number == kept.number);
         is_wanted.then(|| kept.clone())
+    }
+
+    /// The kept journey if it is this one and nothing has changed since. One that has is let go, so that there is room for
+    /// it to be stitched anew.
+    pub(crate) fn get_fresh(&self, key: &Key, snapshot: &Snapshot) -> Option<Kept> {
+        let mut room = self.0.lock();
+        let (_, kept) = room.kept.as_ref().filter(|(kept_key, _)| kept_key == key)?;
+        let settled = kept.outlined.journey.completeness.state != CompletenessState::Arriving;
+        if settled && kept.snapshot.is_same(snapshot) {
+            return Some(kept.clone());
+        }
+        room.kept = None;
+        None
     }
 
     /// How often something was deleted so far.

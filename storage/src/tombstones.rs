@@ -31,6 +31,10 @@ impl Tombstones {
         self.all.iter()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// The number of the newest; 0 when there are none.
     pub(crate) fn newest(&self) -> u64 {
         self.all.iter().map(|tombstone| tombstone.number).max().unwrap_or(0)

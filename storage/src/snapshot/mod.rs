@@ -200,6 +200,15 @@ impl Snapshot {
         }
     }
 
+    /// Whether every question has the same answer in both.
+    pub fn is_same(&self, other: &Snapshot) -> bool {
+        self.next_record == other.next_record
+            && self.live.len() == other.live.len()
+            && Arc::ptr_eq(&self.shards, &other.shards)
+            && (Arc::ptr_eq(&self.tombstones, &other.tombstones) || (self.tombstones.is_empty() && other.tombstones.is_empty()))
+            && self.unreadable == other.unreadable
+    }
+
     /// Nothing was searched yet; what the start could not read is known.
     fn coverage(&self) -> Coverage {
         Coverage { shards_searched: 0, failures: self.unreadable.clone() }
