@@ -213,19 +213,19 @@ impl Page {
         let mut whole = Whole::read(read, places, spans.chain(lines.iter().flatten().map(|line| line.record_id)))?;
         let mut missing = 0;
         for (node, lines) in journey.nodes.iter_mut().zip(lines) {
-            if let Some(span) = &mut node.span
-                && let Some(read) = whole.records.remove(&span.common().record_id)
-            {
-                *span = read;
+            if let Some(span) = node.span.as_mut().filter(|span| places.contains_key(&span.common().record_id)) {
+                match whole.records.remove(&span.common().record_id) {
+                    Some(read) => *span = read,
+                    None => missing += 1,
+                }
             }
             let log = |line: &Line| text(line.record_id).map(Record::Log).or_else(|| whole.records.remove(&line.record_id));
             node.logs = lines.iter().filter_map(log).collect();
             missing += lines.len() - node.logs.len();
         }
-        if !whole.coverage.failures.is_empty() {
+        if missing > 0 {
             let failures = whole.coverage.failures.join("; ");
-            let reason = format!("{missing} logs of this page cannot be shown, and some spans without what they say: {failures}");
-            journey.completeness.reasons.push(reason);
+            journey.completeness.reasons.push(format!("what {missing} records of this page say could not be read: {failures}"));
             journey.completeness.state = CompletenessState::Partial;
         }
         Ok(journey)

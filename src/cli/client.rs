@@ -257,7 +257,10 @@ impl Client {
             pages.push(raw);
             cursor = page.next_cursor.take();
             match &mut whole {
-                Some(journey) => journey.append(page.nodes),
+                Some(journey) => {
+                    journey.append(page.nodes);
+                    journey.completeness.merge(page.completeness);
+                }
                 None => whole = Some(page),
             }
             if cursor.is_none() {

@@ -147,6 +147,10 @@ fn joined(pages: &[Box<RawValue>]) -> anyhow::Result<String> {
     for page in pages {
         let mut page: Map<String, Value> = serde_json::from_str(page.get())?;
         page.remove("next_cursor");
+        // What a later page could not read is missing from the whole.
+        if let Some(completeness) = page.get("completeness").filter(|completeness| completeness["state"] == "partial") {
+            whole.insert("completeness".to_owned(), completeness.clone());
+        }
         match (whole.get_mut("nodes"), page.get_mut("nodes")) {
             (Some(Value::Array(nodes)), Some(Value::Array(more))) => append(nodes, more),
             _ => whole = page,
