@@ -326,6 +326,32 @@ mod tests {
         assert!(nodes.into_iter().eq(whole.nodes.iter().map(|node| node.node_id.as_str())), "every node, the long one on several pages");
     }
 
+    /// A store whose shards can no longer be read when the page is.
+    struct Blind(Shop);
+
+    impl Read for Blind {
+        fn by_ids(&self, terms: &[IdTerm], known: &Known<'_>, whole_max: usize, take: &mut Take<'_>) -> Result<Coverage, ReadError> {
+            self.0.by_ids(terms, known, whole_max, take)
+        }
+
+        fn records_at(&self, _places: &[RecordPlace]) -> Result<(Vec<Record>, Coverage), ReadError> {
+            Ok((Vec::new(), Coverage { shards_searched: 0, failures: vec!["shard a: checksum".to_owned()] }))
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_any_more_is_said() {
+        let stitched = |read: &Blind, whole_max| {
+            let outlined = outline(read, &trace(1).to_string(), options(), whole_max).expect("memory does not fail");
+            outlined.expect("the id is carried").whole(read).completeness
+        };
+        let blind = Blind(checkout());
+        assert_eq!(stitched(&blind, usize::MAX).state, CompletenessState::Complete, "all was read as a whole");
+        let partial = stitched(&blind, 0);
+        assert_eq!(partial.state, CompletenessState::Partial);
+        assert!(partial.reasons.iter().any(|reason| reason.contains("shard a: checksum")), "{:?}", partial.reasons);
+    }
+
     fn placed_logs(journey: &Journey) -> impl Iterator<Item = (String, RecordId)> {
         journey.nodes.iter().flat_map(|node| node.logs.iter().map(|log| (node.node_id.clone(), log.common().record_id)))
     }
