@@ -459,6 +459,8 @@ pub struct ServiceSummary {
     pub p95_ns: Option<i64>,
     /// 99th percentile.
     pub p99_ns: Option<i64>,
+    /// Whether the percentiles are exact; of very many durations they are within half a percent.
+    pub exact: bool,
     /// Latest record.
     pub last_seen: UnixNanos,
 }

@@ -19,7 +19,7 @@ use crate::limits::{JOURNEY_WHOLE_MAX, TAIL_BACKFILL_MAX};
 use crate::metrics::Metrics;
 use crate::services::Tally;
 use crate::stitch::{Options, Take};
-use crate::{fields, histogram, journey, journeys, search, tail};
+use crate::{fields, histogram, journey, journeys, search, services, tail};
 
 /// What the engine can be told.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -158,9 +158,9 @@ impl QueryEngine {
     pub async fn services(&self, tenant: &Tenant, start: Option<UnixNanos>, end: Option<UnixNanos>) -> Result<ServicesAnswer, QueryError> {
         self.ask("services", tenant, move |reading| {
             let mut tally = Tally::default();
-            let visit = &mut |view: &needle_storage::model::RecordsView<'_>, row| tally.add(view, row);
-            let coverage = reading.snapshot.for_each(&Predicate::All, start, end, &reading.cancelled(), visit)?;
-            Ok(tally.answer(start, end, search::completeness(&coverage)))
+            let look = services::look(start, end, &Predicate::All);
+            let coverage = reading.snapshot.look(&look, &reading.cancelled(), &mut |view, rows| tally.add(view, rows))?;
+            Ok(tally.answer(start, end, &coverage))
         })
         .await
     }

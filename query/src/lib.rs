@@ -2,6 +2,7 @@
 
 mod answer;
 mod cursor;
+mod durations;
 mod engine;
 mod error;
 mod fields;

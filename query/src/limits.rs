@@ -31,6 +31,12 @@ pub(crate) const VALUES: usize = 20;
 /// Values of a field that are shown by themselves.
 pub(crate) const VALUES_MAX: usize = 1_000;
 
+/// Durations of one service, or of the calls between two, that are kept by themselves for their percentiles; more are
+/// counted in buckets.
+pub(crate) const DURATIONS_EXACT_MAX: usize = if cfg!(test) { 1_000 } else { 1 << 20 };
+/// Services that are counted apart.
+pub(crate) const SERVICES_MAX: usize = if cfg!(test) { 100 } else { 10_000 };
+
 /// A span is silent where it has neither child nor log for at least one of so many parts of the journey.
 pub(crate) const GAP_SHARE: i64 = 10;
 /// So many siblings of one service and name are worth a line of their own.

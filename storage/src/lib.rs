@@ -46,6 +46,6 @@ pub use retention::{Retention, ServiceRetention};
 pub use settings::StoreSettings;
 pub use shard::{ColumnReport, ShardReport};
 pub use snapshot::{
-    AcceptedAfter, Counts, Coverage, Found, Group, Histogram, Known, Outline, ReadError, RecordPlace, Search, Snapshot, TimeBuckets,
+    AcceptedAfter, Counts, Coverage, Found, Group, Histogram, Known, Look, Outline, ReadError, RecordPlace, Search, Snapshot, TimeBuckets,
 };
 pub use store::Store;

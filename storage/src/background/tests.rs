@@ -16,7 +16,7 @@ use crate::model::{LogRow, LogsBuilder, Record, RecordId, RowIds, Severity, Sign
 use crate::predicate::{IdKind, IdTest, Predicate};
 use crate::retention::{Retention, ServiceRetention};
 use crate::settings::StoreSettings;
-use crate::snapshot::{Known, Search};
+use crate::snapshot::{Known, Look, Search};
 use crate::store::Store;
 
 const HOUR: u64 = 3_600;
@@ -141,7 +141,8 @@ impl House {
         assert_eq!(found.coverage.failures, Vec::<String>::new());
         let accepted = snapshot.accepted_from(RecordId(0), &Predicate::All, 1_000).unwrap();
         let mut counted = 0;
-        snapshot.for_each(&Predicate::All, None, None, &|| false, &mut |_, _| counted += 1).unwrap();
+        let look = Look { predicate: &Predicate::All, start: None, end: None, columns: &[], attributes: &[], also: None };
+        snapshot.look(&look, &|| false, &mut |_, rows| counted += rows.len()).unwrap();
         assert_eq!((accepted.records.len(), counted), (found.records.len(), found.records.len()));
         found.records.iter().map(body).collect()
     }

@@ -2,6 +2,7 @@
 
 mod fields;
 mod histogram;
+mod look;
 mod nearest;
 mod scan;
 #[cfg(test)]
@@ -25,6 +26,8 @@ use crate::tombstones::Tombstones;
 use fields::Fields;
 use histogram::Bars;
 pub use histogram::{Counts, Group, Histogram, TimeBuckets};
+pub use look::Look;
+use look::{Visit, Within};
 use nearest::{Hit, Nearest, Source};
 use scan::{Numbers, Scan, Sink, Sweep};
 
@@ -163,22 +166,6 @@ pub struct Snapshot {
     tombstones: Arc<Tombstones>,
     unreadable: Vec<String>,
 }
-
-/// Columns that hold little: what [`Snapshot::for_each`] shows of a row.
-const NARROW_COLUMNS: [&str; 12] = [
-    column::RECORD_ID,
-    column::TIMESTAMP,
-    column::START,
-    column::ORIGINAL_TIME,
-    column::TRACE_ID,
-    column::REQUEST_ID,
-    column::SERVICE_NAME,
-    column::SEVERITY_NUMBER,
-    column::DURATION,
-    column::NAME,
-    column::KIND,
-    column::STATUS_CODE,
-];
 
 /// Columns that say when.
 const TIME_COLUMNS: [&str; 3] = [column::TIMESTAMP, column::START, column::ORIGINAL_TIME];
@@ -358,19 +345,11 @@ impl Snapshot {
         Ok(shard.rows_with(terms)?.without(&self.tombstones.rows_of_shard(shard)?))
     }
 
-    /// Calls `visit` with every matching row, in no order; each record once. The view holds the narrow
-    /// columns (ids but the span's, time, service, severity, and of spans name, kind, status, duration),
-    /// and what the predicate looks at.
-    pub fn for_each(
-        &self,
-        predicate: &Predicate,
-        start: Option<UnixNanos>,
-        end: Option<UnixNanos>,
-        cancelled: &dyn Fn() -> bool,
-        visit: &mut dyn FnMut(&RecordsView<'_>, usize),
-    ) -> Result<Coverage, ReadError> {
-        let mut sink = Within { start: start.unwrap_or(UnixNanos::MIN), end, visit };
-        self.sweep(predicate, &Columns::of(predicate).with(&NARROW_COLUMNS), cancelled, &mut sink)
+    /// Calls `visit` with every row that is asked for, some at a time, in no order; each record once. The view holds the
+    /// columns that were asked for.
+    pub fn look<'a>(&self, look: &Look<'_>, cancelled: &dyn Fn() -> bool, visit: &'a mut Visit<'a>) -> Result<Coverage, ReadError> {
+        let mut sink = Within { start: look.start, end: look.end, visit };
+        self.sweep(look.predicate, &look.columns(), cancelled, &mut sink)
     }
 
     /// How many records match. Of what matches as a whole only the bounds are looked at, of the rest the columns
@@ -521,31 +500,9 @@ impl Coverage {
     }
 }
 
-/// Takes every row between two times.
-struct Within<'a> {
-    start: UnixNanos,
-    end: Option<UnixNanos>,
-    visit: &'a mut dyn FnMut(&RecordsView<'_>, usize),
-}
-
 /// Whether some time between two may be in a range.
 fn overlaps((time_min, time_max): (UnixNanos, UnixNanos), start: UnixNanos, end: Option<UnixNanos>) -> bool {
     time_max >= start && end.is_none_or(|end| time_min < end)
-}
-
-impl Sink for Within<'_> {
-    fn wants(&mut self, time_min: UnixNanos, time_max: UnixNanos) -> bool {
-        overlaps((time_min, time_max), self.start, self.end)
-    }
-
-    fn take(&mut self, view: &RecordsView<'_>, rows: &[u32], _numbers: Numbers<'_>) {
-        for row in rows.iter().map(|row| *row as usize) {
-            let time = view.time(row);
-            if self.wants(time, time) {
-                (self.visit)(view, row);
-            }
-        }
-    }
 }
 
 /// Takes every row accepted from a record on.
