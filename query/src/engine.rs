@@ -7,19 +7,20 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use futures::Stream;
 use needle_storage::model::{IdTerm, Record, RecordId, Tenant, UnixNanos};
 use needle_storage::predicate::{IdKind, IdTest, Predicate};
-use needle_storage::{AcceptedAfter, Coverage, Found, Known, ReadError, RecordPlace, Search, Snapshot, Store};
+use needle_storage::{AcceptedAfter, Coverage, Found, Known, Look, ReadError, RecordPlace, Search, Snapshot, Store};
 
 use crate::answer::{
-    CountAnswer, FieldValuesAnswer, FieldValuesRequest, FieldsAnswer, FieldsRequest, HistogramAnswer, HistogramRequest, Journey,
+    CountAnswer, FieldValuesAnswer, FieldValuesRequest, FieldsAnswer, FieldsRequest, GraphAnswer, GraphRequest, HistogramAnswer, HistogramRequest, Journey,
     JourneyRequest, JourneysAnswer, Order, SearchAnswer, SearchRequest, ServicesAnswer, TailEvent,
 };
 use crate::error::{QueryError, predicate_in, predicate_of};
+use crate::graph::{Visit, Wanted};
 use crate::kept::{Kept, KeptJourney, Key};
 use crate::limits::{JOURNEY_WHOLE_MAX, TAIL_BACKFILL_MAX};
 use crate::metrics::Metrics;
 use crate::services::Tally;
 use crate::stitch::{Options, Take};
-use crate::{fields, histogram, journey, journeys, search, services, tail};
+use crate::{fields, graph, histogram, journey, journeys, search, services, tail};
 
 /// What the engine can be told.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -165,6 +166,15 @@ impl QueryEngine {
         .await
     }
 
+    /// Who calls whom between two times.
+    pub async fn graph(&self, tenant: &Tenant, request: GraphRequest) -> Result<GraphAnswer, QueryError> {
+        self.ask("graph", tenant, move |reading| {
+            let predicate = predicate_in(&request.query, request.start, request.end)?;
+            Ok(graph::answer(&reading, &Wanted { predicate, start: request.start, end: request.end }, now())?)
+        })
+        .await
+    }
+
     /// Follows new records that match, from `cursor` or from now; `backfill` older matches come first.
     pub fn tail(
         &self,
@@ -259,6 +269,16 @@ impl Reading {
 impl journeys::Read for Reading {
     fn search(&self, search: &Search) -> Result<Found, ReadError> {
         self.snapshot.search(search, &self.cancelled())
+    }
+}
+
+impl graph::Read for Reading {
+    fn look(&self, look: &Look<'_>, visit: &mut Visit<'_>) -> Result<Coverage, ReadError> {
+        self.snapshot.look(look, &self.cancelled(), visit)
+    }
+
+    fn count(&self, predicate: &Predicate, start: Option<UnixNanos>, end: Option<UnixNanos>) -> Result<u64, ReadError> {
+        Ok(self.snapshot.count(predicate, start, end, &self.cancelled())?.0)
     }
 }
 

@@ -6,6 +6,7 @@ mod durations;
 mod engine;
 mod error;
 mod fields;
+mod graph;
 mod histogram;
 mod ids;
 mod journey;

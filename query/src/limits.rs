@@ -33,9 +33,19 @@ pub(crate) const VALUES_MAX: usize = 1_000;
 
 /// Durations of one service, or of the calls between two, that are kept by themselves for their percentiles; more are
 /// counted in buckets.
-pub(crate) const DURATIONS_EXACT_MAX: usize = if cfg!(test) { 1_000 } else { 1 << 20 };
+pub(crate) const DURATIONS_EXACT_MAX: usize = if cfg!(test) { 1_000 } else { 1 << 16 };
 /// Services that are counted apart.
 pub(crate) const SERVICES_MAX: usize = if cfg!(test) { 100 } else { 10_000 };
+
+/// Spans whose parents are looked for at a time; of more, those of some traces at a time, and the columns are read again.
+/// (In tests few, so that all of this happens.)
+pub(crate) const GRAPH_SPANS_AT_ONCE: u64 = if cfg!(test) { 16 } else { 1 << 20 };
+/// Peers that are not services, and pairs of caller and callee, that are counted apart.
+pub(crate) const GRAPH_EDGES_MAX: usize = 10_000;
+/// Journeys that are stitched to see who calls services that only log: a second's work.
+pub(crate) const GRAPH_JOURNEYS_MAX: usize = if cfg!(test) { 8 } else { 300 };
+/// Different ids that are told apart to count them.
+pub(crate) const GRAPH_IDS_MAX: usize = if cfg!(test) { 32 } else { 1 << 20 };
 
 /// A span is silent where it has neither child nor log for at least one of so many parts of the journey.
 pub(crate) const GAP_SHARE: i64 = 10;

@@ -59,7 +59,7 @@ pub(crate) struct Service {
     /// 99th percentile.
     #[schema(required)]
     p99_ns: Option<i64>,
-    /// Whether the percentiles are exact; of more than a million durations they are within half a percent.
+    /// Whether the percentiles are exact; of more than 65,536 durations they are within half a percent.
     percentiles_exact: bool,
     /// Latest record.
     last_seen: Time,
