@@ -1,5 +1,7 @@
 //! Answers, as plain structs. The web room owns their JSON form.
 
+use std::sync::Arc;
+
 use needle_storage::model::{Record, RecordId, SpanId, SpanKind, StatusCode, TraceId, UnixNanos};
 
 /// What was searched, and what was not.
@@ -553,8 +555,8 @@ pub struct InferredFrom {
 pub enum TailEvent {
     /// A record, and the cursor behind it.
     Record {
-        /// The record.
-        record: Box<Record>,
+        /// The record, shared by all tails that it matches.
+        record: Arc<Record>,
         /// To resume after it.
         cursor: RecordId,
     },

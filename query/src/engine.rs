@@ -1,17 +1,19 @@
 //! The engine: each question on a blocking thread, over one consistent snapshot, until the asker goes away.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::Stream;
 use needle_storage::model::{IdTerm, Record, RecordId, Tenant, UnixNanos};
 use needle_storage::predicate::{IdKind, IdTest, Predicate};
-use needle_storage::{AcceptedAfter, Coverage, Found, Known, Look, ReadError, RecordPlace, Search, Snapshot, Store};
+use needle_storage::{AcceptedAfter, AcceptedEach, Coverage, Found, Known, Look, ReadError, RecordPlace, Search, Snapshot, Store};
+use parking_lot::Mutex;
 
 use crate::answer::{
-    CountAnswer, FieldValuesAnswer, FieldValuesRequest, FieldsAnswer, FieldsRequest, GraphAnswer, GraphRequest, HistogramAnswer, HistogramRequest, Journey,
-    JourneyRequest, JourneysAnswer, Order, SearchAnswer, SearchRequest, ServicesAnswer, TailEvent,
+    CountAnswer, FieldValuesAnswer, FieldValuesRequest, FieldsAnswer, FieldsRequest, GraphAnswer, GraphRequest, HistogramAnswer,
+    HistogramRequest, Journey, JourneyRequest, JourneysAnswer, Order, SearchAnswer, SearchRequest, ServicesAnswer, TailEvent,
 };
 use crate::error::{QueryError, predicate_in, predicate_of};
 use crate::graph::{Visit, Wanted};
@@ -20,6 +22,7 @@ use crate::limits::{JOURNEY_WHOLE_MAX, TAIL_BACKFILL_MAX};
 use crate::metrics::Metrics;
 use crate::services::Tally;
 use crate::stitch::{Options, Take};
+use crate::tail::{Following, Lookout};
 use crate::{fields, graph, histogram, journey, journeys, search, services, tail};
 
 /// What the engine can be told.
@@ -43,7 +46,11 @@ pub struct QueryEngine {
     settings: QuerySettings,
     metrics: Metrics,
     kept: KeptJourney,
+    lookouts: Lookouts,
 }
+
+/// Who looks out for the tails of each tenant, as long as there are some.
+type Lookouts = Arc<Mutex<HashMap<Tenant, Weak<Lookout<StoreFeed>>>>>;
 
 impl QueryEngine {
     /// An engine over `store`.
@@ -53,7 +60,7 @@ impl QueryEngine {
 
     /// An engine over `store` that was told otherwise.
     pub fn with_settings(store: Arc<Store>, settings: QuerySettings, metrics: &mut prometheus_client::registry::Registry) -> QueryEngine {
-        QueryEngine { store, settings, metrics: Metrics::register(metrics), kept: KeptJourney::default() }
+        QueryEngine { store, settings, metrics: Metrics::register(metrics), kept: KeptJourney::default(), lookouts: Lookouts::default() }
     }
 
     /// Records that match.
@@ -175,7 +182,8 @@ impl QueryEngine {
         .await
     }
 
-    /// Follows new records that match, from `cursor` or from now; `backfill` older matches come first.
+    /// Follows new records that match, from `cursor` or from now; `backfill` older matches come first. Called within a
+    /// runtime.
     pub fn tail(
         &self,
         tenant: &Tenant,
@@ -189,9 +197,22 @@ impl QueryEngine {
                 "{backfill} older records are more than {TAIL_BACKFILL_MAX} at once: search for them, and follow from there"
             )));
         }
-        let feed = StoreFeed { store: self.store.clone(), tenant: tenant.clone() };
         let heartbeat = Duration::from_millis(self.settings.tail_heartbeat_ms.max(1));
-        Ok(tail::follow(feed, predicate, self.store.accepted(), cursor, backfill, heartbeat))
+        let following = Following { query: query.trim().to_owned(), predicate, cursor, backfill, heartbeat };
+        Ok(tail::follow(self.lookout(tenant), following))
+    }
+
+    /// Who looks out for a tenant's tails; the first one's tail calls it.
+    fn lookout(&self, tenant: &Tenant) -> Arc<Lookout<StoreFeed>> {
+        let mut lookouts = self.lookouts.lock();
+        if let Some(lookout) = lookouts.get(tenant).and_then(Weak::upgrade) {
+            return lookout;
+        }
+        lookouts.retain(|_, lookout| lookout.strong_count() > 0);
+        let feed = StoreFeed { store: self.store.clone(), tenant: tenant.clone() };
+        let lookout = Lookout::begin(feed, self.store.accepted());
+        lookouts.insert(tenant.clone(), Arc::downgrade(&lookout));
+        lookout
     }
 
     /// Deletes every record that carries an id, in any of its spellings; how many that were.
@@ -201,6 +222,9 @@ impl QueryEngine {
         };
         let deleted = self.store.delete(tenant, test.terms()).await.map_err(QueryError::Storage)?;
         self.kept.clear();
+        if let Some(lookout) = self.lookouts.lock().get(tenant).and_then(Weak::upgrade) {
+            lookout.forget();
+        }
         Ok(CountAnswer { count: deleted.records, completeness: search::completeness(&deleted.coverage) })
     }
 
@@ -324,6 +348,10 @@ impl tail::Feed for StoreFeed {
 
     fn accepted_from(&self, from: RecordId, predicate: &Predicate, limit: usize) -> Result<AcceptedAfter, ReadError> {
         self.store.snapshot(&self.tenant).accepted_from(from, predicate, limit)
+    }
+
+    fn accepted_between(&self, from: RecordId, until: RecordId, predicates: &[&Predicate]) -> Result<AcceptedEach, ReadError> {
+        self.store.snapshot(&self.tenant).accepted_between(from, until, predicates)
     }
 }
 

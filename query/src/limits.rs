@@ -85,6 +85,12 @@ pub(crate) const ANEW_ROUNDS_MAX: usize = 8;
 pub(crate) const TAIL_BATCH_RECORDS: usize = 1_000;
 /// A tail that is further behind than this jumps to the present and says how many records it skipped.
 pub(crate) const TAIL_BEHIND_RECORDS_MAX: u64 = 200_000;
+/// Records that are looked at together for all tails; in between deletions and new tails are heeded.
+pub(crate) const TAIL_ROUND_RECORDS: u64 = 8_192;
+/// Time in milliseconds from one look at what was accepted to the next: what comes meanwhile is looked at together.
+pub(crate) const TAIL_ROUND_MIN_MS: u64 = 20;
+/// Memory for the latest matches of all tails of a tenant. A tail whose next match is no longer there reads the store.
+pub(crate) const TAILS_BYTES_MAX: usize = if cfg!(test) { 64 << 10 } else { 32 << 20 };
 /// Older matches a tail shows before it follows.
 pub(crate) const TAIL_BACKFILL_MAX: usize = 10_000;
 
@@ -93,6 +99,7 @@ const _: () = {
     assert!(QUERY_DEPTH_MAX < 1_000, "the evaluation recurses as deep as the query");
     assert!(HUB_IDS_MAX < CLOSE_IDS_MAX, "a hub is found before the ids run out");
     assert!(JOURNEYS_LIMIT_MAX <= SEARCH_LIMIT_MAX);
+    assert!(TAIL_ROUND_RECORDS * 10 < TAIL_BEHIND_RECORDS_MAX, "one slow round is no gap");
     assert!(TAIL_BATCH_RECORDS as u64 * 10 < TAIL_BEHIND_RECORDS_MAX, "one slow batch is no gap");
     assert!(TAIL_BACKFILL_MAX <= SEARCH_LIMIT_MAX);
     assert!(JOURNEY_WHOLE_MAX <= CLOSE_RECORDS_MAX);

@@ -55,12 +55,7 @@ impl Sample {
 }
 
 /// Journeys to stitch: those of matching records; where all are wanted, of records of services that only log.
-pub(super) fn sample(
-    read: &impl Read,
-    wanted: &Wanted,
-    log_only: &BTreeSet<&str>,
-    coverage: &mut Coverage,
-) -> Result<Sample, ReadError> {
+pub(super) fn sample(read: &impl Read, wanted: &Wanted, log_only: &BTreeSet<&str>, coverage: &mut Coverage) -> Result<Sample, ReadError> {
     let mut sample = Sample::new();
     if log_only.is_empty() {
         return Ok(sample);

@@ -166,7 +166,11 @@ fn assert_same(graph: &GraphAnswer, expected: &Expected) {
         sorted.sort_unstable();
         let nearest = |percent: usize| Some(sorted[(sorted.len() * percent).div_ceil(100) - 1]);
         let GraphEdge { calls, errors: failed, p50_ns, p95_ns, p99_ns, .. } = *edge;
-        assert_eq!((calls, failed, p50_ns, p95_ns, p99_ns), (sorted.len() as u64, *errors, nearest(50), nearest(95), nearest(99)), "{edge:?}");
+        assert_eq!(
+            (calls, failed, p50_ns, p95_ns, p99_ns),
+            (sorted.len() as u64, *errors, nearest(50), nearest(95), nearest(99)),
+            "{edge:?}"
+        );
         assert!(edge.exact && edge.confidence.is_none());
         let named = |name: &str| graph.nodes.iter().find(|node| node.service == name).expect("a node for each end");
         assert_eq!(named(&edge.callee).external, !expected.sent.contains(edge.callee.as_str()));
@@ -217,7 +221,9 @@ fn visits(count: u8) -> Shop {
     for n in 1..=count {
         let request = format!("request-{n}");
         let begun = START + u64::from(n) * 1_000_000_000;
-        for (id, parent, kind, offset_ns, duration_ns) in [(1, 0, SpanKind::SERVER, 0, 50_000_000), (2, 1, SpanKind::CLIENT, 1_000_000, 9_000_000)] {
+        for (id, parent, kind, offset_ns, duration_ns) in
+            [(1, 0, SpanKind::SERVER, 0, 50_000_000), (2, 1, SpanKind::CLIENT, 1_000_000, 9_000_000)]
+        {
             spans.set_service(Some("web"));
             if kind == SpanKind::CLIENT {
                 spans.attributes().push("server.address", &Value::String("auth".to_owned()));
