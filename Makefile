@@ -1,7 +1,7 @@
 # `make help` lists what there is. Every target can be run again.
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test bench bench-journeys bench-shards flips journeys tools ui
+.PHONY: help run check test bench bench-journeys bench-shards bench-tails flips journeys tools ui
 CARGO ?= cargo
 RECORDS ?= 300000
 SPANS ?= $(RECORDS)
@@ -31,6 +31,9 @@ bench-journeys: ## what a journey costs among RECORDS logs and SPANS spans, and 
 
 bench-shards: ## what an id costs over 10, 1,000 and 10,000 shards
 	@$(CARGO) bench --bench figures -- --seed $(SEED) --shards $(SHARDS)
+
+bench-tails: ## what 200 tails cost while RECORDS logs are sent, and how soon 50 are told
+	@$(CARGO) bench --bench figures -- --records $(RECORDS) --seed $(SEED) --tails
 
 flips: ## 10,000 damaged data folders: what the store makes of each; FLIPS=10000 SEED=1 DURATION=600
 	@FLIPS=$(or $(FLIPS),10000) SEED=$(SEED) DURATION=$(DURATION) $(CARGO) test --test flips -- --nocapture
