@@ -38,6 +38,9 @@ impl<T: Clone + Eq + std::hash::Hash> Numbered<T> {
     }
 }
 
+/// The number of peers that are not kept apart.
+const BEYOND: u32 = u32::MAX;
+
 /// Who is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Callee<'a> {
@@ -101,15 +104,14 @@ impl Edges {
         number
     }
 
-    /// The number of a peer; none when there are too many, which is counted.
-    pub(super) fn peer(&mut self, peer: &Peer) -> Option<u32> {
-        let number = self.peers.number(peer, GRAPH_EDGES_MAX);
-        self.left_out += u64::from(number.is_none());
-        number
+    /// The number of a peer. When there are too many, calls to it are left out.
+    pub(super) fn peer(&mut self, peer: &Peer) -> u32 {
+        self.peers.number(peer, GRAPH_EDGES_MAX).unwrap_or(BEYOND)
     }
 
     pub(super) fn add(&mut self, pair: Pair, call: Call) {
-        if self.counts.len() >= GRAPH_EDGES_MAX && !self.counts.contains_key(&pair) {
+        let is_too_much = self.counts.len() >= GRAPH_EDGES_MAX && !self.counts.contains_key(&pair);
+        if is_too_much || pair.callee == Target::Peer(BEYOND) {
             self.left_out += 1;
             return;
         }
@@ -122,11 +124,13 @@ impl Edges {
 
     /// Calls by peers' names that mean a service were not answered by it; how many that were.
     pub(super) fn leave_out_peers_like<'a>(&mut self, services: impl Iterator<Item = &'a str>) -> u64 {
-        let services: Vec<&str> = services.collect();
-        let means: Vec<bool> = self.peers.all.iter().map(|peer| services.iter().any(|service| peer.means(service))).collect();
+        let services: Vec<String> = services.map(str::to_lowercase).collect();
+        let mut known: HashMap<u32, bool> = HashMap::new();
         let mut left_out = 0;
         self.counts.retain(|pair, counts| {
-            let stays = !matches!(pair.callee, Target::Peer(peer) if means[peer as usize]);
+            let Target::Peer(number) = pair.callee else { return true };
+            let peer = &self.peers.all[number as usize];
+            let stays = !*known.entry(number).or_insert_with(|| services.iter().any(|service| peer.means(service)));
             left_out += if stays { 0 } else { counts.calls };
             stays
         });

@@ -65,9 +65,9 @@ impl Peer {
         Some(Peer { name: name.or_else(|| system.clone())?, system })
     }
 
-    /// Whether a service is meant. A database that is named after the service it belongs to is not the service.
+    /// Whether a service, in lower case, is meant. A database that is named after the service it belongs to is not the service.
     pub(super) fn means(&self, service: &str) -> bool {
-        let likeness = likeness(&self.name, &service.to_lowercase());
+        let likeness = likeness(&self.name, service);
         if self.system.is_some() { likeness == 1.0 } else { likeness > 0.0 }
     }
 }
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn a_database_named_after_a_service_is_not_the_service() {
         let peer = |name: &str, system: Option<&str>| Peer { name: name.to_owned(), system: system.map(str::to_owned) };
-        assert!(peer("orders.shop.svc", None).means("Orders"));
+        assert!(peer("orders.shop.svc", None).means("orders"));
         assert!(peer("orders-api", None).means("orders"));
         assert!(!peer("orders-db", Some("postgresql")).means("orders"));
         assert!(peer("orders", Some("kafka")).means("orders"));

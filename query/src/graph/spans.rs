@@ -94,7 +94,7 @@ impl Spans {
                 matches: wanted.is_none_or(|wanted| wanted.matches(view, row)),
             };
             if span.calls() {
-                span.peer = Peer::of(view, row).and_then(|peer| edges.peer(&peer));
+                span.peer = Peer::of(view, row).map(|peer| edges.peer(&peer));
             }
             self.spans.push(span);
         }
