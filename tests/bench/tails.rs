@@ -19,10 +19,13 @@ const TOLD: usize = 50;
 const MARKS: usize = 300;
 const GOAL: Duration = Duration::from_millis(200);
 
+/// What the tail with a number follows.
+type Query = fn(usize) -> String;
+
 /// Measures both.
 pub(crate) fn measure(workload: &Workload, core: Option<usize>) -> Table {
     let mut table = Table::default();
-    let ways: [(&str, usize, fn(usize) -> String); 4] = [
+    let ways: [(&str, usize, Query); 4] = [
         ("no tail", 0, |_| String::new()),
         ("200 tails of one query that match nothing", SILENT, |_| "service:nobody".to_owned()),
         ("200 tails of 200 services that send nothing", SILENT, |n| format!("service:nobody-{n}")),

@@ -62,6 +62,9 @@ impl Tail {
     }
 }
 
+/// What happens to a server between two looks at it.
+type Step = fn(&mut Server);
+
 fn line(text: &str) -> Value {
     json!({"msg": text, "service": "pier"})
 }
@@ -101,7 +104,7 @@ fn a_cursor_leads_on_across_a_seal_a_merge_and_a_restart() {
     server.send_lines(&[line("one"), line("two")]);
     let (body, mut cursor) = tail.next_record();
     assert_eq!(body, "one");
-    let steps: [(&str, fn(&mut Server)); 5] = [
+    let steps: [(&str, Step); 5] = [
         ("three", |server| server.flush()),
         ("four", |server| _ = server.post("/api/v1/admin/flush?merge=true", "", "").expect(200)),
         ("five", |server| {

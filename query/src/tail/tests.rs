@@ -17,9 +17,9 @@ fn record(n: u64) -> Record {
     Record::Log(Log { common: Common { record_id: RecordId(n), ..Common::default() }, ..Log::default() })
 }
 
-/// Even ones match one predicate, all of them match `Predicate::Not`.
+/// All match a `Predicate::Not`, even ones the others.
 fn matches(predicate: &Predicate, n: u64) -> bool {
-    matches!(predicate, Predicate::Not(_)) || n % 2 == 0
+    matches!(predicate, Predicate::Not(_)) || n.is_multiple_of(2)
 }
 
 impl Feed for Numbers {
