@@ -40,9 +40,6 @@ pub(crate) struct ServeFlags {
     /// [retention] in the settings file [default: none, records of any age are taken and kept].
     #[arg(long, env = "NEEDLE_RETENTION", value_name = "DURATION")]
     pub(crate) retention: Option<String>,
-    /// Follow a retention that is shorter than at the last start even if it takes more than half of what is stored.
-    #[arg(long)]
-    pub(crate) yes: bool,
     /// Use no more disk than this, as 50GB.
     #[arg(long, env = "NEEDLE_DISK_LIMIT", value_name = "SIZE")]
     pub(crate) disk_limit: Option<String>,
@@ -138,12 +135,11 @@ impl Settings {
     }
 
     fn overlay(&mut self, flags: &ServeFlags) {
-        let ServeFlags { data, otlp_grpc, otlp_http, http, retention, yes, disk_limit, insecure_listen, log } = flags.clone();
+        let ServeFlags { data, otlp_grpc, otlp_http, http, retention, disk_limit, insecure_listen, log } = flags.clone();
         self.data = data.or(self.data.take());
         if let Some(duration) = retention {
             self.retention.set_all(&duration);
         }
-        self.storage.shorter_retention_is_meant = yes;
         self.disk_limit = disk_limit.or(self.disk_limit.take());
         self.insecure_listen = insecure_listen.or(self.insecure_listen.take());
         for (own, flag) in
