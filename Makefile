@@ -1,7 +1,7 @@
 # `make help` lists what there is. Every target can be run again.
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test bench bench-journeys bench-shards bench-tails flips cuts journeys tools ui
+.PHONY: help run check test bench bench-journeys bench-shards bench-tails flips cuts kills journeys tools ui
 CARGO ?= cargo
 RECORDS ?= 300000
 SPANS ?= $(RECORDS)
@@ -28,6 +28,9 @@ bench: ## what a record and an answer cost, beside goals and a floor; RECORDS=20
 
 bench-cuts: ## 10,000 power cuts under the real storage, and failures of the disk; CUTS=10000 SEED=1 DURATION=600
 	@CUTS=$(or $(CUTS),10000) SEED=$(SEED) DURATION=$(DURATION) $(CARGO) test --release --test cuts -- --nocapture --test-threads 1
+
+kills: ## kill -9 of the program while it works, 1,000 times; KILLS=1000 SEED=1 DURATION=600
+	@KILLS=$(or $(KILLS),1000) SEED=$(SEED) DURATION=$(DURATION) $(CARGO) test --release --test kills -- --nocapture
 
 journeys: ## what a journey costs among RECORDS logs and SPANS spans, and one of 100,000 spans and 1,000,000 logs
 	@$(CARGO) bench --bench figures -- --records $(RECORDS) --spans $(SPANS) --seed $(SEED) --journey $(or $(JOURNEY),100000)

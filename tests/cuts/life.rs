@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use needle_ingest::storage::model::{Record, Tenant};
+use needle_ingest::storage::model::{Record, Tenant, Value};
 use needle_ingest::storage::predicate::{IdKind, IdTest, Predicate};
 use needle_ingest::storage::{
     AppendError, BodyFormat, Clock as _, Decode, Incoming, OpenError, RawRequest, Search, Store, StoreSettings, SystemClock,
@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 use tokio::task::JoinSet;
 
 use crate::disk::{Fault, Lies, SimulatedDisk};
-use crate::oracle::{Answer, Batch, Oracle, Verdict};
+use crate::oracle::{Answer, Batch, Oracle, Told, Verdict};
 use crate::random::Random;
 
 /// What a program may get wrong, planted to see that it is noticed.
@@ -131,11 +131,11 @@ impl Life {
         }
         self.disk.mend();
         let store = self.open()?;
-        let mut verdict = self.oracle.judge(&everything(&store));
+        let mut verdict = self.oracle.judge(everything(&store).iter().map(told));
         if self.random.happens(0.5) {
             store.flush().await.expect("the disk is well");
             store.merge().await.expect("the disk is well");
-            let later = self.oracle.judge(&everything(&store));
+            let later = self.oracle.judge(everything(&store).iter().map(told));
             verdict.add(&Verdict { audited: 0, ..later });
         }
         Ok(verdict)
@@ -261,4 +261,20 @@ fn everything(store: &Store) -> Vec<Record> {
     let found = store.snapshot(&Tenant::default()).search(&search, &|| false).expect("the disk is well");
     // What it says it cannot read is missing, and is counted as lost.
     found.records
+}
+
+fn told(record: &Record) -> Told<'_> {
+    let Record::Log(log) = record else { return Told { service: "", message: "", sequence: None, padding: None } };
+    let attribute = |key: &str| log.common.attributes.iter().find(|(own, _)| own == key).map(|(_, value)| value);
+
+    Told {
+        service: &log.common.service,
+        message: log.body.as_ref().and_then(text).unwrap_or_default(),
+        sequence: if let Some(Value::Int(sequence)) = attribute("sequence") { Some(*sequence) } else { None },
+        padding: attribute("padding").and_then(text),
+    }
+}
+
+fn text(value: &Value) -> Option<&str> {
+    if let Value::String(text) = value { Some(text) } else { None }
 }

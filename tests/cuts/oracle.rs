@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use needle_ingest::storage::model::{Record, Value};
-
 /// One batch, as its producer knows it.
 #[derive(Clone, Debug)]
 pub(crate) struct Batch {
@@ -102,27 +100,36 @@ impl Batch {
     }
 }
 
-/// Producer and number of a record that is as it was made.
-fn read(record: &Record) -> Option<(u64, u64)> {
-    let Record::Log(log) = record else { return None };
-    let Value::String(text) = log.body.as_ref()? else { return None };
-    let mut parts = text.split(' ');
-    let (producer, sequence) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    let attribute = |key: &str| log.common.attributes.iter().find(|(own, _)| own == key).map(|(_, value)| value);
-    let is_whole = parts.next()? == digest(producer, sequence)
-        && *attribute("sequence")? == Value::Int(i64::try_from(sequence).ok()?)
-        && *attribute("padding")? == Value::String(padding(sequence))
-        && log.common.service == format!("producer-{producer}");
-    is_whole.then_some((producer, sequence))
+/// A record as it was read back.
+#[derive(Clone, Debug)]
+pub(crate) struct Told<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) message: &'a str,
+    pub(crate) sequence: Option<i64>,
+    pub(crate) padding: Option<&'a str>,
+}
+
+impl Told<'_> {
+    /// Producer and number, if it is as it was made.
+    fn origin(&self) -> Option<(u64, u64)> {
+        let mut parts = self.message.split(' ');
+        let (producer, sequence) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let is_whole = parts.next()? == digest(producer, sequence)
+            && self.sequence? == i64::try_from(sequence).ok()?
+            && self.padding? == padding(sequence)
+            && self.service == format!("producer-{producer}");
+        is_whole.then_some((producer, sequence))
+    }
 }
 
 impl Oracle {
     /// Holds what is there against what was sent and answered.
-    pub(crate) fn judge(&self, found: &[Record]) -> Verdict {
-        let mut verdict = Verdict { audited: found.len() as u64, ..Verdict::default() };
+    pub(crate) fn judge<'a>(&self, found: impl Iterator<Item = Told<'a>>) -> Verdict {
+        let mut verdict = Verdict::default();
         let mut times: BTreeMap<(u64, u64), u64> = BTreeMap::new();
         for record in found {
-            match read(record) {
+            verdict.audited += 1;
+            match record.origin() {
                 Some(of) => *times.entry(of).or_default() += 1,
                 None => verdict.altered += 1,
             }
