@@ -11,7 +11,7 @@ use needle_storage::{AcceptedAfter, Coverage, Found, Known, ReadError, RecordPla
 
 use crate::answer::{
     CountAnswer, FieldValuesAnswer, FieldValuesRequest, FieldsAnswer, FieldsRequest, HistogramAnswer, HistogramRequest, Journey,
-    JourneyRequest, JourneysAnswer, Order, SearchAnswer, SearchRequest, ServicesAnswer, TailEvent,
+    JourneyRequest, JourneysAnswer, Order, PatternsAnswer, PatternsRequest, SearchAnswer, SearchRequest, ServicesAnswer, TailEvent,
 };
 use crate::error::{QueryError, predicate_in, predicate_of};
 use crate::kept::{Kept, KeptJourney, Key};
@@ -19,7 +19,7 @@ use crate::limits::{JOURNEY_WHOLE_MAX, TAIL_BACKFILL_MAX};
 use crate::metrics::Metrics;
 use crate::services::Tally;
 use crate::stitch::{Options, Take};
-use crate::{fields, histogram, journey, journeys, search, tail};
+use crate::{fields, histogram, journey, journeys, patterns, search, tail};
 
 /// What the engine can be told.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -98,6 +98,16 @@ impl QueryEngine {
         self.ask("field_values", tenant, move |reading| {
             let plan = fields::ValuesPlan::of(&request)?;
             Ok(plan.answer(reading.snapshot.histogram(&plan.histogram, &reading.cancelled())?))
+        })
+        .await
+    }
+
+    /// What the messages of matching logs have in common, and how many are alike.
+    pub async fn patterns(&self, tenant: &Tenant, request: PatternsRequest) -> Result<PatternsAnswer, QueryError> {
+        self.ask("patterns", tenant, move |reading| {
+            let plan = patterns::Plan::of(&request, reading.snapshot.time_bounds())?;
+            let found = plan.answer(reading.snapshot.shapes(&plan.wanted, &reading.cancelled())?);
+            Ok(found.with_samples(|places| reading.snapshot.records_at(places))?)
         })
         .await
     }

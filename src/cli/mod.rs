@@ -11,6 +11,7 @@ mod generate;
 mod grep;
 mod ids;
 mod output;
+mod patterns;
 mod repair;
 mod report;
 mod send;
@@ -49,6 +50,7 @@ enum Command {
     Trace(trace::TraceCommand),
     Services(services::ServicesCommand),
     Fields(fields::FieldsCommand),
+    Patterns(patterns::PatternsCommand),
     Send(send::SendCommand),
     Delete(delete::DeleteCommand),
     Flush(flush::FlushCommand),
@@ -69,6 +71,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Trace(command) => trace::run(&command),
         Command::Services(command) => services::run(&command),
         Command::Fields(command) => fields::run(&command),
+        Command::Patterns(command) => patterns::run(&command),
         Command::Send(command) => send::run(&command),
         Command::Delete(command) => delete::run(&command),
         Command::Flush(command) => flush::run(&command),

@@ -333,6 +333,18 @@ pub(crate) struct FieldValues {
     pub(crate) completeness: Completeness,
 }
 
+/// An answer of `GET /api/v1/patterns`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Patterns {
+    pub(crate) patterns: Vec<Box<RawValue>>,
+    pub(crate) total: u64,
+    pub(crate) new_total: Option<u64>,
+    #[serde(default)]
+    pub(crate) beyond: u64,
+    #[serde(default)]
+    pub(crate) completeness: Completeness,
+}
+
 /// One service seen.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -25,6 +25,7 @@ mod recover;
 mod repair;
 mod retention;
 mod settings;
+mod shapes;
 mod shard;
 mod snapshot;
 mod state;
@@ -44,8 +45,10 @@ pub use recover::OpenError;
 pub use repair::{RepairReport, repair};
 pub use retention::{Retention, ServiceRetention};
 pub use settings::StoreSettings;
+pub use shapes::{Mask, Newest, Shape, ShapeCounts, is_masked, readable, shape_of, split};
 pub use shard::{ColumnReport, ShardReport};
 pub use snapshot::{
-    AcceptedAfter, Counts, Coverage, Found, Group, Histogram, Known, Outline, ReadError, RecordPlace, Search, Snapshot, TimeBuckets,
+    AcceptedAfter, Counts, Coverage, Found, Group, Histogram, Known, Outline, ReadError, RecordPlace, Search, Shapes, Snapshot,
+    TimeBuckets, WantedShapes,
 };
 pub use store::Store;

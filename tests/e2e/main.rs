@@ -24,6 +24,7 @@ mod keep;
 mod lost_spans;
 mod nezha;
 mod openstack;
+mod patterns;
 mod sdk;
 mod sealed;
 mod search;

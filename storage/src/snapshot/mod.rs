@@ -4,6 +4,7 @@ mod fields;
 mod histogram;
 mod nearest;
 mod scan;
+mod shapes;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use histogram::Bars;
 pub use histogram::{Counts, Group, Histogram, TimeBuckets};
 use nearest::{Hit, Nearest, Source};
 use scan::{Numbers, Scan, Sink, Sweep};
+pub use shapes::{Shapes, WantedShapes};
 
 /// A question for records.
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@ mod journey;
 mod journeys;
 pub(crate) mod logs;
 mod parameters;
+mod patterns;
 mod record;
 mod respond;
 mod search;
@@ -30,6 +31,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(histogram::histogram))
         .routes(routes!(fields::fields))
         .routes(routes!(fields::values))
+        .routes(routes!(patterns::patterns))
         .routes(routes!(journeys::journeys))
         .routes(routes!(journey::journey))
         .routes(routes!(journey::skeleton))
