@@ -268,6 +268,77 @@ pub struct Pattern {
     pub samples: Vec<Record>,
 }
 
+/// A question for what tells records from others.
+#[derive(Clone, Debug, Default)]
+pub struct CompareRequest {
+    /// The records, in the query language.
+    pub query: String,
+    /// The others, in the query language; none for all that are not selected.
+    pub baseline: Option<String>,
+    /// From this time on, inclusive.
+    pub start: Option<UnixNanos>,
+    /// Up to this time, exclusive.
+    pub end: Option<UnixNanos>,
+    /// At most so many fields; none for the 20 that differ most.
+    pub limit: Option<usize>,
+}
+
+/// What tells records from others.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CompareAnswer {
+    /// The most different first.
+    pub fields: Vec<FieldDifference>,
+    /// How many fields differ, also beyond the limit.
+    pub total: usize,
+    /// All selected records.
+    pub selected_total: u64,
+    /// All others.
+    pub baseline_total: u64,
+    /// Fields that say nothing of the difference, and why.
+    pub skipped: Vec<SkippedField>,
+    /// Whether there are so many fields that some were not looked at.
+    pub more: bool,
+    /// What was searched.
+    pub completeness: Completeness,
+}
+
+/// A field whose values are shared out differently.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FieldDifference {
+    /// As a query names it.
+    pub field: String,
+    /// The most different first; some of them.
+    pub values: Vec<ValueDifference>,
+    /// The largest score of a value, without its sign.
+    pub score: f64,
+}
+
+/// A value on both sides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValueDifference {
+    /// The value; none where the field is absent.
+    pub value: Option<String>,
+    /// Selected records that have it.
+    pub selected: u64,
+    /// Of so many that have the field; of all, where it is absent.
+    pub selected_total: u64,
+    /// Others that have it.
+    pub baseline: u64,
+    /// Of so many that have the field; of all, where it is absent.
+    pub baseline_total: u64,
+    /// How far the shares differ for certain, from -1 to 1; above 0 if the value is more frequent among the selected.
+    pub score: f64,
+}
+
+/// A field that was not compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedField {
+    /// As a query names it.
+    pub field: String,
+    /// Why not, in words.
+    pub reason: String,
+}
+
 /// A question for journeys.
 #[derive(Clone, Debug)]
 pub struct JourneyRequest {

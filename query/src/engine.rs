@@ -10,8 +10,9 @@ use needle_storage::predicate::{IdKind, IdTest, Predicate};
 use needle_storage::{AcceptedAfter, Coverage, Found, Known, ReadError, RecordPlace, Search, Snapshot, Store};
 
 use crate::answer::{
-    CountAnswer, FieldValuesAnswer, FieldValuesRequest, FieldsAnswer, FieldsRequest, HistogramAnswer, HistogramRequest, Journey,
-    JourneyRequest, JourneysAnswer, Order, PatternsAnswer, PatternsRequest, SearchAnswer, SearchRequest, ServicesAnswer, TailEvent,
+    CompareAnswer, CompareRequest, CountAnswer, FieldValuesAnswer, FieldValuesRequest, FieldsAnswer, FieldsRequest, HistogramAnswer,
+    HistogramRequest, Journey, JourneyRequest, JourneysAnswer, Order, PatternsAnswer, PatternsRequest, SearchAnswer, SearchRequest,
+    ServicesAnswer, TailEvent,
 };
 use crate::error::{QueryError, predicate_in, predicate_of};
 use crate::kept::{Kept, KeptJourney, Key};
@@ -19,7 +20,7 @@ use crate::limits::{JOURNEY_WHOLE_MAX, TAIL_BACKFILL_MAX};
 use crate::metrics::Metrics;
 use crate::services::Tally;
 use crate::stitch::{Options, Take};
-use crate::{fields, histogram, journey, journeys, patterns, search, tail};
+use crate::{compare, fields, histogram, journey, journeys, patterns, search, tail};
 
 /// What the engine can be told.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -108,6 +109,15 @@ impl QueryEngine {
             let plan = patterns::Plan::of(&request, reading.snapshot.time_bounds())?;
             let found = plan.answer(reading.snapshot.shapes(&plan.wanted, &reading.cancelled())?);
             Ok(found.with_samples(|places| reading.snapshot.records_at(places))?)
+        })
+        .await
+    }
+
+    /// Which values of which fields tell matching records from others.
+    pub async fn compare(&self, tenant: &Tenant, request: CompareRequest) -> Result<CompareAnswer, QueryError> {
+        self.ask("compare", tenant, move |reading| {
+            let plan = compare::Plan::of(&request)?;
+            Ok(plan.answer(reading.snapshot.compare(&plan.comparison, &reading.cancelled())?))
         })
         .await
     }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+mod compare;
 mod cursor;
 mod engine;
 mod error;

@@ -40,6 +40,13 @@ pub(crate) const PATTERN_BUCKETS: usize = 24;
 /// Buckets of a pattern: every shape of a message has so many numbers.
 pub(crate) const PATTERN_BUCKETS_MAX: usize = 240;
 
+/// Fields of a comparison unless told otherwise.
+pub(crate) const COMPARE_FIELDS: usize = 20;
+/// Fields of a comparison.
+pub(crate) const COMPARE_FIELDS_MAX: usize = 1_000;
+/// Values of a field that are compared in an answer: those that differ most.
+pub(crate) const COMPARE_VALUES: usize = 10;
+
 /// A span is silent where it has neither child nor log for at least one of so many parts of the journey.
 pub(crate) const GAP_SHARE: i64 = 10;
 /// So many siblings of one service and name are worth a line of their own.
@@ -91,6 +98,7 @@ const _: () = {
     assert!(JOURNEY_WHOLE_MAX <= CLOSE_RECORDS_MAX);
     assert!(HISTOGRAM_BUCKETS <= HISTOGRAM_BUCKETS_MAX && VALUES <= VALUES_MAX);
     assert!(PATTERNS <= PATTERNS_MAX && PATTERN_BUCKETS <= PATTERN_BUCKETS_MAX && PATTERN_BUCKETS_MAX <= HISTOGRAM_BUCKETS_MAX);
+    assert!(COMPARE_FIELDS <= COMPARE_FIELDS_MAX);
     assert!(LATE_MAX_NS < UNNAMED_CLOCK_ERROR_MAX_NS);
     assert!(VISIT_GAP_NS < CLOCK_ERROR_MAX_NS);
     assert!(UNNAMED_CLOCK_ERROR_MAX_NS < CLOCK_ERROR_MAX_NS, "a name weighs more than time");

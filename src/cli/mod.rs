@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod client;
+mod compare;
 mod delete;
 mod exit;
 mod fields;
@@ -51,6 +52,7 @@ enum Command {
     Services(services::ServicesCommand),
     Fields(fields::FieldsCommand),
     Patterns(patterns::PatternsCommand),
+    Compare(compare::CompareCommand),
     Send(send::SendCommand),
     Delete(delete::DeleteCommand),
     Flush(flush::FlushCommand),
@@ -72,6 +74,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Services(command) => services::run(&command),
         Command::Fields(command) => fields::run(&command),
         Command::Patterns(command) => patterns::run(&command),
+        Command::Compare(command) => compare::run(&command),
         Command::Send(command) => send::run(&command),
         Command::Delete(command) => delete::run(&command),
         Command::Flush(command) => flush::run(&command),

@@ -60,9 +60,10 @@ pub(crate) fn print(client: &Client, parameters: &Parameters, arguments: &Output
     const PATH: &str = "/api/v1/patterns";
     let answer: Patterns =
         client.get(PATH, parameters)?.with_context(|| format!("{} does not know {PATH}: is it an older needle?", client.url()))?;
-    let mut found = answer.patterns.iter().map(|raw| Ok((raw, serde_json::from_str(raw.get())?))).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut found =
+        answer.patterns.iter().map(|raw| Ok((raw.as_ref(), serde_json::from_str(raw.get())?))).collect::<anyhow::Result<Vec<_>>>()?;
     if answer.new_total.is_some() {
-        found.retain(|(_, pattern): &(_, Pattern)| pattern.new);
+        found.retain(|(_, pattern): &(&RawValue, Pattern)| pattern.new);
     }
     let total = answer.new_total.unwrap_or(answer.total);
     let mut output = Output::stdout(arguments.color);
@@ -102,7 +103,7 @@ struct NamedCount {
     count: u64,
 }
 
-fn lines(found: &[(&Box<RawValue>, Pattern)], format: Format, output: &Output) -> Vec<String> {
+fn lines(found: &[(&RawValue, Pattern)], format: Format, output: &Output) -> Vec<String> {
     let header = || values(&Pattern::default()).into_iter().map(|(name, _)| name.to_owned());
     let lines: Vec<String> = match format {
         Format::Json => {
@@ -195,7 +196,7 @@ mod tests {
                 {"pattern":"\u001b[31mfell","count":7,"new":true,"services":[{"name":"db","count":7}],"levels":[{"name":"error","count":7}],"buckets":[0,0,0,7]}]"#,
         )
         .unwrap();
-        let found: Vec<_> = rows.iter().map(|raw| (raw, serde_json::from_str(raw.get()).unwrap())).collect();
+        let found: Vec<_> = rows.iter().map(|raw| (raw.as_ref(), serde_json::from_str(raw.get()).unwrap())).collect();
         let mut output = Output::memory().0;
         output.terminal = true;
         let text = |format| lines(&found, format, &output).join("\n");

@@ -48,7 +48,7 @@ pub use settings::StoreSettings;
 pub use shapes::{Mask, Newest, Shape, ShapeCounts, is_masked, readable, shape_of, split};
 pub use shard::{ColumnReport, ShardReport};
 pub use snapshot::{
-    AcceptedAfter, Counts, Coverage, Found, Group, Histogram, Known, Outline, ReadError, RecordPlace, Search, Shapes, Snapshot,
-    TimeBuckets, WantedShapes,
+    AcceptedAfter, Compared, ComparedField, ComparedPlace, Comparison, Counts, Coverage, Found, Group, Histogram, Known, LeftOut, Outline,
+    ReadError, RecordPlace, Search, Shapes, Sides, Snapshot, TimeBuckets, WantedShapes,
 };
 pub use store::Store;

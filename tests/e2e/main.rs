@@ -11,6 +11,7 @@ mod source;
 mod bad_input;
 mod check;
 mod command_line;
+mod compare;
 mod compat;
 mod counts;
 mod crash;

@@ -1,5 +1,6 @@
 //! Reading: a consistent view of everything accepted, each record once.
 
+mod compare;
 mod fields;
 mod histogram;
 mod nearest;
@@ -23,6 +24,7 @@ use crate::shard::{RowRanges, ShardError, ShardReader, Wanted};
 use crate::state::State;
 use crate::tombstones::Tombstones;
 
+pub use compare::{Compared, ComparedField, ComparedPlace, Comparison, LeftOut, Sides};
 use fields::Fields;
 use histogram::Bars;
 pub use histogram::{Counts, Group, Histogram, TimeBuckets};

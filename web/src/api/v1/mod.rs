@@ -1,5 +1,6 @@
 //! Version 1 of the API: wire types, conversions, handlers. `query` answers plain structs; JSON begins here.
 
+mod compare;
 mod completeness;
 mod delete;
 mod fields;
@@ -32,6 +33,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(fields::fields))
         .routes(routes!(fields::values))
         .routes(routes!(patterns::patterns))
+        .routes(routes!(compare::compare))
         .routes(routes!(journeys::journeys))
         .routes(routes!(journey::journey))
         .routes(routes!(journey::skeleton))
