@@ -200,7 +200,7 @@ mod tests {
         assert!((0.17..0.2).contains(&many), "{many}");
         assert!((certain_difference([4_800, 5_600], [8_000, 7_000]) + many).abs() < 1e-12, "it is the same seen from the other side");
         assert_eq!(certain_difference([1, 0], [1, 0]), 0.0);
-        assert_eq!(certain_difference([3, 0], [3, 1_000]) > certain_difference([3, 0], [300, 1_000]), true);
+        assert!(certain_difference([3, 0], [3, 1_000]) > certain_difference([3, 0], [300, 1_000]));
     }
 
     proptest::proptest! {
