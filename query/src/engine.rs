@@ -12,8 +12,9 @@ use needle_storage::{AcceptedAfter, AcceptedEach, Coverage, Found, Known, Look, 
 use parking_lot::Mutex;
 
 use crate::answer::{
-    CountAnswer, FieldValuesAnswer, FieldValuesRequest, FieldsAnswer, FieldsRequest, GraphAnswer, GraphRequest, HistogramAnswer,
-    HistogramRequest, Journey, JourneyRequest, JourneysAnswer, Order, SearchAnswer, SearchRequest, ServicesAnswer, TailEvent,
+    CompareAnswer, CompareRequest, CountAnswer, FieldValuesAnswer, FieldValuesRequest, FieldsAnswer, FieldsRequest, GraphAnswer,
+    GraphRequest, HistogramAnswer, HistogramRequest, Journey, JourneyRequest, JourneysAnswer, Order, PatternsAnswer, PatternsRequest,
+    SearchAnswer, SearchRequest, ServicesAnswer, TailEvent,
 };
 use crate::error::{QueryError, predicate_in, predicate_of};
 use crate::graph::{Visit, Wanted};
@@ -23,7 +24,7 @@ use crate::metrics::Metrics;
 use crate::services::Tally;
 use crate::stitch::{Options, Take};
 use crate::tail::{Following, Lookout};
-use crate::{fields, graph, histogram, journey, journeys, search, services, tail};
+use crate::{compare, fields, graph, histogram, journey, journeys, patterns, search, services, tail};
 
 /// What the engine can be told.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -106,6 +107,25 @@ impl QueryEngine {
         self.ask("field_values", tenant, move |reading| {
             let plan = fields::ValuesPlan::of(&request)?;
             Ok(plan.answer(reading.snapshot.histogram(&plan.histogram, &reading.cancelled())?))
+        })
+        .await
+    }
+
+    /// What the messages of matching logs have in common, and how many are alike.
+    pub async fn patterns(&self, tenant: &Tenant, request: PatternsRequest) -> Result<PatternsAnswer, QueryError> {
+        self.ask("patterns", tenant, move |reading| {
+            let plan = patterns::Plan::of(&request, reading.snapshot.time_bounds())?;
+            let found = plan.answer(reading.snapshot.shapes(&plan.wanted, &reading.cancelled())?);
+            Ok(found.with_samples(|places| reading.snapshot.records_at(places))?)
+        })
+        .await
+    }
+
+    /// Which values of which fields tell matching records from others.
+    pub async fn compare(&self, tenant: &Tenant, request: CompareRequest) -> Result<CompareAnswer, QueryError> {
+        self.ask("compare", tenant, move |reading| {
+            let plan = compare::Plan::of(&request)?;
+            Ok(plan.answer(reading.snapshot.compare(&plan.comparison, &reading.cancelled())?))
         })
         .await
     }

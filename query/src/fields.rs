@@ -37,17 +37,30 @@ pub(crate) fn answer(counts: FieldCounts, coverage: &Coverage) -> FieldsAnswer {
     };
     let mut fields: Vec<FieldSummary> = COLUMNS.into_iter().filter_map(of_column).collect();
     for (key, kinds) in &counts.attributes {
-        let name = if is_bare(key) { key.clone() } else { format!("attr.{key}") };
-        fields.push(summary(name, FieldPlace::Attribute, kinds));
+        fields.push(summary(attribute_name(key), FieldPlace::Attribute, kinds));
     }
     // What a resource says of its service is the field `service`.
     for (key, kinds) in counts.resource.iter().filter(|(key, _)| *key != "service.name") {
-        let bare = is_bare(key) && !counts.attributes.contains_key(key);
-        let name = if bare { key.clone() } else { format!("resource.{key}") };
+        let name = resource_name(key, counts.attributes.contains_key(key));
         fields.push(summary(name, FieldPlace::Resource, kinds));
     }
     fields.sort_by(|one, other| other.count.cmp(&one.count).then(one.place.cmp(&other.place)).then_with(|| one.name.cmp(&other.name)));
     FieldsAnswer { fields, more: counts.more, completeness: completeness(coverage) }
+}
+
+/// The name of a column.
+pub(crate) fn column_name(column: &str) -> Option<&'static str> {
+    COLUMNS.iter().find(|(own, ..)| *own == column).map(|(_, name, _)| *name)
+}
+
+/// The name of an attribute of records.
+pub(crate) fn attribute_name(key: &str) -> String {
+    if is_bare(key) { key.to_owned() } else { format!("attr.{key}") }
+}
+
+/// The name of an attribute of resources.
+pub(crate) fn resource_name(key: &str, is_attribute_too: bool) -> String {
+    if is_bare(key) && !is_attribute_too { key.to_owned() } else { format!("resource.{key}") }
 }
 
 /// Whether a query finds an attribute by its bare key.

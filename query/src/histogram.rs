@@ -57,8 +57,7 @@ impl Plan {
     pub(crate) fn of(request: &HistogramRequest, bounds: Option<(UnixNanos, UnixNanos)>) -> Result<Plan, QueryError> {
         let predicate = predicate_in(&request.query, request.start, request.end)?;
         let values_max = at_most("limit", request.values_max.unwrap_or(VALUES), VALUES_MAX)?;
-        let division = Division::of(request)?;
-        let buckets = range(request, bounds).map(|range| division.buckets(range)).transpose()?;
+        let buckets = buckets(request, bounds)?;
         let histogram = Histogram {
             predicate,
             start: request.start,
@@ -80,6 +79,12 @@ impl Plan {
         let (groups, other) = if self.histogram.by.is_some() { largest(counts, count, self.values_max) } else { (Vec::new(), None) };
         HistogramAnswer { start: Some(first), interval_ns: width_ns, counts: all, groups, other, completeness }
     }
+}
+
+/// How a request divides the time of records between `bounds`; none when there is no time to divide.
+pub(crate) fn buckets(request: &HistogramRequest, bounds: Option<(UnixNanos, UnixNanos)>) -> Result<Option<TimeBuckets>, QueryError> {
+    let division = Division::of(request)?;
+    range(request, bounds).map(|range| division.buckets(range)).transpose()
 }
 
 /// What records are told apart by, counted by the field of that name.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+mod compare;
 mod cursor;
 mod durations;
 mod engine;
@@ -15,6 +16,7 @@ mod kept;
 mod language;
 mod limits;
 mod metrics;
+mod patterns;
 mod search;
 mod services;
 mod stitch;

@@ -46,6 +46,21 @@ pub(crate) const GRAPH_EDGES_MAX: usize = 10_000;
 pub(crate) const GRAPH_JOURNEYS_MAX: usize = if cfg!(test) { 8 } else { 300 };
 /// Different ids that are told apart to count them.
 pub(crate) const GRAPH_IDS_MAX: usize = if cfg!(test) { 32 } else { 1 << 20 };
+/// Patterns that are shown unless told otherwise.
+pub(crate) const PATTERNS: usize = 50;
+/// Patterns that are shown.
+pub(crate) const PATTERNS_MAX: usize = 1_000;
+/// Buckets of a pattern unless told otherwise: a line of a terminal holds them.
+pub(crate) const PATTERN_BUCKETS: usize = 24;
+/// Buckets of a pattern: every shape of a message has so many numbers.
+pub(crate) const PATTERN_BUCKETS_MAX: usize = 240;
+
+/// Fields of a comparison unless told otherwise.
+pub(crate) const COMPARE_FIELDS: usize = 20;
+/// Fields of a comparison.
+pub(crate) const COMPARE_FIELDS_MAX: usize = 1_000;
+/// Values of a field that are compared in an answer: those that differ most.
+pub(crate) const COMPARE_VALUES: usize = 10;
 
 /// A span is silent where it has neither child nor log for at least one of so many parts of the journey.
 pub(crate) const GAP_SHARE: i64 = 10;
@@ -104,6 +119,8 @@ const _: () = {
     assert!(TAIL_BACKFILL_MAX <= SEARCH_LIMIT_MAX);
     assert!(JOURNEY_WHOLE_MAX <= CLOSE_RECORDS_MAX);
     assert!(HISTOGRAM_BUCKETS <= HISTOGRAM_BUCKETS_MAX && VALUES <= VALUES_MAX);
+    assert!(PATTERNS <= PATTERNS_MAX && PATTERN_BUCKETS <= PATTERN_BUCKETS_MAX && PATTERN_BUCKETS_MAX <= HISTOGRAM_BUCKETS_MAX);
+    assert!(COMPARE_FIELDS <= COMPARE_FIELDS_MAX);
     assert!(LATE_MAX_NS < UNNAMED_CLOCK_ERROR_MAX_NS);
     assert!(VISIT_GAP_NS < CLOCK_ERROR_MAX_NS);
     assert!(UNNAMED_CLOCK_ERROR_MAX_NS < CLOCK_ERROR_MAX_NS, "a name weighs more than time");

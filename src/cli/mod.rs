@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod client;
+mod compare;
 mod delete;
 mod exit;
 mod fields;
@@ -11,6 +12,7 @@ mod generate;
 mod grep;
 mod ids;
 mod output;
+mod patterns;
 mod repair;
 mod report;
 mod send;
@@ -49,6 +51,8 @@ enum Command {
     Trace(trace::TraceCommand),
     Services(services::ServicesCommand),
     Fields(fields::FieldsCommand),
+    Patterns(patterns::PatternsCommand),
+    Compare(compare::CompareCommand),
     Send(send::SendCommand),
     Delete(delete::DeleteCommand),
     Flush(flush::FlushCommand),
@@ -69,6 +73,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Trace(command) => trace::run(&command),
         Command::Services(command) => services::run(&command),
         Command::Fields(command) => fields::run(&command),
+        Command::Patterns(command) => patterns::run(&command),
+        Command::Compare(command) => compare::run(&command),
         Command::Send(command) => send::run(&command),
         Command::Delete(command) => delete::run(&command),
         Command::Flush(command) => flush::run(&command),

@@ -333,6 +333,39 @@ pub(crate) struct FieldValues {
     pub(crate) completeness: Completeness,
 }
 
+/// An answer of `GET /api/v1/patterns`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Patterns {
+    pub(crate) patterns: Vec<Box<RawValue>>,
+    pub(crate) total: u64,
+    pub(crate) new_total: Option<u64>,
+    #[serde(default)]
+    pub(crate) beyond: u64,
+    #[serde(default)]
+    pub(crate) completeness: Completeness,
+}
+
+/// An answer of `GET /api/v1/compare`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Compared {
+    pub(crate) fields: Vec<Box<RawValue>>,
+    pub(crate) total: u64,
+    pub(crate) selected_total: u64,
+    pub(crate) baseline_total: u64,
+    pub(crate) skipped: Vec<Skipped>,
+    #[serde(default)]
+    pub(crate) more: bool,
+    #[serde(default)]
+    pub(crate) completeness: Completeness,
+}
+
+/// A field that was not compared.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Skipped {
+    pub(crate) field: String,
+    pub(crate) reason: String,
+}
+
 /// One service seen.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

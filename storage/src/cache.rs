@@ -8,24 +8,33 @@ use object_store::ObjectStore;
 use parking_lot::Mutex;
 
 use crate::catalog::ShardMeta;
+use crate::shapes::ShapeCache;
 use crate::shard::{ReadCache, ShardError, ShardReader};
 
 pub(crate) struct ShardCache {
     objects: Arc<dyn ObjectStore>,
     open: Mutex<LruCache<String, Arc<ShardReader>>>,
     read: Arc<ReadCache>,
+    /// The shapes of bodies of shards that were asked for as a whole.
+    pub(crate) shapes: ShapeCache,
 }
 
 impl ShardCache {
-    /// A cache of at most `open_max` shards, and of `read_bytes_max` bytes read from them.
-    pub(crate) fn new(objects: Arc<dyn ObjectStore>, open_max: usize, read_bytes_max: usize) -> ShardCache {
+    /// A cache of at most `open_max` shards, of `read_bytes_max` bytes read from them, and `shape_bytes_max` bytes of shapes.
+    pub(crate) fn new(objects: Arc<dyn ObjectStore>, open_max: usize, read_bytes_max: usize, shape_bytes_max: usize) -> ShardCache {
         let open_max = NonZeroUsize::new(open_max).expect("settings are checked: at least one");
-        ShardCache { objects, open: Mutex::new(LruCache::new(open_max)), read: Arc::new(ReadCache::new(read_bytes_max)) }
+        ShardCache {
+            objects,
+            open: Mutex::new(LruCache::new(open_max)),
+            read: Arc::new(ReadCache::new(read_bytes_max)),
+            shapes: ShapeCache::new(shape_bytes_max),
+        }
     }
 
     /// Closes a shard.
     pub(crate) fn close(&self, path: &str) {
         self.open.lock().pop(path);
+        self.shapes.forget(path);
     }
 
     /// The open shard.

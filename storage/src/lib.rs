@@ -25,6 +25,7 @@ mod recover;
 mod repair;
 mod retention;
 mod settings;
+mod shapes;
 mod shard;
 mod snapshot;
 mod state;
@@ -44,9 +45,10 @@ pub use recover::OpenError;
 pub use repair::{RepairReport, repair};
 pub use retention::{Retention, ServiceRetention};
 pub use settings::StoreSettings;
+pub use shapes::{Mask, Newest, Shape, ShapeCounts, is_masked, readable, shape_of, split};
 pub use shard::{ColumnReport, ShardReport};
 pub use snapshot::{
-    AcceptedAfter, AcceptedEach, Counts, Coverage, Found, Group, Histogram, Known, Look, Outline, ReadError, RecordPlace, Search, Snapshot,
-    TimeBuckets,
+    AcceptedAfter, AcceptedEach, Compared, ComparedField, ComparedPlace, Comparison, Counts, Coverage, Found, Group, Histogram, Known,
+    LeftOut, Look, Outline, ReadError, RecordPlace, Search, Shapes, Sides, Snapshot, TimeBuckets, WantedShapes,
 };
 pub use store::Store;

@@ -27,6 +27,8 @@ pub struct StoreSettings {
     pub open_shards_max: usize,
     /// Memory in bytes for blocks and pages of shards that were read lately.
     pub block_cache_bytes_max: usize,
+    /// Memory in bytes for the shapes of bodies (`| patterns`) of shards: two bytes a record, and the shapes.
+    pub shape_cache_bytes_max: usize,
     /// Rows of the largest shard that a merge makes; 1 means that nothing is merged.
     pub merged_rows_max: u64,
     /// How long, in milliseconds, the file of a shard stays after another has taken its place, for readers that
@@ -54,6 +56,7 @@ impl Default for StoreSettings {
             repetition_window_ms: 15 * 60_000,
             open_shards_max: 256,
             block_cache_bytes_max: 16 << 20,
+            shape_cache_bytes_max: 16 << 20,
             merged_rows_max: MERGED_ROWS_MAX,
             garbage_grace_ms: 0,
             retention: Retention::default(),

@@ -92,7 +92,8 @@ impl Store {
         let Recovered { lock, keep, state, wal, last_sequence, window, garbage, retention } =
             recover::recover(settings, &decode, &disk, clock, &metrics)?;
         let time = SteadyTime::new(keep.clock.as_ref(), Duration::from_millis(settings.retention_settle_ms));
-        let cache = Arc::new(ShardCache::new(keep.objects.clone(), settings.open_shards_max, settings.block_cache_bytes_max));
+        let (blocks, shapes) = (settings.block_cache_bytes_max, settings.shape_cache_bytes_max);
+        let cache = Arc::new(ShardCache::new(keep.objects.clone(), settings.open_shards_max, blocks, shapes));
         let shared = Arc::new(Shared {
             settings: settings.clone(),
             accepted: watch::Sender::new(state.next_record),

@@ -16,7 +16,7 @@ use super::arguments::{OutputArguments, ServerArguments, TimeArguments, TimeRang
 use super::client::{Client, Search};
 use super::output::{Mark, Printer, commas, verdict};
 use super::wire::{Completeness, Record};
-use super::{Exit, ids, terminal};
+use super::{Exit, ids, patterns, terminal};
 
 /// Records shown when no limit is given and no id is asked for.
 const LIMIT_DEFAULT: usize = 200;
@@ -91,9 +91,14 @@ pub(crate) fn run(command: &GrepCommand) -> anyhow::Result<Exit> {
     if command.stdin {
         return lines::run(command);
     }
-    let query = whole_query(&command.query(), &command.expressions, command.invert_match);
+    let written = command.query();
+    let piped = patterns::piped(&written);
+    let query = whole_query(piped.unwrap_or(&written), &command.expressions, command.invert_match);
     let has_id = ids::names_an_id(&query) && !command.invert_match;
     let now = Zoned::now().with_time_zone(command.output.timezone.clone());
+    if piped.is_some() {
+        return print_patterns(command, query, &range(command, has_id, &now)?);
+    }
     let search = Search { query, range: range(command, has_id, &now)?, newest_first: false };
     let client = Client::new(&command.server);
     if command.count {
@@ -120,6 +125,17 @@ pub(crate) fn run(command: &GrepCommand) -> anyhow::Result<Exit> {
     };
     printer.flush()?;
     finish(command, &client, &search, &outcome)
+}
+
+/// `| patterns` at the end of the query.
+fn print_patterns(command: &GrepCommand, query: String, range: &TimeRange) -> anyhow::Result<Exit> {
+    if command.count || command.ids || command.request || command.context() != (0, 0) {
+        bail!("| patterns prints patterns, not records: leave out -c, -l, -R, -A, -B and -C");
+    }
+    let mut parameters = range.parameters();
+    parameters.push(("q", query));
+    parameters.extend(command.limit.filter(|limit| *limit > 0).map(|limit| ("limit", limit.to_string())));
+    patterns::print(&Client::new(&command.server), &parameters, &command.output, command.allow_partial)
 }
 
 /// What was printed.

@@ -129,7 +129,8 @@ impl Columns {
         self.attributes.extend(keys.iter().cloned());
     }
 
-    fn add_predicate(&mut self, predicate: &Predicate) {
+    /// What another predicate looks at, too.
+    pub(crate) fn add_predicate(&mut self, predicate: &Predicate) {
         match predicate {
             Predicate::All | Predicate::Signal(_) => {}
             Predicate::And(all) | Predicate::Or(all) => all.iter().for_each(|inner| self.add_predicate(inner)),

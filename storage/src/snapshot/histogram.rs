@@ -64,7 +64,7 @@ impl TimeBuckets {
     pub const ONE: TimeBuckets = TimeBuckets { first: UnixNanos::MIN, width_ns: u64::MAX, count: 1 };
 
     /// In which bucket a time is.
-    fn of(&self, time: UnixNanos) -> usize {
+    pub(super) fn of(&self, time: UnixNanos) -> usize {
         let at = time.0.saturating_sub(self.first.0) / self.width_ns;
         usize::try_from(at).unwrap_or(usize::MAX).min(self.count - 1)
     }

@@ -1,11 +1,13 @@
 //! Reading: a consistent view of everything accepted, each record once.
 
 mod accepted;
+mod compare;
 mod fields;
 mod histogram;
 mod look;
 mod nearest;
 mod scan;
+mod shapes;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +27,7 @@ use crate::state::State;
 use crate::tombstones::Tombstones;
 
 pub use accepted::{AcceptedAfter, AcceptedEach};
+pub use compare::{Compared, ComparedField, ComparedPlace, Comparison, LeftOut, Sides};
 use fields::Fields;
 use histogram::Bars;
 pub use histogram::{Counts, Group, Histogram, TimeBuckets};
@@ -32,6 +35,7 @@ pub use look::Look;
 use look::{Visit, Within};
 use nearest::{Hit, Nearest, Source};
 use scan::{Scan, Sink, Sweep};
+pub use shapes::{Shapes, WantedShapes};
 
 /// A question for records.
 #[derive(Clone, Debug)]

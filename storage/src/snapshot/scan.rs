@@ -196,7 +196,7 @@ fn rows_of(pages: &[(&Page, RowRanges)]) -> RowRanges {
 }
 
 /// Whether every record of the signal matches, whatever it holds.
-fn matches_all(predicate: &Predicate, signal: Signal) -> bool {
+pub(super) fn matches_all(predicate: &Predicate, signal: Signal) -> bool {
     match predicate {
         Predicate::All => true,
         Predicate::Signal(wanted) => *wanted == signal,

@@ -1,6 +1,8 @@
 //! A predicate means the same on live records, on a fresh shard and after a restart, with and without the id directory.
 
+mod compare;
 mod histogram;
+mod shapes;
 
 use std::sync::Arc;
 
@@ -180,6 +182,13 @@ fn answers(store: &Store, predicates: &[(Predicate, usize)]) -> Vec<Vec<Record>>
         let (count, _) = snapshot.count(predicate, search.start, search.end, &|| false).unwrap();
         assert_eq!(count, found.records.len() as u64, "counted otherwise than found");
         histogram::assert_counted(&snapshot, predicate, *way);
+        if way % 4 == 1 {
+            let baseline = (way % 8 == 1).then(|| &predicates[way % predicates.len()].0);
+            compare::assert_compared(&snapshot, predicate, baseline, way % 16 > 8);
+        }
+        if way.is_multiple_of(4) {
+            shapes::assert_shapes(&snapshot, predicate, way.is_multiple_of(8));
+        }
         found.records
     };
     assert_accepted(&snapshot, &predicates.iter().map(|(predicate, _)| predicate).collect::<Vec<_>>());
@@ -189,6 +198,7 @@ fn answers(store: &Store, predicates: &[(Predicate, usize)]) -> Vec<Vec<Record>>
         assert_eq!(found.coverage.failures, Vec::<String>::new());
         found.records
     };
+    shapes::assert_shapes(&snapshot, &Predicate::All, false);
     predicates.iter().map(ask).chain(IDS.iter().chain(&MORE_IDS).map(with_id)).collect()
 }
 

@@ -67,6 +67,8 @@ mod tests {
             ("/api/v1/histogram", "get"),
             ("/api/v1/fields", "get"),
             ("/api/v1/fields/{name}/values", "get"),
+            ("/api/v1/patterns", "get"),
+            ("/api/v1/compare", "get"),
             ("/api/v1/journeys", "get"),
             ("/api/v1/journey/{id}", "get"),
             ("/api/v1/journey/{id}/skeleton", "get"),

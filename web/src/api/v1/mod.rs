@@ -1,5 +1,6 @@
 //! Version 1 of the API: wire types, conversions, handlers. `query` answers plain structs; JSON begins here.
 
+mod compare;
 mod completeness;
 mod delete;
 mod fields;
@@ -9,6 +10,7 @@ mod journey;
 mod journeys;
 pub(crate) mod logs;
 mod parameters;
+mod patterns;
 mod record;
 mod respond;
 mod search;
@@ -31,6 +33,8 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(histogram::histogram))
         .routes(routes!(fields::fields))
         .routes(routes!(fields::values))
+        .routes(routes!(patterns::patterns))
+        .routes(routes!(compare::compare))
         .routes(routes!(journeys::journeys))
         .routes(routes!(journey::journey))
         .routes(routes!(journey::skeleton))

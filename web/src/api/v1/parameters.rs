@@ -112,14 +112,16 @@ pub(crate) fn given(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
 
+/// A point in time.
+pub(crate) fn point(name: &'static str, text: Option<String>) -> Result<Option<UnixNanos>, ApiError> {
+    let Some(value) = given(text) else { return Ok(None) };
+    time::parse(&value).map(Some).map_err(|mend| ApiError::Parameter { name, value, mend })
+}
+
 /// Both ends of a time range, the earlier one first.
 pub(crate) fn time_range(start: Option<String>, end: Option<String>) -> Result<(Option<UnixNanos>, Option<UnixNanos>), ApiError> {
-    let read = |name, text: Option<String>| match given(text) {
-        None => Ok(None),
-        Some(value) => time::parse(&value).map(Some).map_err(|mend| ApiError::Parameter { name, value, mend }),
-    };
     let start_text = start.clone().unwrap_or_default();
-    let (start, end) = (read("start", start)?, read("end", end)?);
+    let (start, end) = (point("start", start)?, point("end", end)?);
     match (start, end) {
         (Some(from), Some(to)) if from > to => {
             let mend = "it is after `end`: swap the two".to_owned();
