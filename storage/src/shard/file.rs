@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
+use arrow::array::StringArray;
 use bytes::{Buf, Bytes};
 use futures::executor::block_on;
 use object_store::path::Path;
@@ -83,6 +84,16 @@ impl ShardFile {
     /// Keeps a page for those who read it next.
     pub(super) fn keep_page(&self, offset: u64, page: &Page) {
         self.cache.keep_page(self.number, offset, page);
+    }
+
+    /// The dictionary of texts that begins at a byte, if it was made lately.
+    pub(super) fn kept_texts(&self, offset: u64) -> Option<StringArray> {
+        self.cache.texts(self.number, offset)
+    }
+
+    /// Keeps a dictionary of texts for those who read it next.
+    pub(super) fn keep_texts(&self, offset: u64, texts: &StringArray) {
+        self.cache.keep_texts(self.number, offset, texts);
     }
 
     fn read_blocks(&self, range: Range<u64>) -> io::Result<Bytes> {
