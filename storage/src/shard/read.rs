@@ -21,7 +21,7 @@ use super::file::{IndexDirectory, ShardFile};
 use super::index::{Candidates, ShardIndex};
 use super::pick::{PickedColumn, Picker};
 use super::ranges::RowRanges;
-use super::write::{IndexDescription, ShardDescription};
+use super::write::{IndexDescription, ShardDescription, holds_nothing};
 use super::{BLOCKS_KEY, FIELDS_KEY, FIRST_INDEXED_FORMAT, FORMAT, INDEX_KEY, SHARD_KEY, ShardError};
 use crate::catalog::ShardMeta;
 use crate::fields::FieldCounts;
@@ -31,8 +31,8 @@ use crate::terms::WantedIds;
 
 /// Rows handed out at a time.
 const BATCH_ROWS: usize = 8_192;
-/// Rows that are picked out of their pages one by one.
-const PICKED_ROWS_MAX: u64 = BATCH_ROWS as u64;
+/// Rows that are picked out of their pages one by one: of more, decoding whole pages costs less.
+const PICKED_ROWS_MAX: u64 = 1_024;
 /// Pages of a read of more rows are not kept: they would push out those that are read again.
 const KEPT_ROWS_MAX: u64 = 32_768;
 
@@ -221,6 +221,19 @@ impl ShardReader {
         };
         let fields = self.parquet.schema().fields().iter().enumerate();
         fields.filter(|(_, field)| is_wanted(field.name()) && !self.empty.contains(field.name())).map(|(number, _)| number).collect()
+    }
+
+    /// Fields that are not read because the footer says that they hold nothing, and that hold something.
+    pub(super) fn filled_among_empty(&self) -> Result<BTreeSet<String>, ShardError> {
+        let fields = self.parquet.schema().fields().iter().enumerate();
+        let empty: Vec<usize> = fields.filter(|(_, field)| self.empty.contains(field.name())).map(|(number, _)| number).collect();
+        let mut filled = BTreeSet::new();
+        for batch in self.decoded(&self.all(), &empty)? {
+            let batch: RecordBatch = batch?;
+            let columns = batch.schema_ref().fields().iter().zip(batch.columns());
+            filled.extend(columns.filter(|(_, column)| !holds_nothing(column.as_ref())).map(|(field, _)| field.name().clone()));
+        }
+        Ok(filled)
     }
 
     /// Many rows: decoded by the crate, page by page.

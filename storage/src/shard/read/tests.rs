@@ -120,8 +120,7 @@ fn shard_of(signal: Signal, batch: RecordBatch) -> ShardReader {
     ShardReader::open_with(objects, meta, Arc::new(ReadCache::new(1 << 20))).unwrap()
 }
 
-static SHARDS: LazyLock<[ShardReader; 2]> =
-    LazyLock::new(|| [shard_of(Signal::Logs, logs()), shard_of(Signal::Spans, spans())]);
+static SHARDS: LazyLock<[ShardReader; 2]> = LazyLock::new(|| [shard_of(Signal::Logs, logs()), shard_of(Signal::Spans, spans())]);
 
 /// What one of the two ways of reading hands out.
 fn records(shard: &ShardReader, rows: &RowRanges, is_picked: bool) -> (Vec<u32>, Vec<Record>) {
