@@ -55,7 +55,7 @@ impl Default for StoreSettings {
             wal_segment_bytes: 32 << 20,
             repetition_window_ms: 15 * 60_000,
             open_shards_max: 256,
-            block_cache_bytes_max: 16 << 20,
+            block_cache_bytes_max: 32 << 20,
             shape_cache_bytes_max: 16 << 20,
             merged_rows_max: MERGED_ROWS_MAX,
             garbage_grace_ms: 0,

@@ -62,7 +62,7 @@ mod merge;
 mod origins;
 mod run;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod write;
 
 use std::collections::BTreeSet;

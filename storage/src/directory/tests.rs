@@ -2,7 +2,7 @@
 
 mod faults;
 mod model;
-mod watched;
+pub(crate) mod watched;
 
 use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::thread;

@@ -1,5 +1,7 @@
-//! What was read of shards lately, for all open shards together: verified blocks, and pages as they are decoded from.
+//! What was read of shards lately, for all open shards together: verified blocks, pages as they are decoded from, and
+//! dictionaries as they are looked up in.
 
+use arrow::array::{Array as _, StringArray};
 use bytes::Bytes;
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -22,25 +24,32 @@ struct Kept {
     bytes: usize,
 }
 
-/// A part of a file: which block, or the page at which byte.
+/// A part of a file: which block, or the page or the dictionary of texts at which byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Part {
     Block(u64),
     Page(u64),
+    Texts(u64),
 }
 
 #[derive(Clone, Debug)]
 enum Read {
     Block(Bytes),
     Page(Box<Page>),
+    Texts(StringArray),
 }
+
+/// What keeping anything takes beside its bytes, about: its place, its place in the order, and what holds it.
+const ENTRY_BYTES: usize = 256;
 
 impl Read {
     fn bytes(&self) -> usize {
-        match self {
+        let bytes = match self {
             Read::Block(bytes) => bytes.len(),
             Read::Page(page) => page.buffer().len(),
-        }
+            Read::Texts(texts) => texts.get_buffer_memory_size(),
+        };
+        bytes + ENTRY_BYTES
     }
 }
 
@@ -63,7 +72,7 @@ impl ReadCache {
         for block in blocks {
             match kept.parts.get(&(file, Part::Block(block)))? {
                 Read::Block(bytes) => found.push(bytes.clone()),
-                Read::Page(_) => return None,
+                Read::Page(_) | Read::Texts(_) => return None,
             }
         }
         drop(kept);
@@ -81,8 +90,21 @@ impl ReadCache {
     pub(super) fn page(&self, file: u64, offset: u64) -> Option<Page> {
         match self.kept.lock().parts.get(&(file, Part::Page(offset)))? {
             Read::Page(page) => Some(page.as_ref().clone()),
-            Read::Block(_) => None,
+            Read::Block(_) | Read::Texts(_) => None,
         }
+    }
+
+    /// The dictionary of texts of a file that begins at `offset`, if it is here.
+    pub(super) fn texts(&self, file: u64, offset: u64) -> Option<StringArray> {
+        match self.kept.lock().parts.get(&(file, Part::Texts(offset)))? {
+            Read::Texts(texts) => Some(texts.clone()),
+            Read::Block(_) | Read::Page(_) => None,
+        }
+    }
+
+    /// Keeps the dictionary of texts of a file that begins at `offset`.
+    pub(super) fn keep_texts(&self, file: u64, offset: u64, texts: &StringArray) {
+        self.keep([((file, Part::Texts(offset)), Read::Texts(texts.clone()))]);
     }
 
     /// Keeps the page of a file that begins at `offset`.
@@ -112,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_least_recently_used_is_forgotten_when_the_bound_is_reached() {
-        let cache = ReadCache::new(3 * BLOCK_BYTES as usize);
+        let cache = ReadCache::new(3 * (BLOCK_BYTES as usize + ENTRY_BYTES));
         let (one, other) = (cache.number(), cache.number());
         cache.keep_blocks(one, 7, &[1; 2 * BLOCK_BYTES as usize]);
         cache.keep_blocks(other, 7, &[2; BLOCK_BYTES as usize]);

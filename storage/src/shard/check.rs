@@ -90,6 +90,7 @@ fn examine_rows(reader: &ShardReader, examined: &mut Examined) -> Result<(), Sha
         }
         Ok(true)
     })?;
+    examined.faults.extend(passed_over(reader)?);
     examined.faults.extend(walk.bounds(&examined.meta));
     examined.faults.extend(walk.pages());
     examined.faults.extend(walk.order());
@@ -103,6 +104,12 @@ fn examine_rows(reader: &ShardReader, examined: &mut Examined) -> Result<(), Sha
     examined.keys.sort_unstable();
     examined.keys.dedup();
     Ok(())
+}
+
+/// Columns that no reader looks at, because the footer says that they hold nothing.
+fn passed_over(reader: &ShardReader) -> Result<Option<String>, ShardError> {
+    let filled = reader.filled_among_empty()?;
+    Ok((!filled.is_empty()).then(|| format!("its footer says that the columns {filled:?} hold nothing, and they do")))
 }
 
 /// What goes by while all rows are read once.

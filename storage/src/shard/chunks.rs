@@ -29,6 +29,8 @@ thread_local! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct GroupRows {
     pub(super) group: usize,
+    /// The first row of the group.
+    pub(super) first: u32,
     /// Counted from the first row of the group.
     pub(super) ranges: Vec<Range<u32>>,
 }
@@ -95,7 +97,7 @@ impl Iterator for ColumnChunks {
 impl PageIterator for ColumnChunks {}
 
 /// Where the pages of a column lie in a row group.
-fn page_locations(metadata: &ParquetMetaData, group: usize, column: usize) -> Option<&[PageLocation]> {
+pub(super) fn page_locations(metadata: &ParquetMetaData, group: usize, column: usize) -> Option<&[PageLocation]> {
     Some(metadata.offset_index()?.get(group)?.get(column)?.page_locations())
 }
 
@@ -138,7 +140,7 @@ fn pages_of(locations: &[PageLocation], rows: usize, ranges: &[Range<u32>]) -> V
 }
 
 /// What precedes the first page of data in its chunk is the dictionary.
-fn dictionary_before(chunk: &ColumnChunkMetaData, locations: &[PageLocation]) -> Option<PageLocation> {
+pub(super) fn dictionary_before(chunk: &ColumnChunkMetaData, locations: &[PageLocation]) -> Option<PageLocation> {
     let start = i64::try_from(chunk.byte_range().0).ok()?;
     let bytes = locations.first()?.offset.checked_sub(start).filter(|bytes| *bytes > 0)?;
     Some(PageLocation { offset: start, compressed_page_size: i32::try_from(bytes).ok()?, first_row_index: 0 })
@@ -154,27 +156,36 @@ struct Pages {
     keep: bool,
 }
 
-impl Pages {
-    fn read(&self, place: &PageLocation) -> Result<Page> {
-        let offset = place.offset as u64;
-        if let Some(page) = self.file.kept_page(offset) {
-            return Ok(page);
-        }
-        let page = decompressed(self.as_it_lies(place)?, self.chunk.compression())?;
-        if self.keep {
-            self.file.keep_page(offset, &page);
-        }
-        Ok(page)
+/// A page of a chunk, as its values are decoded from.
+pub(super) fn read_page(file: &ShardFile, chunk: &ColumnChunkMetaData, place: &PageLocation, keep: bool) -> Result<Page> {
+    let offset = place.offset as u64;
+    if let Some(page) = file.kept_page(offset) {
+        return Ok(page);
     }
+    let mut page = decompressed(as_it_lies(file, chunk, place)?, chunk.compression())?;
+    if keep {
+        if chunk.compression() == Compression::UNCOMPRESSED {
+            own_bytes(&mut page);
+        }
+        file.keep_page(offset, &page);
+    }
+    Ok(page)
+}
 
-    /// The page without decompressing it. The crate takes its header apart.
-    fn as_it_lies(&self, place: &PageLocation) -> Result<Page> {
-        let chunk = self.chunk.clone().into_builder();
-        let chunk = chunk.set_compression(Compression::UNCOMPRESSED).set_dictionary_page_offset(None).set_data_page_offset(place.offset);
-        let place = PageLocation { first_row_index: 0, ..place.clone() };
-        let mut reader = SerializedPageReader::new(Arc::new(self.file.clone()), &chunk.build()?, 0, Some(vec![place]))?;
-        reader.get_next_page()?.ok_or_else(|| ParquetError::EOF("there is no page where the index of pages says".to_owned()))
+/// Copies a page out of the blocks that it was read with, which it would keep otherwise.
+fn own_bytes(page: &mut Page) {
+    match page {
+        Page::DataPage { buf, .. } | Page::DictionaryPage { buf, .. } | Page::DataPageV2 { buf, .. } => *buf = Bytes::copy_from_slice(buf),
     }
+}
+
+/// A page without decompressing it. The crate takes its header apart.
+fn as_it_lies(file: &ShardFile, chunk: &ColumnChunkMetaData, place: &PageLocation) -> Result<Page> {
+    let chunk = chunk.clone().into_builder();
+    let chunk = chunk.set_compression(Compression::UNCOMPRESSED).set_dictionary_page_offset(None).set_data_page_offset(place.offset);
+    let place = PageLocation { first_row_index: 0, ..place.clone() };
+    let mut reader = SerializedPageReader::new(Arc::new(file.clone()), &chunk.build()?, 0, Some(vec![place]))?;
+    reader.get_next_page()?.ok_or_else(|| ParquetError::EOF("there is no page where the index of pages says".to_owned()))
 }
 
 impl Iterator for Pages {
@@ -188,7 +199,7 @@ impl Iterator for Pages {
 impl PageReader for Pages {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
         let place = self.dictionary.take().or_else(|| self.pages.next().map(|(place, _)| place));
-        place.map(|place| self.read(&place)).transpose()
+        place.map(|place| read_page(&self.file, &self.chunk, &place, self.keep)).transpose()
     }
 
     fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
+use arrow::array::StringArray;
 use bytes::{Buf, Bytes};
 use futures::executor::block_on;
 use object_store::path::Path;
@@ -31,6 +32,8 @@ pub(crate) struct ShardFile {
     tail_offset: u64,
     /// Page indexes and footer: read once, with one request.
     tail: Bytes,
+    /// What was read before the tail with the same request, from which byte on, until its checksums are known.
+    before_tail: Option<(u64, Bytes)>,
     /// Checksums of what comes before the tail; none until the footer is parsed.
     blocks: Option<Arc<Blocks>>,
     cache: Arc<ReadCache>,
@@ -38,22 +41,38 @@ pub(crate) struct ShardFile {
     number: u64,
 }
 
+/// Blocks that are read with the tail: what opening an index touches lies in them.
+const BLOCKS_BEFORE_TAIL: u64 = 2;
 /// A longer read is not kept in the cache: it would push everything else out.
 const CACHED_BYTES_MAX: u64 = 1 << 20;
 
 impl ShardFile {
     /// Reads the tail and verifies it.
     pub(super) fn open(objects: Arc<dyn ObjectStore>, path: Path, bytes: u64, tail: Tail, cache: Arc<ReadCache>) -> io::Result<ShardFile> {
-        let read = block_on(objects.get_range(&path, tail.offset.min(bytes)..bytes)).map_err(io::Error::other)?;
+        let offset = tail.offset.min(bytes);
+        let start = (offset.div_ceil(BLOCK_BYTES).saturating_sub(BLOCKS_BEFORE_TAIL)) * BLOCK_BYTES;
+        let mut before = block_on(objects.get_range(&path, start..bytes)).map_err(io::Error::other)?;
+        let read = before.split_off(before.len().min((offset - start) as usize));
         if crc32fast::hash(&read) != tail.crc32 {
             return Err(damaged(&path, tail.offset));
         }
+        // Copied, so that the tail does not keep what was read with it.
+        let read = Bytes::copy_from_slice(&read);
         let number = cache.number();
-        Ok(ShardFile { objects, path, bytes, tail_offset: tail.offset, tail: read, blocks: None, cache, number })
+        let before_tail = Some((start, before));
+        Ok(ShardFile { objects, path, bytes, tail_offset: tail.offset, tail: read, before_tail, blocks: None, cache, number })
     }
 
     /// From here on what comes before the tail can be read.
     pub(super) fn cover(&mut self, blocks: Blocks) {
+        // What is damaged is not kept: who needs it reads it again, and says so.
+        if let Some((start, before)) = self.before_tail.take()
+            && blocks.bytes == self.tail_offset
+            && blocks.block_bytes == BLOCK_BYTES
+            && blocks.damaged(start, &before).is_none()
+        {
+            self.cache.keep_blocks(self.number, start / BLOCK_BYTES, &before);
+        }
         self.blocks = Some(Arc::new(blocks));
     }
 
@@ -83,6 +102,16 @@ impl ShardFile {
     /// Keeps a page for those who read it next.
     pub(super) fn keep_page(&self, offset: u64, page: &Page) {
         self.cache.keep_page(self.number, offset, page);
+    }
+
+    /// The dictionary of texts that begins at a byte, if it was made lately.
+    pub(super) fn kept_texts(&self, offset: u64) -> Option<StringArray> {
+        self.cache.texts(self.number, offset)
+    }
+
+    /// Keeps a dictionary of texts for those who read it next.
+    pub(super) fn keep_texts(&self, offset: u64, texts: &StringArray) {
+        self.cache.keep_texts(self.number, offset, texts);
     }
 
     fn read_blocks(&self, range: Range<u64>) -> io::Result<Bytes> {

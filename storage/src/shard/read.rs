@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use object_store::ObjectStore;
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::{
@@ -19,8 +19,9 @@ use super::cached::ReadCache;
 use super::chunks::{self, Chunks, GroupRows};
 use super::file::{IndexDirectory, ShardFile};
 use super::index::{Candidates, ShardIndex};
+use super::pick::{PickedColumn, Picker};
 use super::ranges::RowRanges;
-use super::write::{IndexDescription, ShardDescription};
+use super::write::{IndexDescription, ShardDescription, holds_nothing};
 use super::{BLOCKS_KEY, FIELDS_KEY, FIRST_INDEXED_FORMAT, FORMAT, INDEX_KEY, SHARD_KEY, ShardError};
 use crate::catalog::ShardMeta;
 use crate::fields::FieldCounts;
@@ -30,6 +31,8 @@ use crate::terms::WantedIds;
 
 /// Rows handed out at a time.
 const BATCH_ROWS: usize = 8_192;
+/// Rows that are picked out of their pages one by one: of more, decoding whole pages costs less.
+const PICKED_ROWS_MAX: u64 = 1_024;
 /// Pages of a read of more rows are not kept: they would push out those that are read again.
 const KEPT_ROWS_MAX: u64 = 32_768;
 
@@ -42,8 +45,8 @@ pub(crate) struct ShardReader {
     pages: Vec<Page>,
     /// Rows between which a part of the shard can be read alone.
     cuts: Vec<u32>,
-    /// How every column is read.
-    records: FieldLevels,
+    /// Of each field of the schema: how its values are picked, if they can be.
+    picked: Vec<Option<PickedColumn>>,
     /// Fields of the schema that hold nothing in any row; they need not be read.
     empty: BTreeSet<String>,
     /// Attributes that stand in the column of request ids.
@@ -105,8 +108,8 @@ impl ShardReader {
         let pages = pages(meta.signal, parquet.metadata());
         let cuts = chunks::cuts(parquet.metadata());
         let ShardDescription { empty_columns: empty, request_keys, general_keys, .. } = description;
-        let records = levels(&parquet, |name| !empty.contains(name))?;
-        Ok(ShardReader { meta, file, parquet, index, pages, cuts, records, empty, request_keys, general_keys })
+        let picked = picked_columns(&parquet);
+        Ok(ShardReader { meta, file, parquet, index, pages, cuts, picked, empty, request_keys, general_keys })
     }
 
     /// Why the index is not used, if it should be.
@@ -203,26 +206,84 @@ impl ShardReader {
 
     /// Hands out rows in row order, batch by batch with their numbers, until `visit` returns false.
     pub(crate) fn read(&self, rows: &RowRanges, wanted: Wanted<'_>, visit: &mut Visit<'_>) -> Result<(), ShardError> {
-        let count = usize::try_from(rows.len()).unwrap_or(usize::MAX);
-        if count == 0 {
-            return Ok(());
+        match rows.len() {
+            0 => Ok(()),
+            count if count <= PICKED_ROWS_MAX => self.pick(rows, &self.wanted_fields(wanted), visit),
+            _ => self.decode(rows, &self.wanted_fields(wanted), visit),
         }
-        let narrow;
-        let levels = match wanted {
-            Wanted::Records => &self.records,
-            Wanted::Columns(columns) => {
-                narrow = levels(&self.parquet, |name| self.is_wanted(columns, name) && !self.empty.contains(name))?;
-                &narrow
-            }
+    }
+
+    /// The fields of the schema that are wanted and hold something.
+    fn wanted_fields(&self, wanted: Wanted<'_>) -> Vec<usize> {
+        let is_wanted = |name: &str| match wanted {
+            Wanted::Records => true,
+            Wanted::Columns(columns) => self.is_wanted(columns, name),
         };
+        let fields = self.parquet.schema().fields().iter().enumerate();
+        fields.filter(|(_, field)| is_wanted(field.name()) && !self.empty.contains(field.name())).map(|(number, _)| number).collect()
+    }
+
+    /// Fields that are not read because the footer says that they hold nothing, and that hold something.
+    pub(super) fn filled_among_empty(&self) -> Result<BTreeSet<String>, ShardError> {
+        let fields = self.parquet.schema().fields().iter().enumerate();
+        let empty: Vec<usize> = fields.filter(|(_, field)| self.empty.contains(field.name())).map(|(number, _)| number).collect();
+        let mut filled = BTreeSet::new();
+        for batch in self.decoded(&self.all(), &empty)? {
+            let batch: RecordBatch = batch?;
+            let columns = batch.schema_ref().fields().iter().zip(batch.columns());
+            filled.extend(columns.filter(|(_, column)| !holds_nothing(column.as_ref())).map(|(field, _)| field.name().clone()));
+        }
+        Ok(filled)
+    }
+
+    /// Many rows: decoded by the crate, page by page.
+    fn decode(&self, rows: &RowRanges, fields: &[usize], visit: &mut Visit<'_>) -> Result<(), ShardError> {
+        let mut numbers = rows.in_parts();
+        for batch in self.decoded(rows, fields)? {
+            let batch: RecordBatch = batch?;
+            if !visit(&RecordsView::new(self.meta.signal, &batch), &numbers.next(batch.num_rows()))? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn decoded(&self, rows: &RowRanges, fields: &[usize]) -> Result<ParquetRecordBatchReader, ShardError> {
         let covered = self.covered(rows);
         let chunks = self.chunks(&covered);
         let selection = (covered != *rows).then(|| RowSelection::from_consecutive_ranges(places_in(rows, &covered), chunks.num_rows()));
-        let batches = ParquetRecordBatchReader::try_new_with_row_groups(levels, &chunks, count.min(BATCH_ROWS), selection)?;
-        let mut numbers = rows.in_parts();
-        for batch in batches {
-            let batch: RecordBatch = batch?;
-            if !visit(&RecordsView::new(self.meta.signal, &batch), &numbers.next(batch.num_rows()))? {
+        let batch_rows = usize::try_from(rows.len()).unwrap_or(usize::MAX).min(BATCH_ROWS);
+        Ok(ParquetRecordBatchReader::try_new_with_row_groups(&self.levels(fields)?, &chunks, batch_rows, selection)?)
+    }
+
+    /// How fields are decoded.
+    fn levels(&self, fields: &[usize]) -> Result<FieldLevels, ShardError> {
+        let description = self.parquet.parquet_schema();
+        let mask = ProjectionMask::roots(description, fields.iter().copied());
+        Ok(parquet_to_arrow_field_levels(description, mask, Some(self.parquet.schema().fields()))?)
+    }
+
+    /// Few rows: picked out of their pages. Columns that this is not known for are decoded.
+    fn pick(&self, rows: &RowRanges, fields: &[usize], visit: &mut Visit<'_>) -> Result<(), ShardError> {
+        let keep = self.covered(rows).len() <= KEPT_ROWS_MAX;
+        let (picked, others): (Vec<usize>, Vec<usize>) = fields.iter().partition(|field| self.picked[**field].is_some());
+        for group in self.groups(rows) {
+            let local: Vec<u32> = group.ranges.iter().cloned().flatten().collect();
+            let numbers: Vec<u32> = local.iter().map(|row| group.first + row).collect();
+            let picker = Picker { file: &self.file, metadata: self.parquet.metadata(), group: group.group, rows: &local, keep };
+            let mut columns = Vec::with_capacity(fields.len());
+            for column in picked.iter().filter_map(|field| self.picked[*field].as_ref()) {
+                columns.push((column.field.clone(), picker.array(column)?));
+            }
+            if !others.is_empty() {
+                let batch = self.decoded(&RowRanges::of_rows(numbers.clone()), &others)?.next();
+                let batch = batch.ok_or_else(|| ShardError::Form("a row group ends before its rows".to_owned()))??;
+                columns.extend(batch.schema_ref().fields().iter().cloned().zip(batch.columns().iter().cloned()));
+            }
+            let (fields, arrays): (Vec<FieldRef>, Vec<ArrayRef>) = columns.into_iter().unzip();
+            let options = RecordBatchOptions::new().with_row_count(Some(numbers.len()));
+            let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?;
+            if !visit(&RecordsView::new(self.meta.signal, &batch), &numbers)? {
                 break;
             }
         }
@@ -252,28 +313,39 @@ impl ShardReader {
 
     /// The parts of row groups that hold these rows.
     fn chunks(&self, covered: &RowRanges) -> Chunks {
+        let keep = covered.len() <= KEPT_ROWS_MAX;
+        Chunks { file: self.file.clone(), metadata: self.parquet.metadata().clone(), groups: self.groups(covered).into(), keep }
+    }
+
+    /// Rows by row group.
+    fn groups(&self, rows: &RowRanges) -> Vec<GroupRows> {
         let mut first = 0;
         let mut groups = Vec::new();
         for (group, metadata) in self.parquet.metadata().row_groups().iter().enumerate() {
             let end = first + u32::try_from(metadata.num_rows()).unwrap_or(0);
-            let inside = covered.within(first..end);
+            let inside = rows.within(first..end);
             if !inside.is_empty() {
                 let ranges = inside.ranges().iter().map(|range| range.start - first..range.end - first).collect();
-                groups.push(GroupRows { group, ranges });
+                groups.push(GroupRows { group, first, ranges });
             }
             first = end;
         }
-        let keep = covered.len() <= KEPT_ROWS_MAX;
-        Chunks { file: self.file.clone(), metadata: self.parquet.metadata().clone(), groups: groups.into(), keep }
+        groups
     }
 }
 
-/// How some of the columns are read.
-fn levels(parquet: &ArrowReaderMetadata, is_wanted: impl Fn(&str) -> bool) -> Result<FieldLevels, ShardError> {
+/// Of each field of the schema: how its values are picked, if they can be.
+fn picked_columns(parquet: &ArrowReaderMetadata) -> Vec<Option<PickedColumn>> {
     let fields = parquet.schema().fields();
-    let roots = fields.iter().enumerate().filter(|(_, field)| is_wanted(field.name())).map(|(root, _)| root);
-    let mask = ProjectionMask::roots(parquet.parquet_schema(), roots);
-    Ok(parquet_to_arrow_field_levels(parquet.parquet_schema(), mask, Some(fields))?)
+    let mut columns = vec![Vec::new(); fields.len()];
+    for column in 0..parquet.parquet_schema().num_columns() {
+        columns[parquet.parquet_schema().get_column_root_idx(column)].push(column);
+    }
+    let picked = |(field, columns): (&FieldRef, Vec<usize>)| match columns.as_slice() {
+        [column] => PickedColumn::of(field, *column, parquet.metadata()),
+        _ => None,
+    };
+    fields.iter().zip(columns).map(picked).collect()
 }
 
 /// Where rows stand among those that cover them.
@@ -376,3 +448,6 @@ pub(super) fn footer_entry<T: serde::de::DeserializeOwned>(parquet: &ArrowReader
     let json = entry.ok_or_else(|| ShardError::Form(format!("the footer has no entry {key}: not a shard of needle's")))?;
     serde_json::from_str(json).map_err(|error| ShardError::Form(format!("footer entry {key}: {error}")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::array::RecordBatch;
 use futures::executor::block_on;
@@ -11,6 +12,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::*;
 use crate::catalog::{Origins, ShardMeta};
+use crate::directory::tests::watched::Watched;
 use crate::model::{LogRow, LogsBuilder, NormalId, RowIds, Severity, Signal, Tenant, UnixNanos, ValueKind};
 
 fn built() -> (ShardMeta, Vec<u8>) {
@@ -103,9 +105,34 @@ fn with_a_damaged_index_columns_are_scanned() {
 }
 
 #[test]
+fn a_shard_and_its_index_are_opened_with_one_read() {
+    let (meta, bytes) = built();
+    let objects = Arc::new(Watched::new());
+    objects.set(&Path::from(meta.path.as_str()), &bytes);
+    let reader = ShardReader::open_with(objects.clone(), meta, Arc::new(ReadCache::new(1 << 20))).unwrap();
+    assert_eq!((reader.index_failure(), objects.gets.load(Ordering::Relaxed)), (None, 1));
+}
+
+#[test]
 fn a_cut_file_is_an_error() {
     let (meta, bytes) = built();
     for end in [0, 1, bytes.len() / 2, bytes.len() - 1] {
         assert!(read(&meta, bytes[..end].to_vec()).is_err(), "cut at {end}");
     }
+}
+
+#[test]
+fn a_footer_that_hides_a_column_is_a_fault() {
+    let (meta, bytes) = built();
+    let hides = |bytes: &[u8]| {
+        let examined = examine(&meta.path, &bytes.to_vec().into(), None).unwrap();
+        examined.faults.iter().any(|fault| fault.contains(r#"the columns {"request_id"} hold nothing, and they do"#))
+    };
+    assert!(!hides(&bytes));
+    // As many bytes as before, so that nothing else of the footer is wrong.
+    let empty = memchr::memmem::find(&bytes, b"empty_columns").unwrap();
+    let at = empty + memchr::memmem::find(&bytes[empty..], b"\"event_name\"").unwrap();
+    let mut hiding = bytes;
+    hiding[at..at + 12].copy_from_slice(b"\"request_id\"");
+    assert!(hides(&hiding));
 }

@@ -122,7 +122,9 @@ pub(crate) fn build(
     let general_keys = Some(general_keys).filter(|keys| keys.len() <= KEYS_MAX);
     let description = ShardDescription { empty_columns, request_keys, general_keys, ..describe(id, tenant, signal, origins, &views) };
     let BuiltIndex { files, pages: (pages, pages_description), cover, keys } = index.finish()?;
-    let files = files.into_iter().chain([(PAGES_FILE.into(), pages)]);
+    let mut files: Vec<_> = files.into_iter().chain([(PAGES_FILE.into(), pages)]).collect();
+    // The small ones last: whoever opens the shard reads these as a whole, and of the others the end, together with the tail.
+    files.sort_by_key(|(_, bytes)| std::cmp::Reverse(bytes.len()));
     let mut placed = Vec::new();
     for (name, bytes) in files {
         placed.push(IndexFile { name, offset: writer.bytes_written() as u64, bytes: bytes.len() as u64 });
@@ -160,7 +162,7 @@ fn note_keys<'a>(known: &mut BTreeSet<String>, keys: impl Iterator<Item = &'a st
 }
 
 /// Whether reading the column would tell nothing: absent, it reads the same.
-fn holds_nothing(column: &dyn Array) -> bool {
+pub(super) fn holds_nothing(column: &dyn Array) -> bool {
     match column.data_type() {
         DataType::UInt32 => column.as_primitive::<UInt32Type>().values().iter().all(|number| *number == 0),
         DataType::Map(..) => column.as_map().entries().is_empty(),

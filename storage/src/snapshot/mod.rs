@@ -448,7 +448,8 @@ impl Snapshot {
                     let read = scan::guarded(&self.cache, shard, &mut |reader| {
                         let mut places = wanted.iter().map(|(_, at)| *at);
                         reader.read(&rows, Wanted::Records, &mut |view, _| {
-                            (0..view.len()).zip(&mut places).for_each(|(local, at)| records[at] = Some(view.record(local)));
+                            let mut whole = view.reader();
+                            (0..view.len()).zip(&mut places).for_each(|(local, at)| records[at] = Some(whole.record(local)));
                             Ok(true)
                         })
                     });

@@ -15,9 +15,9 @@ use object_store::{
 };
 
 #[derive(Debug, Default)]
-pub(super) struct Watched {
+pub(crate) struct Watched {
     inner: InMemory,
-    pub(super) gets: AtomicUsize,
+    pub(crate) gets: AtomicUsize,
     pub(super) get_bytes_max: AtomicUsize,
     pub(super) put_bytes_max: AtomicUsize,
     pub(super) put_bytes: AtomicUsize,
@@ -28,7 +28,7 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    pub(super) fn new() -> Watched {
+    pub(crate) fn new() -> Watched {
         let watched = Watched::default();
         watched.puts_left.store(usize::MAX, Ordering::Relaxed);
         watched
@@ -45,7 +45,7 @@ impl Watched {
         block_on(async { self.inner.get(path).await.unwrap().bytes().await }).unwrap().to_vec()
     }
 
-    pub(super) fn set(&self, path: &Path, bytes: &[u8]) {
+    pub(crate) fn set(&self, path: &Path, bytes: &[u8]) {
         block_on(self.inner.put(path, bytes.to_vec().into())).unwrap();
     }
 
