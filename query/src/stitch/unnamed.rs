@@ -173,7 +173,7 @@ impl Hosts<'_> {
                 next.push(Reverse((now, number)));
                 continue;
             }
-            let Some((host, reason, confidence)) = self.host_in(guest, &pair) else { continue };
+            let Some((host, reason, confidence)) = self.host_in(guest, pair) else { continue };
             let guest = waiting[pair.guest].take().expect("it was looked at just now");
             let node = self.lodge(guest, host, pair.shift_ns, reason, confidence);
             self.calls.all[pair.call].callee.get_or_insert(node);
