@@ -297,7 +297,7 @@ impl Hosts<'_> {
             let offers: Vec<Offer> = open.iter().map(|&call| offer(self.tree, self.calls, call, true)).collect();
             let stays: Vec<_> = logs.iter().map(|log| stay(log, guest.offset_ns)).collect();
             let wanted = Wanted {
-                shift_max_ns: UNNAMED_CLOCK_ERROR_MAX_NS,
+                shift_max_ns: guest.shift_max_ns(),
                 resolution_ns: guest.resolution_ns,
                 to_be_answered: 0,
                 one_each: false,

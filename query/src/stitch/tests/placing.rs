@@ -340,3 +340,11 @@ fn a_clock_that_nothing_is_known_of_is_as_wrong_as_the_others() {
     check(&journey, &["1", "  2", "    3", "  4", "    5", "  6", "    ~inferred-audit-1 [a, b]", "  7"]);
     assert!(inference(&journey, "inferred-audit-1").reason.contains("if its clock is moved by"));
 }
+
+#[test]
+fn where_clocks_agree_a_call_that_names_nobody_does_not_make_one_wrong() {
+    let mut shop = two_callees([0, 0]);
+    shop.span("gateway", CLIENT, 6, 1, 300, 400);
+    shop.log("audit", 420, "a").request("r-1").log("audit", 480, "b").request("r-1");
+    check(&shop.stitched(), &["1", "  2", "    3", "  4", "    5", "  6", "  ~inferred-audit-1 [a, b]"]);
+}
