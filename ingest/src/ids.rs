@@ -11,7 +11,7 @@ use std::fmt;
 use needle_storage::model::{NormalId, SpanId, TraceId, Value, ValueKind};
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
-use headers::{parse_span, parse_trace};
+use headers::{parse_decimal_span, parse_decimal_trace, parse_span, parse_trace};
 use text::TextPatterns;
 
 /// The request id keys in use, most telling first. `x-request-id` is also found as `http.request.header.x-request-id`.
@@ -82,6 +82,9 @@ pub(crate) enum KeyKind {
     Request(usize),
     Trace,
     Span,
+    /// Datadog writes its ids as decimal numbers.
+    DecimalTrace,
+    DecimalSpan,
     Traceparent,
     B3,
     AmznTrace,
@@ -91,14 +94,14 @@ pub(crate) enum KeyKind {
 const TRACE_KEYS: [(&str, KeyKind); 16] = [
     ("traceid", KeyKind::Trace),
     ("oteltraceid", KeyKind::Trace),
-    ("ddtraceid", KeyKind::Trace),
+    ("ddtraceid", KeyKind::DecimalTrace),
     ("xb3traceid", KeyKind::Trace),
     ("xtraceid", KeyKind::Trace),
     ("logginggoogleapiscom/trace", KeyKind::Trace),
-    ("xdatadogtraceid", KeyKind::Trace),
+    ("xdatadogtraceid", KeyKind::DecimalTrace),
     ("spanid", KeyKind::Span),
     ("otelspanid", KeyKind::Span),
-    ("ddspanid", KeyKind::Span),
+    ("ddspanid", KeyKind::DecimalSpan),
     ("xb3spanid", KeyKind::Span),
     ("logginggoogleapiscom/spanid", KeyKind::Span),
     ("traceparent", KeyKind::Traceparent),
@@ -235,11 +238,10 @@ impl FoundIds {
         let value = value.trim();
         match kind {
             KeyKind::Request(order) => self.request(place, order, value),
-            KeyKind::Trace => match parse_trace(value) {
-                Some(id) => self.trace(place, id),
-                None => self.request(place, UNLISTED, value),
-            },
+            KeyKind::Trace => self.trace_or_request(place, parse_trace(value), value),
+            KeyKind::DecimalTrace => self.trace_or_request(place, parse_decimal_trace(value), value),
             KeyKind::Span => self.spans.extend(parse_span(value).map(|id| (place, id))),
+            KeyKind::DecimalSpan => self.spans.extend(parse_decimal_span(value).map(|id| (place, id))),
             KeyKind::Traceparent => self.context(place, headers::traceparent(value)),
             KeyKind::B3 => self.context(place, headers::b3(value)),
             KeyKind::CloudTrace => self.context(place, headers::cloud_trace(value)),
@@ -250,6 +252,14 @@ impl FoundIds {
                     self.request(place, UNLISTED, own);
                 }
             }
+        }
+    }
+
+    /// What stands at a trace's key and is none is an id nevertheless.
+    fn trace_or_request(&mut self, place: Place, trace: Option<TraceId>, value: &str) {
+        match trace {
+            Some(id) => self.trace(place, id),
+            None => self.request(place, UNLISTED, value),
         }
     }
 

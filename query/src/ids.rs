@@ -87,6 +87,17 @@ mod tests {
     }
 
     #[test]
+    fn sixteen_digits_may_be_hex_or_a_number() {
+        let ids = |text| test_of(IdKind::Any, text).expect("an id").ids().collect::<Vec<_>>();
+        let id = |text| NormalId::of(text).expect("an id");
+        assert_eq!(ids("1000000000000001"), [id("1000000000000001"), id("00038d7ea4c68001")]);
+        assert_eq!(ids("0000000000000016"), [id("0000000000000016")], "numbers are not padded");
+        assert_eq!(ids("1000000000000000001"), [id("0de0b6b3a7640001")]);
+        let spans = test_of(IdKind::Span, "1000000000000001").expect("an id").spans().map(|span| span.to_string());
+        assert_eq!(spans.collect::<Vec<_>>(), ["1000000000000001", "00038d7ea4c68001"]);
+    }
+
+    #[test]
     fn every_character_of_an_opaque_id_counts() {
         assert_eq!(test_of(IdKind::Any, "abc:").expect("an id").id, NormalId::of("abc:"));
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use needle_storage::model::{NormalId, Record, RecordId, UnixNanos};
-use needle_storage::predicate::{IdKind, IdTest, Predicate};
+use needle_storage::predicate::{IdTest, Predicate};
 use needle_storage::{Coverage, Found, ReadError, Search};
 
 use crate::answer::{Journey, JourneySummary, JourneysAnswer, Order};
@@ -81,7 +81,7 @@ impl<R: Read> Page<'_, R> {
 
     /// The place of the newest match in a journey: on its page the journey is listed.
     fn newest_match(&mut self, ids: &[NormalId]) -> Result<Option<(UnixNanos, RecordId)>, ReadError> {
-        let carries = |id: &NormalId| Predicate::Id(IdTest { kind: IdKind::Any, id: Some(id.clone()), span: None });
+        let carries = |id: &NormalId| Predicate::Id(IdTest::of_id(id.clone()));
         let in_journey = Predicate::Or(ids.iter().map(carries).collect());
         let predicate = Predicate::And(vec![self.wanted.predicate.clone(), in_journey]);
         let found = self.read.search(&Search { predicate, after: None, limit: 1, ascending: false, ..self.wanted.clone() })?;

@@ -30,6 +30,21 @@ pub(super) fn parse_span(text: &str) -> Option<SpanId> {
     SpanId::from_hex(text).or_else(|| decimal(text).and_then(|bytes| SpanId::from_bytes(&bytes)))
 }
 
+/// A trace id where ids are decimal: 16 digits are a number, unless a zero pads them, as in hex.
+pub(super) fn parse_decimal_trace(text: &str) -> Option<TraceId> {
+    number(text).map_or_else(|| parse_trace(text), |low| TraceId::from_bytes(&[[0; 8], low].concat()))
+}
+
+/// A span id where ids are decimal.
+pub(super) fn parse_decimal_span(text: &str) -> Option<SpanId> {
+    number(text).map_or_else(|| parse_span(text), |bytes| SpanId::from_bytes(&bytes))
+}
+
+/// A decimal number as numbers are written, without zeros before it.
+fn number(text: &str) -> Option<[u8; 8]> {
+    if text.starts_with('0') { None } else { decimal(text) }
+}
+
 fn decimal(text: &str) -> Option<[u8; 8]> {
     let digits = !text.is_empty() && text.len() <= 20 && text.bytes().all(|b| b.is_ascii_digit());
     if digits { text.parse::<u64>().ok().filter(|n| *n != 0).map(u64::to_be_bytes) } else { None }

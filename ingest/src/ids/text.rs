@@ -1,8 +1,9 @@
 //! The patterns by which log lines name their ids.
 
+use needle_storage::model::TraceId;
 use regex::{Captures, Regex, RegexBuilder};
 
-use super::headers::{self, parse_span, parse_trace};
+use super::headers::{self, parse_decimal_span, parse_decimal_trace, parse_span, parse_trace};
 use super::{FoundIds, KeyKind, Place, UNLISTED};
 
 const UUID: &str = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
@@ -24,8 +25,8 @@ impl TextPatterns {
         let pattern = format!(
             r#"\b(?:(?:{listed}){between}(?P<request>[a-z0-9][a-z0-9_.:+/=@~-]*)
             |(?P<req>req-{UUID})\b
-            |(?:x-b3-|dd[._]|otel[._])?trace[-_.]?id{between}(?P<trace>[0-9a-f]{{32}}|[0-9a-f]{{16}}|{UUID}|[0-9]{{15,20}})\b
-            |(?:x-b3-|dd[._]|otel[._])?span[-_.]?id{between}(?P<span>[0-9a-f]{{16}}|[0-9]{{15,20}})\b
+            |(?:x-b3-|(?P<decimal_trace>dd[._]|x-datadog-)|otel[._])?trace[-_.]?id{between}(?P<trace>[0-9a-f]{{32}}|[0-9a-f]{{16}}|{UUID}|[0-9]{{15,20}})\b
+            |(?:x-b3-|(?P<decimal_span>dd[._])|otel[._])?span[-_.]?id{between}(?P<span>[0-9a-f]{{16}}|[0-9]{{15,20}})\b
             |(?P<traceparent>[0-9a-f]{{2}}-[0-9a-f]{{32}}-[0-9a-f]{{16}}-[0-9a-f]{{2}})\b
             |x-amzn-trace-id{between}(?P<amzn>[0-9a-z=;-]+))
             |(?:^|[\s\]])\[(?P<bracket>{UUID})\]
@@ -60,16 +61,21 @@ fn take(captures: &Captures<'_>, found: &mut FoundIds) {
         }
     } else if let Some(value) = group("req") {
         found.request(Place::Text, UNLISTED, value);
-    } else if let Some(id) = group("trace").or_else(|| group("sleuth_trace")).and_then(parse_trace) {
+    } else if let Some(id) = trace_in(captures) {
         found.trace(Place::Text, id);
         found.spans.extend(group("sleuth_span").and_then(parse_span).map(|id| (Place::Text, id)));
-    } else if let Some(id) = group("span").and_then(parse_span) {
+    } else if let Some(id) = group("span").and_then(if group("decimal_span").is_some() { parse_decimal_span } else { parse_span }) {
         found.spans.push((Place::Text, id));
     } else if let Some(value) = group("traceparent") {
         found.context(Place::Text, headers::traceparent(value));
     } else if let Some(value) = group("amzn") {
         found.take(Place::Text, KeyKind::AmznTrace, value);
     }
+}
+
+fn trace_in(captures: &Captures<'_>) -> Option<TraceId> {
+    let digits = captures.name("trace").or_else(|| captures.name("sleuth_trace"))?.as_str();
+    if captures.name("decimal_trace").is_some() { parse_decimal_trace(digits) } else { parse_trace(digits) }
 }
 
 /// `requestId`, `request_id` and `request.id` all become `request[-_.]?id`.

@@ -61,16 +61,19 @@ fn a_word_with_punctuation_is_a_phrase() {
 #[test]
 fn a_bare_id_is_looked_up_and_searched_for() {
     let words = r#"Text(Phrase(["125a4afb", "6f55", "44ba", "ad80", "413f09f48a28"]))"#;
-    let id = "Id(IdTest { kind: Any, id: Some(Wide([18, 90, 74, 251, 111, 85, 4, 186, 173, 128, 65, 63, 9, 244, 138, 40])), span: None })";
+    let id = "Id(IdTest { kind: Any, id: Some(Wide([18, 90, 74, 251, 111, 85, 4, 186, 173, 128, 65, 63, 9, 244, 138, 40])), span: None, decimal: None })";
     check("125a4afb-6f55-44ba-ad80-413f09f48a28", &format!("Or([{id}, {words}])"));
     check("req-125a4afb-6f55-44ba-ad80-413f09f48a28", &format!("Or([{id}, {}])", words.replace("[\"125", "[\"req\", \"125")));
     check("125A4AFB6F5544BAAD80413F09F48A28", &format!("Or([{id}, Text(Word(\"125a4afb6f5544baad80413f09f48a28\"))])"));
-    check("audit-7", r#"Or([Id(IdTest { kind: Any, id: Some(Opaque("audit-7")), span: None }), Text(Phrase(["audit", "7"]))])"#);
+    check(
+        "audit-7",
+        r#"Or([Id(IdTest { kind: Any, id: Some(Opaque("audit-7")), span: None, decimal: None }), Text(Phrase(["audit", "7"]))])"#,
+    );
     check("id:125A4AFB6F5544BAAD80413F09F48A28", id);
     check("-id:125A4AFB6F5544BAAD80413F09F48A28", &format!("Not({id})"));
     check("trace:00-125a4afb6f5544baad80413f09f48a28-00f067aa0ba902b7-01", &id.replace("kind: Any", "kind: Trace"));
-    check("span:00F067AA0BA902B7", "Id(IdTest { kind: Span, id: None, span: Some(00f067aa0ba902b7) })");
-    check("request_id:abc", r#"Id(IdTest { kind: Request, id: Some(Opaque("abc")), span: None })"#);
+    check("span:00F067AA0BA902B7", "Id(IdTest { kind: Span, id: None, span: Some(00f067aa0ba902b7), decimal: None })");
+    check("request_id:abc", r#"Id(IdTest { kind: Request, id: Some(Opaque("abc")), span: None, decimal: None })"#);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Calls: the spans that wait for another service or send it a message, and what they say about whom they call.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::Ipv4Addr;
 
 use needle_storage::model::{SpanKind, StatusCode, TraceId, UnixNanos, Value};
 
@@ -21,6 +22,8 @@ pub(super) struct Call {
     pub(super) callee: Option<usize>,
     /// Databases and caches send neither spans nor lines, unless a service is named after them.
     silent: bool,
+    /// Whether it names a host of the public internet: whoever answers there is seldom one of us.
+    pub(super) outward: bool,
 }
 
 /// The service a call means.
@@ -183,6 +186,11 @@ impl<'a> Names<'a> {
             asynchronous: node.kind == SpanKind::PRODUCER,
             failed: span.status == StatusCode::ERROR,
             callee: None,
+            outward: attributes
+                .iter()
+                .filter(|_| says)
+                .filter_map(|(key, value)| peer_of(key, value))
+                .any(|peer| is_public(host_of(&peer))),
             silent: attributes.iter().any(|(key, _)| DATABASE_KEYS.contains(&key.as_str())),
         })
     }
@@ -225,6 +233,16 @@ pub(crate) fn authority_of(url: &str) -> Option<&str> {
     let after_scheme = url.split_once("://")?.1;
     let authority = after_scheme.split(['/', '?', '#']).next()?;
     authority.rsplit('@').next()
+}
+
+/// Whether a host is reached over the internet: an address that is not private, a name in a domain that is not.
+fn is_public(host: &str) -> bool {
+    const PRIVATE_DOMAINS: [&str; 9] = ["internal", "local", "localdomain", "localhost", "svc", "lan", "corp", "intranet", "home"];
+    if let Ok(address) = host.parse::<Ipv4Addr>() {
+        return !(address.is_private() || address.is_loopback() || address.is_link_local());
+    }
+    let is_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
+    is_name && host.rsplit_once('.').is_some_and(|(_, domain)| !PRIVATE_DOMAINS.contains(&domain))
 }
 
 pub(crate) fn host_of(peer: &str) -> &str {
@@ -277,6 +295,22 @@ mod tests {
             assert_eq!(likeness(peer, service), expected, "{peer} for {service}");
         }
         assert_eq!(authority_of("https://user@auth:8443/token?x=/"), Some("auth:8443"));
+    }
+
+    #[test]
+    fn hosts_of_the_internet_are_told_from_our_own() {
+        for (host, expected) in [
+            ("api.cards.example", true),
+            ("203.0.113.7", true),
+            ("10.0.0.1", false),
+            ("127.0.0.1", false),
+            ("lb-1.internal", false),
+            ("auth.shop.svc.cluster.local", false),
+            ("auth", false),
+            ("", false),
+        ] {
+            assert_eq!(is_public(host), expected, "{host}");
+        }
     }
 
     fn named(peer: &str, logging: &[&str]) -> Option<(String, Option<String>)> {

@@ -15,9 +15,62 @@ enum Keeper {
     Process(String, Option<String>),
 }
 
+/// How far clocks of a journey are off where calls tell: what may be expected of one that nothing is known of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Usual {
+    /// The middle of the known offsets.
+    pub(super) middle_ns: i64,
+    /// How far offsets lie from it; zero where all known clocks agree.
+    pub(super) spread_ns: i64,
+    /// How many clocks are known.
+    clocks: usize,
+}
+
+impl Usual {
+    /// Of some offsets.
+    fn of(mut offsets: Vec<i64>) -> Usual {
+        offsets.sort_unstable();
+        let (Some(lower), Some(upper)) = (offsets.get((offsets.len() - 1) / 2), offsets.get(offsets.len() / 2)) else {
+            return Usual::default();
+        };
+        let middle_ns = lower / 2 + upper / 2;
+        let apart_ns = |offset_ns: &i64| offset_ns.saturating_sub(middle_ns).saturating_abs().min(USUAL_ERROR_MAX_NS);
+        // The fewer are known, the farther others may be off.
+        let spread_ns = 2 * offsets.iter().map(apart_ns).sum::<i64>() / (offsets.len() as i64 - 1).max(1);
+        let clocks = offsets.len();
+        if spread_ns < USUAL_ERROR_MIN_NS { Usual { clocks, ..Usual::default() } } else { Usual { middle_ns, spread_ns, clocks } }
+    }
+
+    /// How far from the middle an offset is.
+    pub(super) fn distance_ns(self, offset_ns: i64) -> i64 {
+        offset_ns.saturating_sub(self.middle_ns).saturating_abs()
+    }
+
+    /// Whether several clocks are known, and agree.
+    pub(super) fn agree(self) -> bool {
+        self.clocks >= CLOCKS_TELLING_MIN && self.spread_ns == 0
+    }
+
+    /// How much farther off than clocks of the journey are.
+    pub(super) fn excess_ns(self, offset_ns: i64) -> i64 {
+        self.distance_ns(offset_ns).saturating_sub(self.spread_ns).max(0)
+    }
+}
+
+/// Two that agree may do so by chance.
+const CLOCKS_TELLING_MIN: usize = 3;
+/// A single clock that is off by more counts as this much: it says nothing about the others.
+const USUAL_ERROR_MAX_NS: i64 = 2_000_000_000;
+/// Clocks that are kept are off by less.
+const USUAL_ERROR_MIN_NS: i64 = 2_000_000;
+
 /// Estimated offsets. What nothing is known of is taken as right.
 #[derive(Debug, Default)]
 pub(super) struct Clocks {
+    /// Of the clocks that calls between spans tell of.
+    usual: Usual,
+    /// What told it.
+    heard: Vec<i64>,
     offsets: HashMap<Keeper, i64>,
     /// Of services that have one process only, so that records which do not name theirs are its.
     only: HashMap<String, Option<i64>>,
@@ -58,8 +111,12 @@ impl Clocks {
 
     /// The known clocks by the processes that go by them, the reference left out.
     fn of_processes(tree: &Tree, known: &HashMap<Keeper, (i64, f64)>, reference: &Keeper) -> Clocks {
-        let mut clocks =
-            Clocks { offsets: known.iter().map(|(keeper, (offset_ns, _))| (keeper.clone(), *offset_ns)).collect(), ..Clocks::default() };
+        let mut clocks = Clocks {
+            heard: known.values().map(|(offset_ns, _)| *offset_ns).collect(),
+            offsets: known.iter().map(|(keeper, (offset_ns, _))| (keeper.clone(), *offset_ns)).collect(),
+            ..Clocks::default()
+        };
+        clocks.count_heard();
         for node in tree.nodes.iter().filter(|node| node.role == Role::Span) {
             let keeper = Keeper::of(&node.service, &node.process);
             let Some(&(offset_ns, confidence)) = known.get(&keeper).filter(|_| keeper != *reference) else { continue };
@@ -79,16 +136,36 @@ impl Clocks {
 
     /// What only the lines of a process tell about its clock.
     pub(super) fn learn(&mut self, service: &str, process: &Process, offset_ns: i64, confidence: f64) {
+        self.heard.push(offset_ns);
         self.offsets.entry(Keeper::Process(service.to_owned(), process.instance.clone())).or_insert(offset_ns);
         self.show(service, process.instance.as_ref(), offset_ns, confidence);
     }
 
+    /// Counts what lines told since, also of clocks that were right.
+    pub(super) fn count_heard(&mut self) {
+        self.usual = Usual::of(self.heard.clone());
+    }
+
+    /// What lines agree with.
+    pub(super) fn confirm(&mut self, offset_ns: i64) {
+        self.heard.push(offset_ns);
+    }
+
+    /// What may be expected of the clock of a process beyond its offset: nothing if that is known.
+    pub(super) fn usual(&self, service: &str, process: &Process) -> Usual {
+        if self.known_ns(service, process).is_some() { Usual::default() } else { self.usual }
+    }
+
     /// The offset of a process; of its service's only one when the record names none.
     pub(super) fn offset_ns(&self, service: &str, process: &Process) -> i64 {
+        self.known_ns(service, process).unwrap_or(0)
+    }
+
+    fn known_ns(&self, service: &str, process: &Process) -> Option<i64> {
         let of_process = self.offsets.get(&Keeper::Process(service.to_owned(), process.instance.clone()));
         let known = of_process.or_else(|| self.offsets.get(&Keeper::of(service, process)));
         let only = || if process.instance.is_none() { self.only.get(service).copied().flatten() } else { None };
-        known.copied().or_else(only).unwrap_or(0)
+        known.copied().or_else(only)
     }
 
     /// The offset under which a service and instance are shown.

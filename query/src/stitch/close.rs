@@ -202,7 +202,7 @@ struct Closure {
 
 impl Closure {
     fn new(start: IdTest) -> Closure {
-        let frontier = start.id.iter().cloned().collect();
+        let frontier = start.ids().collect();
         let (groups, sources, texts) = (Groups::default(), Sources::default(), Texts::default());
         Closure {
             held: Held { start, spans: Vec::new(), lines: Vec::new(), groups, sources, texts },
@@ -289,7 +289,7 @@ impl Closure {
 
     /// Whether the records of a group belong to the journey, whichever of them they are.
     fn belongs(&self, group: &Group) -> bool {
-        let carries_start = self.held.start.id.as_ref().is_some_and(|wanted| group.with_halves.contains(wanted));
+        let carries_start = self.held.start.ids().any(|wanted| group.with_halves.contains(&wanted));
         carries_start || self.reached(group, |follow| follow != Follow::Hub)
     }
 
@@ -325,7 +325,7 @@ impl Closure {
 impl Closed {
     /// All of these records, as a whole.
     pub(crate) fn of(records: &[Record]) -> Closed {
-        let nothing = IdTest { kind: IdKind::Any, id: None, span: None };
+        let nothing = IdTest { kind: IdKind::Any, id: None, span: None, decimal: None };
         let mut held = Closure::new(nothing).held;
         records.iter().for_each(|record| held.take(record.clone(), None));
         let Held { spans, lines, texts, .. } = held;
@@ -338,7 +338,7 @@ impl Closed {
 /// a 128-bit one also by services that know its low half only. Spans that link to it are found as well;
 /// they lead to linked journeys.
 fn terms_of(id: &NormalId) -> Vec<IdTerm> {
-    let mut terms = IdTest { kind: IdKind::Any, id: Some(id.clone()), span: None }.terms();
+    let mut terms = IdTest::of_id(id.clone()).terms();
     terms.extend(low_half(id).map(|half| half.term()));
     terms.push(IdTerm::of_link(id));
     terms
@@ -373,7 +373,7 @@ fn ids_of(common: &Common) -> Vec<NormalId> {
 }
 
 fn span_matches(span_id: Option<SpanId>, test: &IdTest) -> bool {
-    test.span.is_some() && span_id == test.span
+    span_id.is_some_and(|span_id| test.spans().any(|wanted| wanted == span_id))
 }
 
 /// A span that was found because it links to this journey, not because it carries one of its ids.

@@ -106,8 +106,8 @@ pub(super) fn under_calls(tree: &mut Tree, context: &Context, calls: &mut Calls,
     }
     for _ in 0..ANEW_ROUNDS_MAX {
         let mut placed = 0;
-        for processes in roots_by_service(tree).into_values() {
-            placed += place_roots(tree, context, calls, &processes);
+        for (service, processes) in roots_by_service(tree) {
+            placed += place_roots(tree, context, calls, clocks, (&service, &processes));
         }
         if placed == 0 {
             break;
@@ -118,12 +118,12 @@ pub(super) fn under_calls(tree: &mut Tree, context: &Context, calls: &mut Calls,
 }
 
 /// The roots of traces that found no caller by name, to be placed by time.
-pub(super) fn without_caller(tree: &Tree, context: &Context) -> Vec<Guest> {
+pub(super) fn without_caller(tree: &Tree, context: &Context, clocks: &Clocks) -> Vec<Guest> {
     if context.spans_of.len() < 2 {
         return Vec::new();
     }
     let roots = tree.roots().into_iter().filter(|&root| tree.nodes[root].role == Role::Span && tree.nodes[root].trace_id.is_some());
-    roots.map(|root| Guest::of_root(tree, root)).collect()
+    roots.map(|root| Guest::of_root(tree, clocks, root)).collect()
 }
 
 /// Roots by service, and by process: those of one have one clock.
@@ -137,7 +137,13 @@ fn roots_by_service(tree: &Tree) -> BTreeMap<String, BTreeMap<Process, Vec<usize
 }
 
 /// Places the roots of the processes of one service so that, taken together, the least is odd; how many were.
-fn place_roots(tree: &mut Tree, context: &Context, calls: &mut Calls, processes: &BTreeMap<Process, Vec<usize>>) -> usize {
+fn place_roots(
+    tree: &mut Tree,
+    context: &Context,
+    calls: &mut Calls,
+    clocks: &Clocks,
+    (service, processes): (&str, &BTreeMap<Process, Vec<usize>>),
+) -> usize {
     let mut options = Vec::new();
     let mut guests = Vec::new();
     for (process, roots) in processes {
@@ -149,12 +155,18 @@ fn place_roots(tree: &mut Tree, context: &Context, calls: &mut Calls, processes:
             roots.iter().copied().filter(|&root| tree.nodes[root].end.since(tree.nodes[root].start) <= longest_ns).collect();
         let stay = |&root: &usize| Stay { from: tree.nodes[root].placed_start(), to: tree.nodes[root].placed_end() };
         let stays: Vec<Stay> = fitting.iter().map(stay).collect();
-        let wanted = Wanted { shift_max_ns: CLOCK_ERROR_MAX_NS, resolution_ns: 0, to_be_answered: 0, one_each: true };
+        let wanted = Wanted {
+            shift_max_ns: CLOCK_ERROR_MAX_NS,
+            resolution_ns: 0,
+            to_be_answered: 0,
+            one_each: true,
+            usual: clocks.usual(service, process),
+        };
         let fits = fits(&stays, &offers, wanted);
         options.push((callers, offers, fits));
         guests.push(fitting);
     }
-    let chosen = joint::choose(&options);
+    let (_, chosen) = joint::choose(&options);
     let mut placed = 0;
     for (((callers, offers, mut fits), roots), choice) in options.into_iter().zip(guests).zip(chosen) {
         let Some(choice) = choice else { continue };
@@ -213,7 +225,7 @@ fn is_related(tree: &Tree, context: &Context, a: usize, b: usize) -> bool {
 }
 
 impl Guest {
-    fn of_root(tree: &Tree, root: usize) -> Guest {
+    fn of_root(tree: &Tree, clocks: &Clocks, root: usize) -> Guest {
         let node = &tree.nodes[root];
         Guest {
             service: node.service.clone(),
@@ -223,6 +235,7 @@ impl Guest {
             to: node.placed_end(),
             offset_ns: node.offset_ns,
             resolution_ns: 0,
+            usual: clocks.usual(&node.service, &node.process),
             what: What::Root(root),
         }
     }

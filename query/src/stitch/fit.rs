@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use needle_storage::model::UnixNanos;
 
+use super::clocks::Usual;
+
 /// Something that happened between two times: a line, a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stay {
@@ -63,11 +65,16 @@ pub(super) struct Wanted {
     pub(super) to_be_answered: usize,
     /// Whether an offer takes one stay only.
     pub(super) one_each: bool,
+    /// How far other clocks are off.
+    pub(super) usual: Usual,
 }
 
 /// A clock is not blamed for a single oddity: work does go on after an answer, and a call does get lost. Services write
 /// when they are called and when they answer; where that comes to lie right is the other sign of the true time.
 const BLAME: f64 = 1.0;
+/// A clock that is off as far as others are, and each time that it is off twice as far.
+const USUAL: f64 = 0.5;
+const UNUSUAL: f64 = 0.5;
 /// A call without a stay; one whose stays go on after its end.
 pub(super) const ODD: f64 = 1.0;
 /// A call all of whose stays begin after its end; two stays where there can be one.
@@ -102,7 +109,7 @@ pub(super) fn fits(stays: &[Stay], offers: &[Offer], wanted: Wanted) -> Vec<Fit>
     let witnesses: Vec<Stay> = evenly(stays).collect();
     let tried = shifts(&witnesses, offers, wanted).into_iter().map(|shift_ns| {
         let places = placed(&witnesses, offers, shift_ns, wanted);
-        (blame(shift_ns) + cost(&witnesses, &places, offers, shift_ns, wanted), shift_ns, places)
+        (blame(shift_ns, wanted.usual) + cost(&witnesses, &places, offers, shift_ns, wanted), shift_ns, places)
     });
     let mut tried: Vec<(f64, i64, Places)> = tried.collect();
     tried.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -117,7 +124,7 @@ pub(super) fn fits(stays: &[Stay], offers: &[Offer], wanted: Wanted) -> Vec<Fit>
 
 /// Shifts that bring a begin or an end of a stay to that of an offer, the least first.
 fn shifts(stays: &[Stay], offers: &[Offer], wanted: Wanted) -> Vec<i64> {
-    let mut shifts: Vec<i64> = vec![0];
+    let mut shifts: Vec<i64> = vec![0, wanted.usual.middle_ns];
     for stay in stays {
         for offer in evenly(offers) {
             shifts.push(offer.from.since(stay.from));
@@ -127,7 +134,7 @@ fn shifts(stays: &[Stay], offers: &[Offer], wanted: Wanted) -> Vec<i64> {
         }
     }
     shifts.retain(|shift_ns| shift_ns.saturating_abs() <= wanted.shift_max_ns);
-    shifts.sort_unstable_by_key(|shift_ns| (shift_ns.saturating_abs(), *shift_ns));
+    shifts.sort_unstable_by_key(|&shift_ns| (wanted.usual.distance_ns(shift_ns), shift_ns));
     shifts.dedup();
     shifts
 }
@@ -137,13 +144,17 @@ fn whole(stays: &[Stay], witnesses: &[Stay], offers: &[Offer], shift_ns: i64, wa
     let shift_ns = settled(witnesses, offers, shift_ns, wanted);
     let places = placed(stays, offers, shift_ns, wanted);
     let explains = places.iter().any(|(_, lies)| *lies != Lies::Elsewhere);
-    let oddities = blame(shift_ns) + cost(stays, &places, offers, shift_ns, wanted);
+    let oddities = blame(shift_ns, wanted.usual) + cost(stays, &places, offers, shift_ns, wanted);
     explains.then_some(Fit { oddities, shift_ns, places })
 }
 
-/// How odd it is that a clock is off: the more so the farther, but a clock that is off at all may be off by any order of
-/// magnitude.
-fn blame(shift_ns: i64) -> f64 {
+/// How odd it is that a clock is off. Where the journey's clocks are, this is not odd as far as they are; where they are right
+/// the more so the farther, but a clock that is off at all may be off by any order of magnitude.
+fn blame(shift_ns: i64, usual: Usual) -> f64 {
+    if usual.spread_ns > 0 {
+        let times = usual.distance_ns(shift_ns) as f64 / usual.spread_ns as f64;
+        return USUAL * times.min(1.0) + UNUSUAL * times.max(1.0).log2();
+    }
     if shift_ns == 0 { 0.0 } else { BLAME + 0.5 * (1.0 + shift_ns.unsigned_abs() as f64 / 1e6).log10() }
 }
 
@@ -217,7 +228,7 @@ fn cost(stays: &[Stay], places: &[(usize, Lies)], offers: &[Offer], shift_ns: i6
     let mut of_offer: BTreeMap<usize, Answer> = BTreeMap::new();
     for (stay, (offer, lies)) in stays.iter().zip(places).filter(|(_, (_, lies))| *lies != Lies::Elsewhere) {
         let stay = Stay { from: moved(stay.from, shift_ns), to: moved(stay.to, shift_ns) };
-        of_offer.entry(*offer).or_default().add(stay, *lies, offers[*offer], wanted);
+        of_offer.entry(*offer).or_default().add(stay, *lies, offers[*offer], wanted.resolution_ns);
     }
     let mut cost: f64 = of_offer.values().map(|answer| answer.cost(wanted)).sum();
     cost += UNNAMED * of_offer.keys().filter(|offer| !offers[**offer].named).count() as f64;
@@ -232,6 +243,17 @@ pub(super) fn without_call(stays: usize) -> f64 {
     if stays == 0 { 0.0 } else { MISSING + UNEXPLAINED * stays as f64 }
 }
 
+/// How surely stays are those of each offer: by its ends that they mark, then by how many they are.
+pub(super) fn claims(fit: &Fit, stays: &[Stay], offers: &[Offer], resolution_ns: i64) -> BTreeMap<usize, (u8, usize)> {
+    let mut of_offer: BTreeMap<usize, Answer> = BTreeMap::new();
+    for (stay, (offer, lies)) in stays.iter().zip(&fit.places).filter(|(_, (_, lies))| *lies != Lies::Elsewhere) {
+        let stay = Stay { from: moved(stay.from, fit.shift_ns), to: moved(stay.to, fit.shift_ns) };
+        of_offer.entry(*offer).or_default().add(stay, *lies, offers[*offer], resolution_ns);
+    }
+    let claim = |answer: Answer| (u8::from(answer.begins) + u8::from(answer.ends), answer.within);
+    of_offer.into_iter().map(|(offer, answer)| (offer, claim(answer))).collect()
+}
+
 /// What lies in one offer.
 #[derive(Default)]
 struct Answer {
@@ -243,11 +265,11 @@ struct Answer {
 }
 
 impl Answer {
-    fn add(&mut self, stay: Stay, lies: Lies, offer: Offer, wanted: Wanted) {
+    fn add(&mut self, stay: Stay, lies: Lies, offer: Offer, resolution_ns: i64) {
         *if lies == Lies::Within { &mut self.within } else { &mut self.late } += 1;
         let edge_ns = (offer.to.since(offer.from) / 10).min(EDGE_MAX_NS);
         let (after, ahead) = (stay.from.since(offer.from), offer.to.since(stay.to));
-        self.begins |= (-wanted.resolution_ns..=edge_ns).contains(&after);
+        self.begins |= (-resolution_ns..=edge_ns).contains(&after);
         self.ends |= (0..=edge_ns).contains(&ahead);
     }
 
@@ -264,7 +286,7 @@ impl Answer {
     }
 }
 
-/// Of the shifts that explain the same, the middle where the calls leave less room than the clock is off, as it is most
+/// Of the shifts that explain the same, the one that is most usual where clocks are known to be off; else the middle where the calls leave less room than the clock is off, as it is most
 /// likely; else the least that will do.
 fn settled(stays: &[Stay], offers: &[Offer], shift_ns: i64, wanted: Wanted) -> i64 {
     if shift_ns == 0 {
@@ -276,6 +298,9 @@ fn settled(stays: &[Stay], offers: &[Offer], shift_ns: i64, wanted: Wanted) -> i
     for (stay, (offer, _)) in within {
         least = least.max(offers[*offer].from.since(stay.from));
         most = most.min(offers[*offer].to.since(stay.to));
+    }
+    if wanted.usual.spread_ns > 0 && least <= most {
+        return wanted.usual.middle_ns.clamp(least, most);
     }
     if most.saturating_sub(least) < shift_ns.saturating_abs() && least <= most { least + (most - least) / 2 } else { shift_ns }
 }
@@ -297,7 +322,7 @@ mod tests {
 
     fn fitted(stays: &[Stay], offers: &[Offer]) -> (i64, Vec<usize>) {
         let to_be_answered = offers.iter().filter(|offer| offer.needs_answer()).count();
-        let wanted = Wanted { shift_max_ns: 60_000_000_000, resolution_ns: 0, to_be_answered, one_each: false };
+        let wanted = Wanted { shift_max_ns: 60_000_000_000, resolution_ns: 0, to_be_answered, one_each: false, usual: Usual::default() };
         let fit = fit(stays, offers, wanted).expect("there are calls");
         (fit.shift_ns / 1_000_000, fit.places.into_iter().map(|(offer, _)| offer).collect())
     }

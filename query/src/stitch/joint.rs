@@ -22,8 +22,8 @@ struct Sharing {
 }
 
 /// For each process the number of the fit that it takes, so that all together are the least odd; none where no call is
-/// left for it.
-pub(super) fn choose(options: &[Options]) -> Vec<Option<usize>> {
+/// left for it. And how odd that is.
+pub(super) fn choose(options: &[Options]) -> (f64, Vec<Option<usize>>) {
     let offered: BTreeSet<usize> = options.iter().flat_map(|(callers, ..)| callers.iter().copied()).collect();
     let kept = (CALLS_IN_MIND_MAX / offered.len().max(1)).clamp(1, SHARINGS_MAX);
     let mut sharings = vec![Sharing::default()];
@@ -44,7 +44,7 @@ pub(super) fn choose(options: &[Options]) -> Vec<Option<usize>> {
     let to_be_answered = if options.len() > 1 { to_be_answered(options) } else { BTreeSet::new() };
     let silent = |sharing: &Sharing| ODD * to_be_answered.difference(&sharing.taken).count() as f64;
     let best = sharings.into_iter().map(|sharing| (sharing.oddities + silent(&sharing), sharing)).min_by(|a, b| a.0.total_cmp(&b.0));
-    best.map(|(_, sharing)| sharing.choices).unwrap_or_default()
+    best.map(|(oddities, sharing)| (oddities, sharing.choices)).unwrap_or_default()
 }
 
 fn to_be_answered(options: &[Options]) -> BTreeSet<usize> {

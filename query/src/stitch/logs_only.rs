@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use needle_storage::model::{NormalId, RecordId, SpanKind, TraceId, Value};
 
 use super::calls::Calls;
-use super::clocks::{Clocks, likeliest};
+use super::clocks::{Clocks, Usual, likeliest};
 use super::close::low_half;
 use super::contexts::offer;
-use super::fit::{Fit, Lies, Offer, Stay, Wanted, fits};
+use super::fit::{Fit, Lies, Offer, Stay, Wanted, claims as claims_of, fits};
 use super::joint;
 use super::line::Line;
 use super::logs::Groups;
@@ -39,6 +39,8 @@ pub(super) fn keys() -> impl Iterator<Item = &'static str> {
     STRAND_KEYS.into_iter().flatten().copied().chain(TOOK_KEYS.into_iter().map(|(key, _)| key))
 }
 
+/// How often the processes of a service are parted anew.
+const APART_ROUNDS_MAX: usize = 2;
 /// What whole times are multiples of, the coarsest first.
 const RESOLUTIONS_NS: [u64; 3] = [1_000_000_000, 1_000_000, 1_000];
 
@@ -92,41 +94,79 @@ pub(super) fn under_calls(tree: &mut Tree, calls: &mut Calls, groups: Groups, cl
     let mut by_service: BTreeMap<String, Vec<Group>> = BTreeMap::new();
     for ((traces, service, process), logs) in groups {
         let offset_ns = clocks.offset_ns(&service, &process);
-        by_service.entry(service.clone()).or_default().push(Group { traces, service, process, offset_ns, logs });
+        let usual = clocks.usual(&service, &process);
+        by_service.entry(service.clone()).or_default().push(Group { traces, service, process, offset_ns, usual, logs });
     }
     let mut left = Vec::new();
     for mut groups in by_service.into_values() {
         // One clock after the other: a process that does not say which it is may be several.
         loop {
             let lines: usize = groups.iter().map(|group| group.logs.len()).sum();
-            groups = place_together(tree, calls, groups, clocks);
+            groups = place_together(tree, calls, groups, clocks, &mut left);
             if groups.iter().map(|group| group.logs.len()).sum::<usize>() == lines {
                 break;
             }
         }
         left.extend(
-            groups.into_iter().map(|group| Guest::of_lines(group.traces, group.service, group.process, group.offset_ns, group.logs)),
+            groups
+                .into_iter()
+                .map(|group| Guest::of_lines(group.traces, group.service, group.process, (group.offset_ns, group.usual), group.logs)),
         );
     }
     left
 }
 
 /// Places the lines of the processes of one service so that, taken together, the least is odd; what is left of them.
-fn place_together(tree: &mut Tree, calls: &mut Calls, groups: Vec<Group>, clocks: &mut Clocks) -> Vec<Group> {
+fn place_together(tree: &mut Tree, calls: &mut Calls, groups: Vec<Group>, clocks: &mut Clocks, guests: &mut Vec<Guest>) -> Vec<Group> {
     // What no process answered can only be told when all have chosen.
     let alone = groups.len() == 1;
-    let options: Vec<joint::Options> = groups.iter().map(|group| group.options(tree, calls, alone)).collect();
-    let chosen = joint::choose(&options);
+    let nothing = BTreeSet::new();
+    let mut options: Vec<joint::Options> = groups.iter().map(|group| group.options(tree, calls, alone, &nothing)).collect();
+    let mut chosen = joint::choose(&options);
+    for _ in 0..APART_ROUNDS_MAX {
+        let barred = answered_by_others(&groups, &options, &chosen.1);
+        if barred.iter().all(BTreeSet::is_empty) {
+            break;
+        }
+        let apart: Vec<joint::Options> =
+            groups.iter().zip(&barred).map(|(group, barred)| group.options(tree, calls, alone, barred)).collect();
+        let chosen_apart = joint::choose(&apart);
+        if chosen_apart.0 >= chosen.0 {
+            break;
+        }
+        (options, chosen) = (apart, chosen_apart);
+    }
     let mut left = Vec::new();
-    for ((mut group, (callers, _, mut fits)), choice) in groups.into_iter().zip(options).zip(chosen) {
+    for ((mut group, (callers, _, mut fits)), choice) in groups.into_iter().zip(options).zip(chosen.1) {
         if let Some(choice) = choice {
-            group.settle(tree, calls, &callers, fits.swap_remove(choice), clocks);
+            group.settle(tree, calls, &callers, fits.swap_remove(choice), clocks, guests);
         }
         if !group.logs.is_empty() {
             left.push(group);
         }
     }
     left
+}
+
+/// For each process the calls that another of the service answered more surely: a call has one callee.
+fn answered_by_others(groups: &[Group], options: &[joint::Options], chosen: &[Option<usize>]) -> Vec<BTreeSet<usize>> {
+    let mut claims: Vec<BTreeMap<usize, (u8, usize)>> = Vec::new();
+    for ((group, (callers, offers, fits)), choice) in groups.iter().zip(options).zip(chosen) {
+        let stays: Vec<Stay> = group.logs.iter().map(|log| stay(log, group.offset_ns)).collect();
+        let of_fit = choice.map(|choice| claims_of(&fits[choice], &stays, offers, resolution_ns(&group.logs))).unwrap_or_default();
+        claims.push(of_fit.into_iter().map(|(offer, claim)| (callers[offer], claim)).collect());
+    }
+    let mut best: BTreeMap<usize, ((u8, usize), usize)> = BTreeMap::new();
+    for (process, claims) in claims.iter().enumerate() {
+        for (call, claim) in claims {
+            let known = best.entry(*call).or_insert((*claim, process));
+            if *claim > known.0 {
+                *known = (*claim, process);
+            }
+        }
+    }
+    let others = |process: usize| best.iter().filter(move |(_, (_, owner))| *owner != process).map(|(call, _)| *call).collect();
+    (0..groups.len()).map(others).collect()
 }
 
 /// The lines that a call explains.
@@ -144,23 +184,27 @@ struct Group {
     process: Process,
     /// As estimated from spans.
     offset_ns: i64,
+    usual: Usual,
     logs: Vec<Line>,
 }
 
 impl Group {
     /// The ways to fit the lines into the calls that name the service and that nobody answered yet.
-    fn options(&self, tree: &Tree, calls: &Calls, alone: bool) -> joint::Options {
-        let ours = |call: &usize| self.traces.is_empty() || calls.all[*call].trace_id.is_some_and(|id| self.traces.contains(&id));
+    fn options(&self, tree: &Tree, calls: &Calls, alone: bool, barred: &BTreeSet<usize>) -> joint::Options {
+        let ours = |call: &usize| {
+            !barred.contains(call) && (self.traces.is_empty() || calls.all[*call].trace_id.is_some_and(|id| self.traces.contains(&id)))
+        };
         let named: BTreeSet<usize> = calls.to(&self.service, self.instance()).filter(ours).collect();
         if named.is_empty() {
             return (Vec::new(), Vec::new(), Vec::new());
         }
-        let mut callers: Vec<usize> = named.iter().copied().chain(calls.unnamed().filter(ours)).collect();
+        let mut callers: Vec<usize> =
+            named.iter().copied().chain(calls.unnamed().filter(|&call| !calls.all[call].outward).filter(ours)).collect();
         callers.sort_by_key(|&call| (calls.all[call].reach(tree), call));
         let offers: Vec<Offer> = callers.iter().map(|&call| offer(tree, calls, call, named.contains(&call))).collect();
         let resolution_ns = resolution_ns(&self.logs);
         let to_be_answered = if alone { offers.iter().filter(|offer| offer.needs_answer()).count() } else { 0 };
-        let wanted = Wanted { shift_max_ns: CLOCK_ERROR_MAX_NS, resolution_ns, to_be_answered, one_each: false };
+        let wanted = Wanted { shift_max_ns: CLOCK_ERROR_MAX_NS, resolution_ns, to_be_answered, one_each: false, usual: self.usual };
         let stays: Vec<Stay> = self.logs.iter().map(|log| stay(log, self.offset_ns)).collect();
         let by_line = fits(&stays, &offers, wanted);
         let oddities = |fits: &Vec<Fit>| fits.first().map_or(f64::INFINITY, |fit| fit.oddities);
@@ -170,13 +214,26 @@ impl Group {
     }
 
     /// Makes visits of the lines that a fit explains, and keeps the others.
-    fn settle(&mut self, tree: &mut Tree, calls: &mut Calls, callers: &[usize], fit: Fit, clocks: &mut Clocks) {
+    fn settle(&mut self, tree: &mut Tree, calls: &mut Calls, callers: &[usize], fit: Fit, clocks: &mut Clocks, guests: &mut Vec<Guest>) {
         let shift_ns = fit.shift_ns;
         let (by_call, left) = self.visits(fit);
         if shift_ns != 0 && !by_call.is_empty() {
             clocks.learn(&self.service, &self.process, self.offset_ns.saturating_add(shift_ns), 0.4);
+        } else if !by_call.is_empty() {
+            clocks.confirm(self.offset_ns);
         }
+        let named = by_call.keys().any(|&at| calls.all[callers[at]].names.is_some());
         for (at, visit) in by_call {
+            if calls.all[callers[at]].names.is_none() {
+                // Others may fill that call better.
+                let clock = if named || shift_ns == 0 {
+                    (self.offset_ns.saturating_add(shift_ns), Usual::default())
+                } else {
+                    (self.offset_ns, self.usual)
+                };
+                guests.push(Guest::of_lines(self.traces.clone(), self.service.clone(), self.process.clone(), clock, visit.logs));
+                continue;
+            }
             self.add_visit(tree, calls, callers[at], visit, shift_ns);
         }
         self.logs = left;

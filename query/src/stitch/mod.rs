@@ -132,7 +132,7 @@ fn infer(tree: &mut Tree, logs: Vec<Line>, ids_of_traces: &[(TraceId, Vec<Normal
     let without_span = logs::on_spans_of_their_service(tree, &depths, &context, others);
     logs_only::under_named_spans(tree, &mut calls, clocks, given);
     let mut guests = logs_only::under_calls(tree, &mut calls, without_span, clocks);
-    guests.extend(contexts::without_caller(tree, &context));
+    guests.extend(contexts::without_caller(tree, &context, clocks));
     unnamed::place(tree, &context, &mut calls, guests, clocks);
     contexts::missing_under_visits(tree, &calls);
 }

@@ -1,11 +1,12 @@
 //! Guests that no call names: visits of services that only log, and traces begun anew. Only time tells whose they are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 
 use needle_storage::model::{SpanKind, TraceId, UnixNanos};
 
 use super::calls::Calls;
-use super::clocks::Clocks;
+use super::clocks::{Clocks, Usual};
 use super::contexts::offer;
 use super::cover::{Window, cover};
 use super::enclose::Sweep;
@@ -28,6 +29,8 @@ pub(super) struct Guest {
     pub(super) to: UnixNanos,
     pub(super) offset_ns: i64,
     pub(super) resolution_ns: i64,
+    /// What may be expected of its clock beyond that.
+    pub(super) usual: Usual,
     pub(super) what: What,
 }
 
@@ -39,15 +42,30 @@ pub(super) enum What {
 }
 
 impl Guest {
-    pub(super) fn of_lines(traces: BTreeSet<TraceId>, service: String, process: Process, offset_ns: i64, logs: Vec<Line>) -> Guest {
+    pub(super) fn of_lines(
+        traces: BTreeSet<TraceId>,
+        service: String,
+        process: Process,
+        (offset_ns, usual): (i64, Usual),
+        logs: Vec<Line>,
+    ) -> Guest {
         let stays = || logs.iter().map(|log| stay(log, offset_ns));
         let from = stays().map(|stay| stay.from).min().unwrap_or_default();
         let (to, resolution_ns) = (stays().map(|stay| stay.to).max().unwrap_or_default(), resolution_ns(&logs));
-        Guest { service, process, traces, from, to, offset_ns, resolution_ns, what: What::Lines(logs) }
+        Guest { service, process, traces, from, to, offset_ns, resolution_ns, usual, what: What::Lines(logs) }
     }
 
     pub(super) fn length_ns(&self) -> i64 {
         self.to.since(self.from)
+    }
+
+    /// How far its clock may be off: of several known ones that agree not at all, and else as far as they are.
+    fn shift_max_ns(&self) -> i64 {
+        let Usual { middle_ns, spread_ns, .. } = self.usual;
+        if self.usual.agree() {
+            return self.resolution_ns;
+        }
+        UNNAMED_CLOCK_ERROR_MAX_NS.max(middle_ns.saturating_abs().saturating_add(spread_ns))
     }
 
     /// What counts of it where clocks may be off a little: lines without the sixths at both ends.
@@ -63,9 +81,14 @@ impl Guest {
 }
 
 /// Places the guests, those that fill a call best first.
-pub(super) fn place(tree: &mut Tree, context: &Context, calls: &mut Calls, guests: Vec<Guest>, clocks: &mut Clocks) {
+pub(super) fn place(tree: &mut Tree, context: &Context, calls: &mut Calls, mut guests: Vec<Guest>, clocks: &mut Clocks) {
     if context.spans_of.is_empty() {
         return without_spans(tree, guests);
+    }
+    // What calls told of clocks since the guests were left.
+    clocks.count_heard();
+    for guest in guests.iter_mut().filter(|guest| guest.offset_ns == 0) {
+        guest.usual = clocks.usual(&guest.service, &guest.process);
     }
     let mut hosts = Hosts { tree, context, calls, clocks };
     let guests = hosts.part(guests);
@@ -81,6 +104,9 @@ struct Hosts<'a> {
     clocks: &'a mut Clocks,
 }
 
+/// The least is preferred.
+type Preference = (u8, bool, i64, usize, usize);
+
 /// A guest and a call that can hold it.
 struct Pair {
     guest: usize,
@@ -88,6 +114,8 @@ struct Pair {
     shift_ns: i64,
     /// Whether it goes on after the call, but not for long.
     late: bool,
+    /// Whether nobody was known to have answered the call before guests were taken in.
+    open: bool,
     /// A callee is at work for the whole of its call but for the network: what fills a call best belongs to it.
     room_ns: i64,
 }
@@ -132,26 +160,42 @@ impl Hosts<'_> {
     /// Puts guests into calls that nobody answered, each into the one that it fills best. What lies in a call that a
     /// log-only service answered was called by that service: a call has one callee. The others come back.
     fn take_in(&mut self, guests: Vec<Guest>) -> Vec<Guest> {
-        let mut pairs = self.pairs(&guests);
-        // A call that nobody answered is believed first; to doubt a clock so that a service that only logs has called, last.
-        let doubt = |pair: &Pair| match (self.calls.all[pair.call].callee, pair.shift_ns) {
-            (None, 0) if !pair.late => 0,
-            (Some(_), shift_ns) if shift_ns != 0 => 2,
-            _ => 1,
-        };
-        pairs.sort_by_key(|pair| {
-            let asynchronous = self.calls.all[pair.call].asynchronous;
-            (asynchronous, doubt(pair), pair.room_ns.saturating_add(2 * pair.shift_ns.saturating_abs()), pair.guest, pair.call)
-        });
+        let pairs = self.pairs(&guests);
+        let mut next: BinaryHeap<Reverse<(Preference, usize)>> =
+            pairs.iter().enumerate().map(|(number, pair)| Reverse((self.preference(&guests[pair.guest], pair), number))).collect();
         let mut waiting: Vec<Option<Guest>> = guests.into_iter().map(Some).collect();
-        for pair in pairs {
+        while let Some(Reverse((preference, number))) = next.pop() {
+            let pair = &pairs[number];
             let Some(guest) = &waiting[pair.guest] else { continue };
-            let Some((host, reason, confidence)) = self.host_in(guest, &pair) else { continue };
+            // The call may have been answered since.
+            let now = self.preference(guest, pair);
+            if now > preference {
+                next.push(Reverse((now, number)));
+                continue;
+            }
+            let Some((host, reason, confidence)) = self.host_in(guest, pair) else { continue };
             let guest = waiting[pair.guest].take().expect("it was looked at just now");
             let node = self.lodge(guest, host, pair.shift_ns, reason, confidence);
             self.calls.all[pair.call].callee.get_or_insert(node);
         }
         waiting.into_iter().flatten().collect()
+    }
+
+    /// A call that nobody answered is believed first; to doubt a clock so that a service that only logs has called, last.
+    fn preference(&self, guest: &Guest, pair: &Pair) -> Preference {
+        let call = &self.calls.all[pair.call];
+        let excess_ns = guest.usual.excess_ns(pair.shift_ns);
+        let doubt = match call.callee {
+            None if excess_ns == 0 && !pair.late && !call.outward => 0,
+            // Where clocks are right, what fills it tells more than who else answered it.
+            Some(_) if pair.open && pair.shift_ns == 0 && guest.usual.spread_ns == 0 => 0,
+            Some(_) if excess_ns != 0 => 2,
+            _ => 1,
+        };
+        // A guest that is as long as its call tells more than how far off its clock is, where clocks are off.
+        let away_ns = guest.usual.distance_ns(pair.shift_ns);
+        let away_ns = if guest.usual.spread_ns == 0 { 2 * away_ns } else { away_ns / 10 };
+        (doubt, call.asynchronous, pair.room_ns.saturating_add(away_ns), pair.guest, pair.call)
     }
 
     fn pairs(&self, guests: &[Guest]) -> Vec<Pair> {
@@ -163,15 +207,16 @@ impl Hosts<'_> {
         let mut pairs = Vec::new();
         for (number, guest) in guests.iter().enumerate() {
             let late_max_ns = self.late_max_ns(guest);
-            let begun = offers.partition_point(|offer| offer.from.since(guest.from) <= UNNAMED_CLOCK_ERROR_MAX_NS);
+            let begun = offers.partition_point(|offer| offer.from.since(guest.from) <= guest.shift_max_ns());
             for at in begun.saturating_sub(UNNAMED_CALLS_MAX)..begun {
                 let Some((shift_ns, room_ns)) = held(guest, offers[at], late_max_ns).filter(|_| self.may_hold(usable[at], guest)) else {
                     continue;
                 };
                 // Of a call that somebody else answered, a part of the guest must lie in it by any clock.
-                if open.contains(&usable[at]) || shift_ns == 0 || shift_ns.saturating_abs() < guest.length_ns() {
+                let open = open.contains(&usable[at]);
+                if open || guest.usual.excess_ns(shift_ns) == 0 || shift_ns.saturating_abs() < guest.length_ns() {
                     let late = shift_ns == 0 && guest.to > offers[at].to;
-                    pairs.push(Pair { guest: number, call: usable[at], shift_ns, late, room_ns });
+                    pairs.push(Pair { guest: number, call: usable[at], shift_ns, late, open, room_ns });
                 }
             }
         }
@@ -251,8 +296,13 @@ impl Hosts<'_> {
             open.sort_by_key(|&call| (self.calls.all[call].reach(self.tree), call));
             let offers: Vec<Offer> = open.iter().map(|&call| offer(self.tree, self.calls, call, true)).collect();
             let stays: Vec<_> = logs.iter().map(|log| stay(log, guest.offset_ns)).collect();
-            let wanted =
-                Wanted { shift_max_ns: UNNAMED_CLOCK_ERROR_MAX_NS, resolution_ns: guest.resolution_ns, to_be_answered: 0, one_each: false };
+            let wanted = Wanted {
+                shift_max_ns: guest.shift_max_ns(),
+                resolution_ns: guest.resolution_ns,
+                to_be_answered: 0,
+                one_each: false,
+                usual: guest.usual,
+            };
             match fit(&stays, &offers, wanted).filter(|fit| fit.places.iter().all(|(_, lies)| *lies == Lies::Within)) {
                 None => left.push(Guest { what: What::Lines(logs), ..guest }),
                 Some(fit) => {
@@ -283,8 +333,14 @@ impl Hosts<'_> {
             let working = |index: &usize| !matches!(self.tree.nodes[*index].kind, SpanKind::CLIENT | SpanKind::PRODUCER);
             let spans: Vec<usize> = self.context.spans_in(&traces).into_iter().filter(working).collect();
             let first = self.context.spans_in(&traces).into_iter().min_by_key(|&index| (self.tree.nodes[index].placed_start(), index));
+            let mut by_start = spans.clone();
+            by_start.sort_by_key(|&index| (self.tree.nodes[index].placed_start(), index));
             let mut sweep = Sweep::new(self.tree, &depths, spans);
-            let places: Vec<Option<(usize, bool)>> = parts.iter().map(|part| around(self.tree, &mut sweep, part)).collect();
+            let mut place = |part: &Guest| {
+                let around = around(self.tree, &mut sweep, part).map(|(node, doubt)| Place { node, doubt, shift_ns: 0 });
+                filled(self.tree, &by_start, part).or(around)
+            };
+            let places: Vec<Option<Place>> = parts.iter().map(&mut place).collect();
             self.lodge_parts(parts, places, first.map(|first| self.tree.root_of(first)));
         }
     }
@@ -305,15 +361,15 @@ impl Hosts<'_> {
         }
     }
 
-    fn lodge_parts(&mut self, parts: Vec<Guest>, places: Vec<Option<(usize, bool)>>, root: Option<usize>) {
+    fn lodge_parts(&mut self, parts: Vec<Guest>, places: Vec<Option<Place>>, root: Option<usize>) {
         // Neighbouring pieces in one place are one visit.
-        let mut visits: Vec<(Guest, Option<(usize, bool)>)> = Vec::new();
+        let mut visits: Vec<(Guest, Option<Place>)> = Vec::new();
         let mut last_of: BTreeMap<(String, Process), usize> = BTreeMap::new();
         for (part, place) in parts.into_iter().zip(places) {
             let process = (part.service.clone(), part.process.clone());
             let last = last_of.get(&process).map(|&last| &mut visits[last]);
             let goes_on = |visit: &Guest| matches!((&visit.what, &part.what), (What::Lines(_), What::Lines(_)));
-            match last.filter(|(visit, at)| goes_on(visit) && at.map(|(node, _)| node) == place.map(|(node, _)| node)) {
+            match last.filter(|(visit, at)| goes_on(visit) && at.map(|at| at.node) == place.map(|place| place.node)) {
                 Some((visit, _)) => visit.extend(part),
                 None => {
                     last_of.insert(process, visits.len());
@@ -324,21 +380,31 @@ impl Hosts<'_> {
         for (guest, place) in visits {
             let is_root = matches!(guest.what, What::Root(_));
             // Of two that lie within each other's trees only one can be the caller.
-            if let (What::Root(root), Some((node, _))) = (&guest.what, place)
+            if let (What::Root(root), Some(Place { node, .. })) = (&guest.what, place)
                 && self.tree.root_of(node) == *root
             {
                 continue;
             }
             let (host, reason, confidence) = match place {
-                Some((node, false)) => (node, format!("it lies within {}, the innermost span around it", describe(self.tree, node)), 0.6),
-                Some((node, true)) => (node, format!("it lies within {}, and within others", describe(self.tree, node)), 0.4),
+                Some(Place { node, shift_ns, .. }) if shift_ns != 0 => {
+                    let caller = describe(self.tree, node);
+                    (
+                        node,
+                        format!("it fills {caller} if its clock is moved by {:+.1} ms, as far as others are off", shift_ns as f64 / 1e6),
+                        0.4,
+                    )
+                }
+                Some(Place { node, doubt: false, .. }) => {
+                    (node, format!("it lies within {}, the innermost span around it", describe(self.tree, node)), 0.6)
+                }
+                Some(Place { node, .. }) => (node, format!("it lies within {}, and within others", describe(self.tree, node)), 0.4),
                 None if is_root => continue,
                 None => {
                     let Some(root) = root else { continue };
                     (root, "no span encloses it in time, so it stands under the root".to_owned(), 0.2)
                 }
             };
-            self.lodge(guest, host, 0, reason, confidence);
+            self.lodge(guest, host, place.map_or(0, |place| place.shift_ns), reason, confidence);
         }
     }
 
@@ -377,12 +443,61 @@ fn held(guest: &Guest, offer: Offer, late_max_ns: i64) -> Option<(i64, i64)> {
         return None;
     }
     let (early_ns, late_ns) = (offer.from.since(guest.from), guest.to.since(offer.to));
-    let shift_ns = match (early_ns > guest.resolution_ns, late_ns > late_max_ns && !asynchronous) {
+    let middle_ns = guest.usual.middle_ns;
+    let shift_ns = match (
+        early_ns.saturating_sub(middle_ns) > guest.resolution_ns,
+        late_ns.saturating_add(middle_ns) > late_max_ns && !asynchronous,
+    ) {
         (true, _) => early_ns,
         (false, true) => -late_ns,
-        _ => 0,
+        _ => middle_ns,
     };
-    (shift_ns.saturating_abs() <= UNNAMED_CLOCK_ERROR_MAX_NS).then_some((shift_ns, room_ns))
+    (shift_ns.saturating_abs() <= guest.shift_max_ns()).then_some((shift_ns, room_ns))
+}
+
+/// Where a guest is placed by time.
+#[derive(Clone, Copy)]
+struct Place {
+    node: usize,
+    /// Whether another may be meant.
+    doubt: bool,
+    shift_ns: i64,
+}
+
+/// Where clocks are known to be off: the span that a guest fills best, if its clock is no farther off than others.
+fn filled(tree: &Tree, by_start: &[usize], guest: &Guest) -> Option<Place> {
+    let usual = guest.usual;
+    if usual.spread_ns == 0 || guest.length_ns() == 0 || matches!(guest.what, What::Root(_)) {
+        return None;
+    }
+    let reach_ns = usual.middle_ns.saturating_add(usual.spread_ns);
+    let begun = by_start.partition_point(|&index| tree.nodes[index].placed_start().since(guest.from) <= reach_ns);
+    let near = by_start[begun.saturating_sub(UNNAMED_CALLS_MAX)..begun].iter().copied();
+    let held = near.filter_map(|node| {
+        let (from, to) = (tree.nodes[node].placed_start(), tree.nodes[node].placed_end());
+        let room_ns = to.since(from).saturating_sub(guest.length_ns());
+        let (least, most) = (from.since(guest.from), to.since(guest.to));
+        let fills = (0..=guest.length_ns().saturating_mul(2)).contains(&room_ns) && least <= most;
+        let shift_ns = fills.then(|| usual.middle_ns.clamp(least, most)).filter(|&shift_ns| usual.excess_ns(shift_ns) == 0)?;
+        Some((room_ns.saturating_add(usual.distance_ns(shift_ns) / 2), node, shift_ns))
+    });
+    let held: Vec<(i64, usize, i64)> = held.collect();
+    let &(_, best, shift_ns) = held.iter().min()?;
+    Some(Place { node: above_all(tree, best, held.iter().map(|(_, node, _)| *node)), doubt: true, shift_ns })
+}
+
+/// A node, unless others that are not above it may be meant as well: then the innermost span at work above them all.
+fn above_all(tree: &Tree, best: usize, others: impl Iterator<Item = usize>) -> usize {
+    let upward = |from: usize| std::iter::successors(Some(from), |&index| tree.nodes[index].parent);
+    let path: Vec<usize> = upward(best).collect();
+    let place_of: HashMap<usize, usize> = path.iter().copied().zip(0..).collect();
+    let meets = |other: usize| upward(other).find_map(|index| place_of.get(&index).copied()).unwrap_or(path.len() - 1);
+    let first = others.filter(|other| !place_of.contains_key(other)).map(meets).max().unwrap_or(0);
+    let at_work = |&&index: &&usize| {
+        let node = &tree.nodes[index];
+        node.role == Role::Span && !matches!(node.kind, SpanKind::CLIENT | SpanKind::PRODUCER)
+    };
+    path[first..].iter().find(at_work).copied().unwrap_or(path[path.len() - 1])
 }
 
 /// The innermost span around a guest, and whether another may be meant. It is at least as long as the guest; a root lies
@@ -408,7 +523,7 @@ fn by_place(logs: Vec<Line>, places: impl Iterator<Item = usize>) -> BTreeMap<us
 
 impl Guest {
     fn with(&self, logs: Vec<Line>) -> Guest {
-        Guest::of_lines(self.traces.clone(), self.service.clone(), self.process.clone(), self.offset_ns, logs)
+        Guest::of_lines(self.traces.clone(), self.service.clone(), self.process.clone(), (self.offset_ns, self.usual), logs)
     }
 
     fn extend(&mut self, other: Guest) {

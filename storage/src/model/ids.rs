@@ -2,7 +2,7 @@
 //!
 //! What is stored is the raw spelling; what is indexed and joined is a [`NormalId`]: 128-bit ids (UUIDs
 //! and 32 hex digits: case, dashes and braces dropped, the version nibble masked because Envoy
-//! rewrites it), 64-bit ids (16 hex digits or up to 20 decimal ones, as Datadog writes them), and
+//! rewrites it), 64-bit ids (16 hex digits or up to 20 decimal ones, as Datadog writes them; 16 digits are taken for hex), and
 //! opaque text, compared exactly.
 
 use std::fmt;
@@ -36,6 +36,11 @@ impl SpanId {
     /// The id of 16 hex digits, in any case.
     pub fn from_hex(text: &str) -> Option<SpanId> {
         hex(text.as_bytes()).and_then(|bytes: [u8; 8]| SpanId::from_bytes(&bytes))
+    }
+
+    /// The id that a decimal number of 64 bits is, as Datadog writes them.
+    pub fn from_decimal(text: &str) -> Option<SpanId> {
+        decimal(text).and_then(|number| SpanId::from_bytes(&number.to_be_bytes()))
     }
 }
 

@@ -155,25 +155,25 @@ impl<'v> KnownRequest<'_, 'v> {
     fn id_holds(&mut self, view: &RecordsView<'v>, row: usize) -> bool {
         let looks_at = |kind| self.test.kind == IdKind::Any || self.test.kind == kind;
         let (looks_at_requests, looks_at_spans) = (looks_at(IdKind::Request), looks_at(IdKind::Span));
-        if let Some(wanted) = &self.test.id {
+        if self.test.id.is_some() {
             if looks_at(IdKind::Trace)
                 && let Some(trace) = view.trace_id(row)
-                && trace_is(trace, wanted)
+                && self.test.ids().any(|wanted| trace_is(trace, &wanted))
             {
                 return true;
             }
-            if looks_at_requests && view.request_ids(row).any(|id| self.request_is(id, wanted)) {
+            if looks_at_requests && view.request_ids(row).any(|id| self.request_is_wanted(id)) {
                 return true;
             }
         }
-        looks_at_spans && self.test.span.is_some() && view.span_id(row) == self.test.span
+        looks_at_spans && view.span_id(row).is_some_and(|span| self.test.spans().any(|wanted| wanted == span))
     }
 
-    fn request_is(&mut self, id: &'v str, wanted: &NormalId) -> bool {
+    fn request_is_wanted(&mut self, id: &'v str) -> bool {
         match self.last {
             Some((last, is_wanted)) if last == id => is_wanted,
             _ => {
-                let is_wanted = NormalId::of(id).as_ref() == Some(wanted);
+                let is_wanted = NormalId::of(id).is_some_and(|id| self.test.ids().any(|wanted| wanted == id));
                 self.last = Some((id, is_wanted));
                 is_wanted
             }

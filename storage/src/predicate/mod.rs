@@ -168,6 +168,8 @@ pub struct IdTest {
     pub id: Option<NormalId>,
     /// The span id, if the text can be one.
     pub span: Option<SpanId>,
+    /// What 16 digits are as a decimal number. Nothing tells whether that is meant or hex, so both are looked up.
+    pub decimal: Option<SpanId>,
 }
 
 /// Which ids of a record are looked at.
@@ -186,21 +188,40 @@ pub enum IdKind {
 impl IdTest {
     /// A test for an id in any spelling; `None` for a placeholder such as `-` or `null`.
     pub fn of(kind: IdKind, text: &str) -> Option<IdTest> {
+        let (in_hex, number) = (SpanId::from_hex(text.trim()), SpanId::from_decimal(text.trim()));
         let id = NormalId::of(text).filter(|_| kind != IdKind::Span);
-        let span = SpanId::from_hex(text.trim()).filter(|_| matches!(kind, IdKind::Any | IdKind::Span));
-        (id.is_some() || span.is_some()).then_some(IdTest { kind, id, span })
+        let span = in_hex.or(number).filter(|_| matches!(kind, IdKind::Any | IdKind::Span));
+        let decimal = number.filter(|_| in_hex.is_some());
+        (id.is_some() || span.is_some()).then_some(IdTest { kind, id, span, decimal })
+    }
+
+    /// A test for a trace or request id, whichever way a text would spell it.
+    pub fn of_id(id: NormalId) -> IdTest {
+        IdTest { kind: IdKind::Any, id: Some(id), span: None, decimal: None }
+    }
+
+    /// The trace and request ids that the text may mean.
+    pub fn ids(&self) -> impl Iterator<Item = NormalId> + use<> {
+        let as_number = self.decimal.filter(|_| self.kind != IdKind::Span).map(|id| NormalId::Short(id.0));
+        self.id.clone().into_iter().chain(as_number)
+    }
+
+    /// The span ids that it may mean.
+    pub fn spans(&self) -> impl Iterator<Item = SpanId> + use<> {
+        let as_number = self.decimal.filter(|_| self.span.is_some());
+        self.span.into_iter().chain(as_number)
     }
 
     /// The terms under which a matching record is indexed.
     pub fn terms(&self) -> Vec<IdTerm> {
         let mut terms = Vec::new();
-        if let Some(id) = &self.id {
+        for id in self.ids() {
             terms.push(id.term());
             if let NormalId::Short(short) = id {
-                terms.push(IdTerm::of_low_half(*short));
+                terms.push(IdTerm::of_low_half(short));
             }
         }
-        terms.extend(self.span.map(IdTerm::of_span));
+        terms.extend(self.spans().map(IdTerm::of_span));
         terms
     }
 

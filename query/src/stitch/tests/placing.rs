@@ -319,3 +319,32 @@ fn a_missing_parent_was_called_by_the_innermost_call_without_an_answer() {
     ];
     check(&journey, &expected);
 }
+
+/// A gateway that calls two services, whose clocks are off by so much.
+fn two_callees(off_ms: [i64; 2]) -> Shop {
+    let mut shop = Shop::default();
+    shop.span("gateway", SERVER, 1, 0, 0, 1_000).request("r-1");
+    shop.span("gateway", CLIENT, 2, 1, 10, 100);
+    shop.span("orders", SERVER, 3, 2, 12, 98).skewed(off_ms[0]);
+    shop.span("gateway", CLIENT, 4, 1, 110, 200);
+    shop.span("stock", SERVER, 5, 4, 112, 198).skewed(off_ms[1]);
+    shop
+}
+
+#[test]
+fn a_clock_that_nothing_is_known_of_is_as_wrong_as_the_others() {
+    let mut shop = two_callees([95, 105]);
+    shop.span("gateway", CLIENT, 6, 1, 600, 700).span("gateway", CLIENT, 7, 1, 702, 900);
+    shop.log("audit", 605, "a").request("r-1").skewed(100).log("audit", 698, "b").request("r-1").skewed(100);
+    let journey = shop.stitched();
+    check(&journey, &["1", "  2", "    3", "  4", "    5", "  6", "    ~inferred-audit-1 [a, b]", "  7"]);
+    assert!(inference(&journey, "inferred-audit-1").reason.contains("if its clock is moved by"));
+}
+
+#[test]
+fn where_clocks_agree_a_call_that_names_nobody_does_not_make_one_wrong() {
+    let mut shop = two_callees([0, 0]);
+    shop.span("gateway", CLIENT, 6, 1, 300, 400);
+    shop.log("audit", 420, "a").request("r-1").log("audit", 480, "b").request("r-1");
+    check(&shop.stitched(), &["1", "  2", "    3", "  4", "    5", "  6", "  ~inferred-audit-1 [a, b]"]);
+}
