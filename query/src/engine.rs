@@ -19,7 +19,7 @@ use crate::limits::{JOURNEY_WHOLE_MAX, TAIL_BACKFILL_MAX};
 use crate::metrics::Metrics;
 use crate::services::Tally;
 use crate::stitch::{Options, Take};
-use crate::{fields, histogram, journey, journeys, search, tail};
+use crate::{fields, histogram, journey, journeys, notes, search, tail};
 
 /// What the engine can be told.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -59,7 +59,12 @@ impl QueryEngine {
     pub async fn search(&self, tenant: &Tenant, request: SearchRequest) -> Result<SearchAnswer, QueryError> {
         self.ask("search", tenant, move |reading| {
             let wanted = search::plan(&request)?;
-            Ok(search::answer(reading.snapshot.search(&wanted, &reading.cancelled())?, request.order))
+            let mut answer = search::answer(reading.snapshot.search(&wanted, &reading.cancelled())?, request.order);
+            // Who finds enough meant what was asked; the first page says it for all.
+            if answer.next_cursor.is_none() && request.cursor.is_none() {
+                answer.notes = reading.notes(&wanted.predicate, answer.records.is_empty());
+            }
+            Ok(answer)
         })
         .await
     }
@@ -69,7 +74,8 @@ impl QueryEngine {
         self.ask("count", tenant, move |reading| {
             let predicate = search::predicate_in_range(&request)?;
             let (count, coverage) = reading.snapshot.count(&predicate, request.start, request.end, &reading.cancelled())?;
-            Ok(CountAnswer { count, completeness: search::completeness(&coverage) })
+            let notes = reading.notes(&predicate, count == 0);
+            Ok(CountAnswer { count, notes, completeness: search::completeness(&coverage) })
         })
         .await
     }
@@ -191,7 +197,7 @@ impl QueryEngine {
         };
         let deleted = self.store.delete(tenant, test.terms()).await.map_err(QueryError::Storage)?;
         self.kept.clear();
-        Ok(CountAnswer { count: deleted.records, completeness: search::completeness(&deleted.coverage) })
+        Ok(CountAnswer { count: deleted.records, notes: Vec::new(), completeness: search::completeness(&deleted.coverage) })
     }
 
     /// Seals live records now; with `merge`, also merges until nothing is left to do.
@@ -253,6 +259,12 @@ struct Reading {
 impl Reading {
     fn cancelled(&self) -> impl Fn() -> bool {
         || self.withdrawn.load(Ordering::Relaxed)
+    }
+
+    /// What is to be said beside an answer. That the fields cannot be read is no reason to withhold it.
+    fn notes(&self, predicate: &Predicate, is_empty: bool) -> Vec<String> {
+        let known = || self.snapshot.fields(&Predicate::All, None, None, &self.cancelled()).ok().map(|(counts, _)| counts);
+        notes::of(predicate, is_empty, known)
     }
 }
 

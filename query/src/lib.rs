@@ -13,6 +13,7 @@ mod kept;
 mod language;
 mod limits;
 mod metrics;
+mod notes;
 mod search;
 mod services;
 mod stitch;

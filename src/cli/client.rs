@@ -217,6 +217,8 @@ pub(crate) struct Pages<'a> {
     page_records: usize,
     /// What the pages so far say about themselves.
     pub(crate) completeness: super::wire::Completeness,
+    /// What the answer says about the question.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Client {
@@ -232,6 +234,7 @@ impl Client {
             started: false,
             page_records: expected.map_or(PAGE_RECORDS, |expected| expected.clamp(1, PAGE_RECORDS)),
             completeness: super::wire::Completeness::default(),
+            notes: Vec::new(),
         }
     }
 
@@ -288,6 +291,7 @@ impl Pages<'_> {
         self.cursor = page.next_cursor;
         self.page = page.records.into_iter();
         self.completeness.merge(page.completeness);
+        self.notes.extend(page.notes);
         Ok(())
     }
 }

@@ -3,9 +3,12 @@
 mod error;
 mod fields;
 mod lexer;
+mod operators;
 mod parser;
 mod values;
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod meaning;
 #[cfg(test)]
@@ -13,7 +16,9 @@ mod tests;
 
 use needle_storage::predicate::{Facet, Field, Predicate};
 
-pub(crate) use error::LanguageError;
+pub(crate) use error::{LanguageError, nearest};
+pub(crate) use fields::NAMES;
+pub(crate) use values::LEVELS;
 
 use crate::limits::QUERY_BYTES_MAX;
 
@@ -30,6 +35,9 @@ pub(crate) fn parse(query: &str) -> Result<Predicate, LanguageError> {
 pub(crate) fn facet(name: &str) -> Result<Facet, String> {
     use fields::Target;
     match fields::target(name) {
+        Target::Fields(fields) if fields == [Field::Time] => {
+            Err(format!("`{name}` is another on nearly every record: what is counted over time is a histogram"))
+        }
         Target::Fields(fields) => Ok(Facet::First(fields)),
         Target::Kind => Ok(Facet::Signal),
         Target::Status => Ok(Facet::First(vec![Field::Status])),

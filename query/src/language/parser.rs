@@ -3,9 +3,10 @@
 use needle_storage::model::Signal;
 use needle_storage::predicate::{Comparison, Field, FieldTest, IdKind, Literal, Predicate};
 
-use super::error::{LanguageError, suggestion};
+use super::error::{LanguageError, shown, suggestion};
 use super::fields::{self, KINDS, Target};
-use super::lexer::{Lexer, Operator, Place, Text, Token};
+use super::lexer::{Lexer, Place, Text, Token};
+use super::operators::Operator;
 use super::values::{Operand, bare_predicate, compile, field_predicate, quoted_predicate};
 use crate::limits::{QUERY_DEPTH_MAX, QUERY_TERMS_MAX};
 
@@ -80,7 +81,18 @@ impl<'a> Parser<'a> {
                 }
                 _ => {}
             }
-            all.extend(self.negation(list)?);
+            let position = self.peek(place)?.1;
+            let condition = self.negation(list)?;
+            if let Some(list) = list
+                && condition.as_ref().is_some_and(is_one_value)
+                && all.iter().any(is_one_value)
+            {
+                return Err(LanguageError::new(
+                    position,
+                    format!("a record has one `{0}`: write {0}:(a OR b) for either", shown(list.name)),
+                ));
+            }
+            all.extend(condition);
             first = false;
         }
         Ok(joined(all, Predicate::And))
@@ -145,9 +157,9 @@ impl<'a> Parser<'a> {
         if let Some(opens) = self.lexer.opens_list() {
             let list = Listed { name, operator };
             let values = self.group(Some(&list), opens)?;
-            return values.ok_or_else(|| no_value(name, position));
+            return values.ok_or_else(|| no_value(name, None, position));
         }
-        let Some((text, value_position)) = self.lexer.value()? else { return Err(no_value(name, position)) };
+        let Some((text, value_position)) = self.lexer.value()? else { return Err(no_value(name, self.lexer.next_word(), position)) };
         self.test(name, &Operand { operator, text, position: value_position }, position)
     }
 
@@ -168,8 +180,9 @@ impl<'a> Parser<'a> {
     fn test(&mut self, name: &str, operand: &Operand, position: usize) -> Result<Predicate, LanguageError> {
         self.count_term(position)?;
         if matches!(&operand.text, Text::Bare { text, .. } if text.is_empty()) {
-            return Err(no_value(name, position));
+            return Err(no_value(name, None, position));
         }
+        let operand = &operand.clone().patterned();
         match fields::target(name) {
             Target::Fields(fields) => {
                 let tests = fields.iter().map(|field| field_predicate(field, operand)).collect::<Result<Vec<_>, _>>()?;
@@ -215,10 +228,23 @@ fn joined(mut predicates: Vec<Predicate>, join: fn(Vec<Predicate>) -> Predicate)
     if predicates.len() < 2 { predicates.pop() } else { Some(join(predicates)) }
 }
 
-fn no_value(name: &str, position: usize) -> LanguageError {
+fn no_value(name: &str, next: Option<&str>, position: usize) -> LanguageError {
+    let (name, value) = (shown(name), shown(next.unwrap_or("value")));
     LanguageError::new(
         position,
-        format!("`{name}` has no value: write it directly after the operator, as in {name}:value, or quote the text to search for it"),
+        format!("`{name}` has no value: write it directly after the operator, as in {name}:{value}, or quote the text to search for it"),
+    )
+}
+
+/// Whether it is one value of a field that has one.
+fn is_one_value(predicate: &Predicate) -> bool {
+    use Field::{Duration, EventName, Name, Service, Severity, SpanKind, Status, Time};
+    matches!(
+        predicate,
+        Predicate::Field {
+            field: Service | Name | Severity | Status | SpanKind | EventName | Time | Duration,
+            test: FieldTest::Compare(Comparison::Equal, _),
+        }
     )
 }
 
@@ -233,7 +259,7 @@ fn id(kind: IdKind, name: &str, operand: &Operand) -> Result<Predicate, Language
     }
     let Some(test) = crate::ids::test_of(kind, text) else {
         let expected = if kind == IdKind::Span { "a span id is 16 hex digits, not all 0" } else { "it is a placeholder or too long" };
-        return Err(LanguageError::new(operand.position, format!("`{text}` is not an id: {expected}")));
+        return Err(LanguageError::new(operand.position, format!("`{}` is not an id: {expected}", shown(text))));
     };
     equal_or_not(operand, "an id", Predicate::Id(test))
 }
@@ -248,7 +274,7 @@ fn kind(operand: &Operand) -> Result<Predicate, LanguageError> {
             return field_predicate(&Field::SpanKind, operand);
         }
         _ => {
-            let message = format!("`{}` is not a kind{}", operand.as_written(), suggestion(&text, &KINDS));
+            let message = format!("`{}` is not a kind{}", shown(operand.as_written()), suggestion(&text, &KINDS));
             return Err(LanguageError::new(operand.position, message));
         }
     };
@@ -285,6 +311,7 @@ fn has(operand: &Operand) -> Result<Predicate, LanguageError> {
         }
         _ => {
             let hint = suggestion(text, &["exception", "error"]);
+            let text = shown(text);
             let message = format!("has:{text} is not known{hint} (whether a field is present is asked with {text}:*)");
             return Err(LanguageError::new(operand.position, message));
         }
@@ -300,7 +327,7 @@ fn is(operand: &Operand) -> Result<Predicate, LanguageError> {
         "log" => Predicate::Signal(Signal::Logs),
         "span" => Predicate::Signal(Signal::Spans),
         _ => {
-            let message = format!("is:{text} is not known{}", suggestion(text, &["root", "error", "log", "span"]));
+            let message = format!("is:{} is not known{}", shown(text), suggestion(text, &["root", "error", "log", "span"]));
             return Err(LanguageError::new(operand.position, message));
         }
     };
@@ -309,8 +336,8 @@ fn is(operand: &Operand) -> Result<Predicate, LanguageError> {
 
 /// A span that failed, or a log of severity error and above.
 fn any_error() -> Predicate {
-    let severity = Literal { text: "error".to_owned(), number: None, severity: Some(needle_storage::model::Severity::ERROR) };
-    let status = Literal { text: "error".to_owned(), number: None, severity: None };
+    let severity = Literal { severity: Some(needle_storage::model::Severity::ERROR), ..Literal::of("error") };
+    let status = Literal::of("error");
     Predicate::Or(vec![
         Predicate::Field { field: Field::Severity, test: FieldTest::Compare(Comparison::GreaterOrEqual, severity) },
         Predicate::Field { field: Field::Status, test: FieldTest::Compare(Comparison::Equal, status) },

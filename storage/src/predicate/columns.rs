@@ -6,6 +6,9 @@ use super::evaluate::EXCEPTION_PREFIX;
 use super::{Facet, Field, IdKind, Predicate, TextTest};
 use crate::model::{IdSort, IdTerm, attribute_key, column};
 
+/// Columns that say when.
+pub(crate) const TIME_COLUMNS: [&str; 3] = [column::TIMESTAMP, column::START, column::ORIGINAL_TIME];
+
 /// Columns to read: some of a signal's, and of the attributes with a column of their own those with some keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Columns {
@@ -73,6 +76,12 @@ impl Columns {
     /// These, and some more.
     pub(crate) fn with(mut self, names: &[&'static str]) -> Columns {
         self.names.extend(names);
+        self
+    }
+
+    /// These, and what a predicate looks at.
+    pub(crate) fn with_predicate(mut self, predicate: &Predicate) -> Columns {
+        self.add_predicate(predicate);
         self
     }
 
@@ -149,6 +158,7 @@ impl Columns {
 
     fn add_field(&mut self, field: &Field) {
         match field {
+            Field::Time => self.add(&TIME_COLUMNS),
             Field::Service => self.add(&[column::SERVICE_NAME]),
             Field::Severity => self.add(&[column::SEVERITY_NUMBER, column::SEVERITY_TEXT]),
             Field::Body => self.add(&[column::BODY]),

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::{Comparison, Field, FieldTest, IdKind, IdTest, Literal, Predicate, TextTest};
 use crate::model::{
-    ColumnValue, DictionaryView, NormalId, RecordsView, Signal, SpanKind, StatusCode, TraceId, Value, ValueKind, words_lowercase,
+    ColumnValue, DictionaryView, NormalId, RecordsView, Signal, SpanKind, StatusCode, TraceId, UnixNanos, Value, ValueKind, words_lowercase,
 };
 
 /// The rows of a view that match, ascending.
@@ -199,6 +199,7 @@ fn has_exception(view: &RecordsView<'_>, row: usize) -> bool {
 
 fn field_holds(field: &Field, test: &FieldTest, view: &RecordsView<'_>, row: usize) -> bool {
     match field {
+        Field::Time => time_holds(test, view.time(row)),
         Field::Severity => severity_holds(test, view, row),
         Field::Duration => view.duration_ns(row).is_some_and(|ns| duration_holds(test, ns)),
         Field::Service => text_field_holds(test, Some(view.service(row))),
@@ -253,6 +254,14 @@ fn severity_holds(test: &FieldTest, view: &RecordsView<'_>, row: usize) -> bool 
     }
 }
 
+fn time_holds(test: &FieldTest, time: UnixNanos) -> bool {
+    match test {
+        FieldTest::Exists => true,
+        FieldTest::Compare(comparison, Literal { time: Some(wanted), .. }) => comparison.accepts(time.cmp(wanted)),
+        _ => false,
+    }
+}
+
 /// `body:refused` and `body:"connection refused"` look for words; the whole body is rarely what is known.
 fn body_holds(test: &FieldTest, body: &str) -> bool {
     match test {
@@ -271,7 +280,7 @@ fn text_field_holds(test: &FieldTest, text: Option<&str>) -> bool {
 
 fn duration_holds(test: &FieldTest, nanos: i64) -> bool {
     match test {
-        FieldTest::Compare(comparison, Literal { number: Some(wanted), .. }) => comparison.accepts((nanos as f64).total_cmp(wanted)),
+        FieldTest::Compare(comparison, Literal { duration_ns: Some(wanted), .. }) => comparison.accepts((nanos as f64).total_cmp(wanted)),
         _ => value_holds(test, ColumnValue::Text(ValueKind::String, &nanos.to_string())),
     }
 }
@@ -299,7 +308,7 @@ fn in_array(value: ColumnValue<'_>, test: &FieldTest) -> bool {
     values.iter().any(|value| owned_value_holds(test, value))
 }
 
-/// Numbers compare as numbers, text with text; numeric text is a number when it is asked for its order.
+/// Numbers compare as numbers, text with text.
 fn compare(value: ColumnValue<'_>, comparison: Comparison, literal: &Literal) -> Option<Ordering> {
     match value.kind() {
         ValueKind::Int | ValueKind::Double => {
@@ -311,13 +320,22 @@ fn compare(value: ColumnValue<'_>, comparison: Comparison, literal: &Literal) ->
             }
             value.number().and_then(|number| number.partial_cmp(&wanted))
         }
-        ValueKind::String if comparison != Comparison::Equal => match (value.number(), literal.number) {
-            (Some(number), Some(wanted)) => number.partial_cmp(&wanted),
-            _ => Some(value.text().as_ref().cmp(literal.text.as_str())),
-        },
+        ValueKind::String if comparison != Comparison::Equal => order_of_text(value, literal),
+        // The literal is `TRUE` in some languages.
+        ValueKind::Bool => Some(value.text().as_ref().cmp(literal.text.to_ascii_lowercase().as_str())),
         ValueKind::Empty => None,
-        ValueKind::String | ValueKind::Bool | ValueKind::Bytes | ValueKind::Array | ValueKind::Map => {
-            Some(value.text().as_ref().cmp(literal.text.as_str()))
-        }
+        // Of an array each of its values is asked for its order.
+        ValueKind::Bytes | ValueKind::Array | ValueKind::Map if comparison != Comparison::Equal => None,
+        ValueKind::String | ValueKind::Bytes | ValueKind::Array | ValueKind::Map => Some(value.text().as_ref().cmp(literal.text.as_str())),
     }
+}
+
+/// Text that is asked for its order is a number, a length or a point of time where the literal is one; other text has no
+/// place in such an order. Beside any other literal it is ordered by its letters.
+fn order_of_text(value: ColumnValue<'_>, literal: &Literal) -> Option<Ordering> {
+    let text = value.text();
+    let numbers = || literal.number.and_then(|wanted| super::number(&text)?.partial_cmp(&wanted));
+    let durations = || literal.duration_ns.and_then(|wanted| super::duration_ns(&text)?.partial_cmp(&wanted));
+    let times = || literal.time.and_then(|wanted| Some(super::time(&text)?.cmp(&wanted)));
+    if literal.has_type() { numbers().or_else(durations).or_else(times) } else { Some(text.as_ref().cmp(literal.text.as_str())) }
 }

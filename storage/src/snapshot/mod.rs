@@ -17,7 +17,7 @@ use crate::live::LiveBatch;
 use crate::lookup::{Lookup, keys_of};
 use crate::model::{IdKey, IdTerm, Record, RecordId, RecordsView, Signal, Tenant, UnixNanos, column};
 use crate::places::ShardList;
-use crate::predicate::{Columns, Predicate};
+use crate::predicate::{Columns, Predicate, TIME_COLUMNS};
 use crate::shard::{RowRanges, ShardError, ShardReader, Wanted};
 use crate::state::State;
 use crate::tombstones::Tombstones;
@@ -179,9 +179,6 @@ const NARROW_COLUMNS: [&str; 12] = [
     column::KIND,
     column::STATUS_CODE,
 ];
-
-/// Columns that say when.
-const TIME_COLUMNS: [&str; 3] = [column::TIMESTAMP, column::START, column::ORIGINAL_TIME];
 
 /// Columns that say where in the order a row stands.
 const PLACE_COLUMNS: [&str; 4] = [column::RECORD_ID, column::TIMESTAMP, column::START, column::ORIGINAL_TIME];

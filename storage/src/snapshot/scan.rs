@@ -6,11 +6,9 @@ use crate::cache::ShardCache;
 use crate::catalog::ShardMeta;
 use crate::live::LiveBatch;
 use crate::model::{RecordsView, Signal, UnixNanos};
-use crate::predicate::{Columns, Predicate, matching_rows};
+use crate::predicate::{Columns, Predicate, TIME_COLUMNS, matching_rows};
 use crate::shard::{Page, RowRanges, ShardError, ShardReader, Wanted};
 use crate::tombstones::Tombstones;
-
-use super::TIME_COLUMNS;
 
 /// Why a shard gave no rows.
 pub(super) enum ScanError {
@@ -76,6 +74,9 @@ const PAGES_MAX: usize = 64;
 
 /// Gives a sink every matching row of a live batch that is not deleted.
 pub(super) fn live(batch: &LiveBatch, tombstones: &Tombstones, predicate: &Predicate, sink: &mut dyn Sink) {
+    if !predicate.may_match_between(batch.time_min, batch.time_max) {
+        return;
+    }
     let view = batch.view();
     let deleted = tombstones.rows_of_batch(batch);
     let mut rows = matching_rows(predicate, &view);
@@ -99,6 +100,10 @@ pub(super) struct Scan<'a> {
 impl Scan<'_> {
     /// Gives a sink every matching row of a shard that it wants and that is not deleted.
     pub(super) fn shard(&self, cache: &ShardCache, meta: &ShardMeta, sink: &mut dyn Sink) -> Result<(), ScanError> {
+        let may_match = |time_min, time_max| self.predicate.may_match_between(time_min, time_max);
+        if !may_match(meta.time_min, meta.time_max) {
+            return Ok(());
+        }
         let mut stopped = false;
         guarded(cache, meta, &mut |reader| {
             let deleted = self.tombstones.rows_of_shard(reader)?;
@@ -106,7 +111,7 @@ impl Scan<'_> {
                 return Ok(());
             }
             let candidates = reader.among_all(reader.narrow(self.predicate)).without(&deleted);
-            let mut pages: Vec<&Page> = reader.pages().iter().collect();
+            let mut pages: Vec<&Page> = reader.pages().iter().filter(|page| may_match(page.time_min, page.time_max)).collect();
             match self.sweep {
                 Sweep::Newest => pages.sort_by_key(|page| std::cmp::Reverse(page.time_max)),
                 Sweep::Oldest => pages.sort_by_key(|page| page.time_min),
@@ -152,7 +157,7 @@ impl Scan<'_> {
     /// Reads rows whose times are known well enough by the page.
     fn read_between(&self, reader: &ShardReader, mut pages: Vec<(&Page, RowRanges)>, sink: &mut dyn Sink) -> Result<bool, ShardError> {
         pages.sort_unstable_by_key(|(page, _)| page.rows.start);
-        let columns = self.columns.clone().without(&TIME_COLUMNS);
+        let columns = self.columns.clone().without(&TIME_COLUMNS).with_predicate(self.predicate);
         let mut stopped = false;
         reader.read(&rows_of(&pages), Wanted::Columns(&columns), &mut |view, numbers| {
             let matching = matching_rows(self.predicate, view);
