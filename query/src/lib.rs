@@ -14,6 +14,8 @@ mod language;
 mod limits;
 mod metrics;
 mod notes;
+#[cfg(test)]
+mod one_meaning;
 mod search;
 mod services;
 mod stitch;
