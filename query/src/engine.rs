@@ -8,6 +8,7 @@ use futures::Stream;
 use needle_storage::model::{IdTerm, Record, RecordId, Tenant, UnixNanos};
 use needle_storage::predicate::{IdKind, IdTest, Predicate};
 use needle_storage::{AcceptedAfter, Coverage, Found, Known, ReadError, RecordPlace, Search, Snapshot, Store};
+use tokio::sync::Semaphore;
 
 use crate::answer::{
     CountAnswer, FieldValuesAnswer, FieldValuesRequest, FieldsAnswer, FieldsRequest, HistogramAnswer, HistogramRequest, Journey,
@@ -27,11 +28,13 @@ use crate::{fields, histogram, journey, journeys, notes, search, tail};
 pub struct QuerySettings {
     /// Silence in milliseconds after which a tail gives a sign of life.
     pub tail_heartbeat_ms: u64,
+    /// Questions that are worked on at once; further ones wait. Each has a thread, and memory for one page of records.
+    pub queries_max: usize,
 }
 
 impl Default for QuerySettings {
     fn default() -> Self {
-        QuerySettings { tail_heartbeat_ms: 10_000 }
+        QuerySettings { tail_heartbeat_ms: 10_000, queries_max: 16 }
     }
 }
 
@@ -42,6 +45,7 @@ pub struct QueryEngine {
     settings: QuerySettings,
     metrics: Metrics,
     kept: KeptJourney,
+    places: Arc<Semaphore>,
 }
 
 impl QueryEngine {
@@ -52,7 +56,8 @@ impl QueryEngine {
 
     /// An engine over `store` that was told otherwise.
     pub fn with_settings(store: Arc<Store>, settings: QuerySettings, metrics: &mut prometheus_client::registry::Registry) -> QueryEngine {
-        QueryEngine { store, settings, metrics: Metrics::register(metrics), kept: KeptJourney::default() }
+        let places = Arc::new(Semaphore::new(settings.queries_max.max(1)));
+        QueryEngine { store, settings, metrics: Metrics::register(metrics), kept: KeptJourney::default(), places }
     }
 
     /// Records that match.
@@ -214,7 +219,8 @@ impl QueryEngine {
         self.store.not_ready()
     }
 
-    /// Runs a question on a blocking thread. When the returned future is dropped, the question is withdrawn.
+    /// Runs a question on a blocking thread, when there is a place. When the returned future is dropped, the question is
+    /// withdrawn; its place is free when its work has stopped.
     async fn ask<T: Send + 'static>(
         &self,
         kind: &'static str,
@@ -225,7 +231,17 @@ impl QueryEngine {
         let (store, tenant) = (self.store.clone(), tenant.clone());
         let asker = Asker::default();
         let withdrawn = asker.0.clone();
-        let task = tokio::task::spawn_blocking(move || question(Reading { snapshot: Arc::new(store.snapshot(&tenant)), withdrawn }));
+        let place = self.places.clone().acquire_owned().await.expect("the places are never closed");
+        let (running, metrics) = (self.metrics.begin(), self.metrics.clone());
+        let task = tokio::task::spawn_blocking(move || {
+            let reading = Reading { snapshot: Arc::new(store.snapshot(&tenant)), withdrawn: withdrawn.clone() };
+            let answer = question(reading);
+            if withdrawn.load(Ordering::Relaxed) && answer.is_err() {
+                metrics.answered(kind, "withdrawn", began.elapsed().as_secs_f64());
+            }
+            drop((place, running));
+            answer
+        });
         let answer = task.await.unwrap_or_else(|error| {
             tracing::error!(kind, %error, "a query failed");
             Err(QueryError::Storage("the query failed within needle; its log says more".to_owned()))

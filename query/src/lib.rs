@@ -24,4 +24,5 @@ mod tail;
 pub use answer::*;
 pub use engine::{QueryEngine, QuerySettings};
 pub use error::QueryError;
+pub use language::duration_of;
 pub use needle_storage::model;

@@ -17,6 +17,7 @@ mod crash;
 mod demo;
 mod deploy;
 mod duckdb;
+mod hostile;
 mod ingest;
 mod journey;
 mod json_logs;

@@ -46,6 +46,11 @@ pub(crate) fn facet(name: &str) -> Result<Facet, String> {
     }
 }
 
+/// A length of time, as `1m30s`; the error says how it is written.
+pub fn duration_of(text: &str) -> Result<std::time::Duration, String> {
+    values::interval_ns(text).map(std::time::Duration::from_nanos)
+}
+
 /// The nanoseconds of an interval, as `1m`.
 pub(crate) fn interval_ns(text: &str) -> Result<u64, String> {
     values::interval_ns(text)

@@ -8,13 +8,14 @@ use super::fields::{self, KINDS, Target};
 use super::lexer::{Lexer, Place, Text, Token};
 use super::operators::Operator;
 use super::values::{Operand, bare_predicate, compile, field_predicate, quoted_predicate};
-use crate::limits::{QUERY_DEPTH_MAX, QUERY_TERMS_MAX};
+use crate::limits::{QUERY_DEPTH_MAX, QUERY_PATTERNS_MAX, QUERY_TERMS_MAX};
 
 pub(super) struct Parser<'a> {
     lexer: Lexer<'a>,
     peeked: Option<(Token, usize)>,
     depth: usize,
     terms: usize,
+    patterns: usize,
 }
 
 /// The field whose values are listed: `field:( ... )`.
@@ -25,7 +26,7 @@ struct Listed<'a> {
 
 impl<'a> Parser<'a> {
     pub(super) fn new(query: &'a str) -> Parser<'a> {
-        Parser { lexer: Lexer::new(query), peeked: None, depth: 0, terms: 0 }
+        Parser { lexer: Lexer::new(query), peeked: None, depth: 0, terms: 0, patterns: 0 }
     }
 
     /// The whole query.
@@ -121,6 +122,7 @@ impl<'a> Parser<'a> {
             (Token::Text(text), Some(listed)) => self.listed_value(listed, text, position).map(Some),
             (Token::Text(text), None) => {
                 self.count_term(position)?;
+                self.count_pattern(&text, position)?;
                 match text {
                     Text::Quoted(text) => quoted_predicate(&text, position).map(Some),
                     Text::Bare { text, stars } => bare_predicate(&text, &stars, position),
@@ -183,6 +185,7 @@ impl<'a> Parser<'a> {
             return Err(no_value(name, None, position));
         }
         let operand = &operand.clone().patterned();
+        self.count_pattern(&operand.text, operand.position)?;
         match fields::target(name) {
             Target::Fields(fields) => {
                 let tests = fields.iter().map(|field| field_predicate(field, operand)).collect::<Result<Vec<_>, _>>()?;
@@ -200,6 +203,22 @@ impl<'a> Parser<'a> {
         self.terms += 1;
         if self.terms > QUERY_TERMS_MAX {
             return Err(LanguageError::new(position, format!("more than {QUERY_TERMS_MAX} conditions: split the query")));
+        }
+        Ok(())
+    }
+
+    /// A star at the end is none: it needs no regular expression.
+    fn count_pattern(&mut self, text: &Text, position: usize) -> Result<(), LanguageError> {
+        let is_pattern = match text {
+            Text::Quoted(_) => false,
+            Text::Regex { .. } => true,
+            Text::Bare { text, stars } => stars.iter().any(|star| star + 1 < text.len()),
+        };
+        self.patterns += usize::from(is_pattern);
+        if self.patterns > QUERY_PATTERNS_MAX {
+            let message =
+                format!("more than {QUERY_PATTERNS_MAX} regular expressions and wildcards: join some as /a|b|c/, or split the query");
+            return Err(LanguageError::new(position, message));
         }
         Ok(())
     }

@@ -111,6 +111,9 @@ fn deep_and_long_queries_are_refused() {
     assert!(parse(&"NOT ".repeat(5_000)).is_err());
     let many: String = (0..3_000).map(|n| format!("a{n} ")).collect();
     assert!(parse(&many).expect_err("too many").message.contains("conditions"));
+    let patterns: String = (0..33).map(|n| format!("/a{n}/ ")).collect();
+    assert!(parse(&patterns).expect_err("too many").message.contains("more than 32 regular expressions"));
+    assert!(parse(&"url.path:/api/* ".repeat(100)).is_ok());
     assert!(parse(&"a".repeat(40_000)).expect_err("too long").message.contains("bytes long"));
     assert!(parse(&"service:(".repeat(3_000)).is_err());
 }

@@ -6,17 +6,20 @@ mod evaluate;
 mod facet;
 mod literal;
 mod pattern;
+mod select;
+mod words;
 
 use regex::Regex;
 
 use crate::model::{IdKey, IdTerm, NormalId, RecordsView, Signal, SpanId, UnixNanos};
 
 pub(crate) use columns::{Columns, TIME_COLUMNS};
-pub(crate) use evaluate::{for_each_text, matching_rows, resource_test_holds};
+pub(crate) use evaluate::{for_each_text, resource_test_holds};
 pub use facet::Facet;
 pub(crate) use facet::FacetValues;
 pub use literal::{Literal, duration_ns, number, time, unit_ns};
 pub use pattern::Wildcard;
+pub(crate) use select::matching_rows;
 
 /// A condition on a record.
 #[derive(Clone, Debug)]

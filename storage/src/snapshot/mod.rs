@@ -164,6 +164,12 @@ pub struct Snapshot {
     unreadable: Vec<String>,
 }
 
+/// A page of records ends when it holds so many bytes; its cursor leads on. (In tests few.)
+const PAGE_BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 64 << 20 };
+/// Records that are fetched before it is known how large they are, and at most at once.
+const FIRST_RECORDS: usize = 128;
+const RECORDS_AT_ONCE: usize = 16_384;
+
 /// Columns that hold little: what [`Snapshot::for_each`] shows of a row.
 const NARROW_COLUMNS: [&str; 12] = [
     column::RECORD_ID,
@@ -219,7 +225,7 @@ impl Snapshot {
                 return Err(ReadError::Cancelled);
             }
             if nearest.may_improve(batch.time_min, batch.time_max) {
-                scan::live(batch, &self.tombstones, &search.predicate, &mut nearest.of(Source::Live(number)));
+                scan::live(batch, &self.tombstones, &search.predicate, cancelled, &mut nearest.of(Source::Live(number)))?;
             }
         }
         let mut order = self.shards_that_may_match(&search.predicate);
@@ -243,8 +249,26 @@ impl Snapshot {
             coverage.shards_searched += 1;
         }
         let (hits, more) = nearest.finish();
-        let records = self.fetch(&hits, &mut coverage)?;
-        Ok(Found { records, more, coverage })
+        let (records, cut) = self.fetch_page(&hits, &mut coverage, cancelled)?;
+        Ok(Found { records, more: more || cut, coverage })
+    }
+
+    /// The records of the first hits, up to [`PAGE_BYTES_MAX`], and whether that left some out.
+    fn fetch_page(&self, hits: &[Hit], coverage: &mut Coverage, cancelled: &dyn Fn() -> bool) -> Result<(Vec<Record>, bool), ReadError> {
+        let (mut records, mut bytes, mut fetched, mut at_once) = (Vec::new(), 0, 0, FIRST_RECORDS);
+        while fetched < hits.len() && bytes < PAGE_BYTES_MAX {
+            if cancelled() {
+                return Err(ReadError::Cancelled);
+            }
+            let next = &hits[fetched..hits.len().min(fetched + at_once)];
+            let more = self.fetch(next, coverage)?;
+            bytes += more.iter().map(Record::size_bytes).sum::<usize>();
+            records.extend(more);
+            fetched += next.len();
+            // As many as would fill half of what is left, if they are like those before.
+            at_once = (PAGE_BYTES_MAX.saturating_sub(bytes) / (bytes / fetched).max(1) / 2).clamp(1, RECORDS_AT_ONCE);
+        }
+        Ok((records, fetched < hits.len()))
     }
 
     /// Every record that carries one of the ids and is not among `known`, oldest first.
@@ -427,7 +451,7 @@ impl Snapshot {
                 return Err(ReadError::Cancelled);
             }
             if sink.wants(batch.time_min, batch.time_max) {
-                scan::live(batch, &self.tombstones, predicate, sink);
+                scan::live(batch, &self.tombstones, predicate, cancelled, sink)?;
             }
         }
         let asked = self.shards_that_may_match(predicate);
@@ -450,7 +474,8 @@ impl Snapshot {
     pub fn accepted_from(&self, from: RecordId, predicate: &Predicate, limit: usize) -> Result<AcceptedAfter, ReadError> {
         let mut hits: Vec<Hit> = Vec::new();
         for (number, batch) in self.live.iter().enumerate().filter(|(_, batch)| batch.record_last() >= from) {
-            scan::live(batch, &self.tombstones, predicate, &mut AcceptedFrom { from, source: Source::Live(number), hits: &mut hits });
+            let mut sink = AcceptedFrom { from, source: Source::Live(number), hits: &mut hits };
+            scan::live(batch, &self.tombstones, predicate, &|| false, &mut sink)?;
         }
         let mut coverage = self.coverage();
         let columns = Columns::of(predicate).with(&PLACE_COLUMNS);

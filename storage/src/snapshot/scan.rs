@@ -10,6 +10,8 @@ use crate::predicate::{Columns, Predicate, TIME_COLUMNS, matching_rows};
 use crate::shard::{Page, RowRanges, ShardError, ShardReader, Wanted};
 use crate::tombstones::Tombstones;
 
+use super::ReadError;
+
 /// Why a shard gave no rows.
 pub(super) enum ScanError {
     Cancelled,
@@ -73,19 +75,26 @@ const FIRST_PAGES: usize = 2;
 const PAGES_MAX: usize = 64;
 
 /// Gives a sink every matching row of a live batch that is not deleted.
-pub(super) fn live(batch: &LiveBatch, tombstones: &Tombstones, predicate: &Predicate, sink: &mut dyn Sink) {
+pub(super) fn live(
+    batch: &LiveBatch,
+    tombstones: &Tombstones,
+    predicate: &Predicate,
+    cancelled: &dyn Fn() -> bool,
+    sink: &mut dyn Sink,
+) -> Result<(), ReadError> {
     if !predicate.may_match_between(batch.time_min, batch.time_max) {
-        return;
+        return Ok(());
     }
     let view = batch.view();
     let deleted = tombstones.rows_of_batch(batch);
-    let mut rows = matching_rows(predicate, &view);
+    let mut rows = matching_rows(predicate, &view, cancelled).ok_or(ReadError::Cancelled)?;
     rows.retain(|row| !deleted.contains(*row));
     if sink.bounds_suffice(batch.time_min, batch.time_max) {
         sink.take_between(&view, &rows, batch.time_min, batch.time_max);
     } else {
         sink.take(&view, &rows, Numbers::Same);
     }
+    Ok(())
 }
 
 /// What is asked of a shard.
@@ -147,8 +156,10 @@ impl Scan<'_> {
     fn read_rows(&self, reader: &ShardReader, pages: &[(&Page, RowRanges)], sink: &mut dyn Sink) -> Result<bool, ShardError> {
         let mut stopped = false;
         reader.read(&rows_of(pages), Wanted::Columns(self.columns), &mut |view, numbers| {
-            sink.take(view, &matching_rows(self.predicate, view), Numbers::Of(numbers));
-            stopped = (self.cancelled)();
+            match matching_rows(self.predicate, view, self.cancelled) {
+                Some(rows) => sink.take(view, &rows, Numbers::Of(numbers)),
+                None => stopped = true,
+            }
             Ok(!stopped)
         })?;
         Ok(stopped)
@@ -160,7 +171,10 @@ impl Scan<'_> {
         let columns = self.columns.clone().without(&TIME_COLUMNS).with_predicate(self.predicate);
         let mut stopped = false;
         reader.read(&rows_of(&pages), Wanted::Columns(&columns), &mut |view, numbers| {
-            let matching = matching_rows(self.predicate, view);
+            let Some(matching) = matching_rows(self.predicate, view, self.cancelled) else {
+                stopped = true;
+                return Ok(false);
+            };
             let mut rest = matching.as_slice();
             while let Some(first) = rest.first() {
                 let first = numbers[*first as usize];
@@ -169,8 +183,7 @@ impl Scan<'_> {
                 sink.take_between(view, taken, time_min, time_max);
                 rest = after;
             }
-            stopped = (self.cancelled)();
-            Ok(!stopped)
+            Ok(true)
         })?;
         Ok(stopped)
     }

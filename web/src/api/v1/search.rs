@@ -57,8 +57,9 @@ pub(crate) async fn search(
     Asking(tenant): Asking,
     Parameters(parameters): Parameters<SearchParameters>,
 ) -> Result<Response, ApiError> {
+    let timeout = parameters.timeout()?;
     let request = parameters.request(web.settings())?;
-    let answer = web.in_time(web.engine().search(&tenant, request)).await?;
+    let answer = web.within(timeout, web.engine().search(&tenant, request)).await?;
     Ok(respond::json(move || SearchAnswer::from(answer)).await)
 }
 
@@ -79,8 +80,9 @@ pub(crate) async fn count(
     Asking(tenant): Asking,
     Parameters(parameters): Parameters<CountParameters>,
 ) -> Result<Response, ApiError> {
+    let timeout = parameters.timeout()?;
     let request = parameters.request()?;
-    let answer = web.in_time(web.engine().count(&tenant, request)).await?;
+    let answer = web.within(timeout, web.engine().count(&tenant, request)).await?;
     Ok(respond::json(move || CountAnswer::from(answer)).await)
 }
 
