@@ -31,6 +31,10 @@ pub(crate) struct ServeCommand {
     /// Read settings from this file (TOML).
     #[arg(long, env = "NEEDLE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Follow a retention that is shorter than at the last start even if it takes more than half of what is stored; for this
+    /// start only, so neither the environment nor the file can say it.
+    #[arg(long)]
+    yes: bool,
     #[command(flatten)]
     flags: ServeFlags,
 }
@@ -38,7 +42,8 @@ pub(crate) struct ServeCommand {
 /// Runs it until a signal comes.
 pub(crate) fn run(command: &ServeCommand) -> anyhow::Result<Exit> {
     crate::memory::limit_arenas();
-    let settings = Settings::load(command.config.as_deref(), &command.flags)?;
+    let mut settings = Settings::load(command.config.as_deref(), &command.flags)?;
+    settings.storage.shorter_retention_is_meant = command.yes;
     telemetry::start(&settings.log)?;
     runtime()?.block_on(async {
         let mut signals = Signals::listen()?;

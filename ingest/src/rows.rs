@@ -47,7 +47,15 @@ pub(crate) struct LogRows<'d> {
 
 impl<'d> LogRows<'d> {
     pub(crate) fn new(decoder: &'d Decoder, request: &'d RawRequest, rows: usize) -> LogRows<'d> {
-        let mut builder = LogsBuilder::with_capacity(rows);
+        LogRows::of(LogsBuilder::with_capacity(rows), decoder, request)
+    }
+
+    /// Of a body that is nothing but messages.
+    pub(crate) fn of_messages(decoder: &'d Decoder, request: &'d RawRequest, rows: usize) -> LogRows<'d> {
+        LogRows::of(LogsBuilder::with_message_capacity(rows, request.body.len()), decoder, request)
+    }
+
+    fn of(mut builder: LogsBuilder, decoder: &'d Decoder, request: &'d RawRequest) -> LogRows<'d> {
         builder.set_service(request.service.as_deref());
         LogRows {
             builder,

@@ -16,7 +16,10 @@ use crate::times::{self, Leading};
 
 pub(crate) fn decode(decoder: &Decoder, request: &RawRequest) -> Result<Outcome, DecodeError> {
     let mut budget = Budget::new(&decoder.settings, request.body.len());
-    let mut assembly = Assembly { rows: LogRows::new(decoder, request, 0), request, pending: None, timed: false };
+    // Columns that grow are there twice while they do.
+    let begins = |line: &Line| request.body[line.start..line.end].first().is_some_and(|first| !first.is_ascii_whitespace());
+    let rows = LogRows::of_messages(decoder, request, lines(&request.body).filter(begins).count());
+    let mut assembly = Assembly { rows, request, pending: None, timed: false };
     for line in lines(&request.body) {
         let Ok(text) = std::str::from_utf8(&request.body[line.start..line.end]) else {
             budget.rows(1)?;

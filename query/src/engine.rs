@@ -1,26 +1,30 @@
 //! The engine: each question on a blocking thread, over one consistent snapshot, until the asker goes away.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::Stream;
 use needle_storage::model::{IdTerm, Record, RecordId, Tenant, UnixNanos};
 use needle_storage::predicate::{IdKind, IdTest, Predicate};
-use needle_storage::{AcceptedAfter, Coverage, Found, Known, ReadError, RecordPlace, Search, Snapshot, Store};
+use needle_storage::{AcceptedAfter, AcceptedEach, Coverage, Found, Known, Look, ReadError, RecordPlace, Search, Snapshot, Store};
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use crate::answer::{
-    CountAnswer, FieldValuesAnswer, FieldValuesRequest, FieldsAnswer, FieldsRequest, HistogramAnswer, HistogramRequest, Journey,
-    JourneyRequest, JourneysAnswer, Order, SearchAnswer, SearchRequest, ServicesAnswer, TailEvent,
+    CountAnswer, FieldValuesAnswer, FieldValuesRequest, FieldsAnswer, FieldsRequest, GraphAnswer, GraphRequest, HistogramAnswer,
+    HistogramRequest, Journey, JourneyRequest, JourneysAnswer, Order, SearchAnswer, SearchRequest, ServicesAnswer, TailEvent,
 };
 use crate::error::{QueryError, predicate_in, predicate_of};
+use crate::graph::{Visit, Wanted};
 use crate::kept::{Kept, KeptJourney, Key};
 use crate::limits::{JOURNEY_WHOLE_MAX, TAIL_BACKFILL_MAX};
 use crate::metrics::Metrics;
 use crate::services::Tally;
 use crate::stitch::{Options, Take};
-use crate::{fields, histogram, journey, journeys, notes, search, tail};
+use crate::tail::{Following, Lookout};
+use crate::{fields, graph, histogram, journey, journeys, notes, search, services, tail};
 
 /// What the engine can be told.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -46,7 +50,11 @@ pub struct QueryEngine {
     metrics: Metrics,
     kept: KeptJourney,
     places: Arc<Semaphore>,
+    lookouts: Lookouts,
 }
+
+/// Who looks out for the tails of each tenant, as long as there are some.
+type Lookouts = Arc<Mutex<HashMap<Tenant, Weak<Lookout<StoreFeed>>>>>;
 
 impl QueryEngine {
     /// An engine over `store`.
@@ -57,7 +65,14 @@ impl QueryEngine {
     /// An engine over `store` that was told otherwise.
     pub fn with_settings(store: Arc<Store>, settings: QuerySettings, metrics: &mut prometheus_client::registry::Registry) -> QueryEngine {
         let places = Arc::new(Semaphore::new(settings.queries_max.max(1)));
-        QueryEngine { store, settings, metrics: Metrics::register(metrics), kept: KeptJourney::default(), places }
+        QueryEngine {
+            store,
+            settings,
+            metrics: Metrics::register(metrics),
+            kept: KeptJourney::default(),
+            places,
+            lookouts: Lookouts::default(),
+        }
     }
 
     /// Records that match.
@@ -169,14 +184,24 @@ impl QueryEngine {
     pub async fn services(&self, tenant: &Tenant, start: Option<UnixNanos>, end: Option<UnixNanos>) -> Result<ServicesAnswer, QueryError> {
         self.ask("services", tenant, move |reading| {
             let mut tally = Tally::default();
-            let visit = &mut |view: &needle_storage::model::RecordsView<'_>, row| tally.add(view, row);
-            let coverage = reading.snapshot.for_each(&Predicate::All, start, end, &reading.cancelled(), visit)?;
-            Ok(tally.answer(start, end, search::completeness(&coverage)))
+            let look = services::look(start, end, &Predicate::All);
+            let coverage = reading.snapshot.look(&look, &reading.cancelled(), &mut |view, rows| tally.add(view, rows))?;
+            Ok(tally.answer(start, end, &coverage))
         })
         .await
     }
 
-    /// Follows new records that match, from `cursor` or from now; `backfill` older matches come first.
+    /// Who calls whom between two times.
+    pub async fn graph(&self, tenant: &Tenant, request: GraphRequest) -> Result<GraphAnswer, QueryError> {
+        self.ask("graph", tenant, move |reading| {
+            let predicate = predicate_in(&request.query, request.start, request.end)?;
+            Ok(graph::answer(&reading, &Wanted { predicate, start: request.start, end: request.end }, now())?)
+        })
+        .await
+    }
+
+    /// Follows new records that match, from `cursor` or from now; `backfill` older matches come first. Called within a
+    /// runtime.
     pub fn tail(
         &self,
         tenant: &Tenant,
@@ -190,9 +215,22 @@ impl QueryEngine {
                 "{backfill} older records are more than {TAIL_BACKFILL_MAX} at once: search for them, and follow from there"
             )));
         }
-        let feed = StoreFeed { store: self.store.clone(), tenant: tenant.clone() };
         let heartbeat = Duration::from_millis(self.settings.tail_heartbeat_ms.max(1));
-        Ok(tail::follow(feed, predicate, self.store.accepted(), cursor, backfill, heartbeat))
+        let following = Following { query: query.trim().to_owned(), predicate, cursor, backfill, heartbeat };
+        Ok(tail::follow(self.lookout(tenant), following))
+    }
+
+    /// Who looks out for a tenant's tails; the first one's tail calls it.
+    fn lookout(&self, tenant: &Tenant) -> Arc<Lookout<StoreFeed>> {
+        let mut lookouts = self.lookouts.lock();
+        if let Some(lookout) = lookouts.get(tenant).and_then(Weak::upgrade) {
+            return lookout;
+        }
+        lookouts.retain(|_, lookout| lookout.strong_count() > 0);
+        let feed = StoreFeed { store: self.store.clone(), tenant: tenant.clone() };
+        let lookout = Lookout::begin(feed, self.store.accepted());
+        lookouts.insert(tenant.clone(), Arc::downgrade(&lookout));
+        lookout
     }
 
     /// Deletes every record that carries an id, in any of its spellings; how many that were.
@@ -202,6 +240,9 @@ impl QueryEngine {
         };
         let deleted = self.store.delete(tenant, test.terms()).await.map_err(QueryError::Storage)?;
         self.kept.clear();
+        if let Some(lookout) = self.lookouts.lock().get(tenant).and_then(Weak::upgrade) {
+            lookout.forget();
+        }
         Ok(CountAnswer { count: deleted.records, notes: Vec::new(), completeness: search::completeness(&deleted.coverage) })
     }
 
@@ -290,6 +331,16 @@ impl journeys::Read for Reading {
     }
 }
 
+impl graph::Read for Reading {
+    fn look(&self, look: &Look<'_>, visit: &mut Visit<'_>) -> Result<Coverage, ReadError> {
+        self.snapshot.look(look, &self.cancelled(), visit)
+    }
+
+    fn count(&self, predicate: &Predicate, start: Option<UnixNanos>, end: Option<UnixNanos>) -> Result<u64, ReadError> {
+        Ok(self.snapshot.count(predicate, start, end, &self.cancelled())?.0)
+    }
+}
+
 impl journey::Read for Reading {
     fn by_ids(&self, terms: &[IdTerm], known: &Known<'_>, whole_max: usize, take: &mut Take<'_>) -> Result<Coverage, ReadError> {
         journey::read_outlines(&self.snapshot, terms, known, whole_max, &self.cancelled(), take)
@@ -332,6 +383,10 @@ impl tail::Feed for StoreFeed {
 
     fn accepted_from(&self, from: RecordId, predicate: &Predicate, limit: usize) -> Result<AcceptedAfter, ReadError> {
         self.store.snapshot(&self.tenant).accepted_from(from, predicate, limit)
+    }
+
+    fn accepted_between(&self, from: RecordId, until: RecordId, predicates: &[&Predicate]) -> Result<AcceptedEach, ReadError> {
+        self.store.snapshot(&self.tenant).accepted_between(from, until, predicates)
     }
 }
 

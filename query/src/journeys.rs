@@ -111,7 +111,7 @@ fn opening_id(record: &Record) -> Option<String> {
 }
 
 /// The ids of a journey by which it is known again; hubs belong to many.
-fn ids_of(journey: &Journey) -> Vec<NormalId> {
+pub(crate) fn ids_of(journey: &Journey) -> Vec<NormalId> {
     let hubs: HashSet<NormalId> = journey.hubs.iter().filter_map(|hub| NormalId::of(&hub.id)).collect();
     let traces = journey.trace_ids.iter().map(|trace_id| NormalId::of_trace(*trace_id));
     let requests = journey.request_ids.iter().filter_map(|id| NormalId::of(id)).filter(|id| !hubs.contains(id));

@@ -2,9 +2,11 @@
 
 mod answer;
 mod cursor;
+mod durations;
 mod engine;
 mod error;
 mod fields;
+mod graph;
 mod histogram;
 mod ids;
 mod journey;

@@ -33,6 +33,22 @@ pub(crate) const VALUES: usize = 20;
 /// Values of a field that are shown by themselves.
 pub(crate) const VALUES_MAX: usize = 1_000;
 
+/// Durations of one service, or of the calls between two, that are kept by themselves for their percentiles; more are
+/// counted in buckets.
+pub(crate) const DURATIONS_EXACT_MAX: usize = if cfg!(test) { 1_000 } else { 1 << 16 };
+/// Services that are counted apart.
+pub(crate) const SERVICES_MAX: usize = if cfg!(test) { 100 } else { 10_000 };
+
+/// Spans whose parents are looked for at a time; of more, those of some traces at a time, and the columns are read again.
+/// (In tests few, so that all of this happens.)
+pub(crate) const GRAPH_SPANS_AT_ONCE: u64 = if cfg!(test) { 16 } else { 1 << 20 };
+/// Peers that are not services, and pairs of caller and callee, that are counted apart.
+pub(crate) const GRAPH_EDGES_MAX: usize = 10_000;
+/// Journeys that are stitched to see who calls services that only log: a second's work.
+pub(crate) const GRAPH_JOURNEYS_MAX: usize = if cfg!(test) { 8 } else { 300 };
+/// Different ids that are told apart to count them.
+pub(crate) const GRAPH_IDS_MAX: usize = if cfg!(test) { 32 } else { 1 << 20 };
+
 /// A span is silent where it has neither child nor log for at least one of so many parts of the journey.
 pub(crate) const GAP_SHARE: i64 = 10;
 /// So many siblings of one service and name are worth a line of their own.
@@ -71,6 +87,12 @@ pub(crate) const ANEW_ROUNDS_MAX: usize = 8;
 pub(crate) const TAIL_BATCH_RECORDS: usize = 1_000;
 /// A tail that is further behind than this jumps to the present and says how many records it skipped.
 pub(crate) const TAIL_BEHIND_RECORDS_MAX: u64 = 200_000;
+/// Records that are looked at together for all tails; in between deletions and new tails are heeded.
+pub(crate) const TAIL_ROUND_RECORDS: u64 = 8_192;
+/// Time in milliseconds from one look at what was accepted to the next: what comes meanwhile is looked at together.
+pub(crate) const TAIL_ROUND_MIN_MS: u64 = 20;
+/// Memory for the latest matches of all tails of a tenant. A tail whose next match is no longer there reads the store.
+pub(crate) const TAILS_BYTES_MAX: usize = if cfg!(test) { 64 << 10 } else { 32 << 20 };
 /// Older matches a tail shows before it follows.
 pub(crate) const TAIL_BACKFILL_MAX: usize = 10_000;
 
@@ -80,6 +102,7 @@ const _: () = {
     assert!(QUERY_DEPTH_MAX < 1_000, "the evaluation recurses as deep as the query");
     assert!(HUB_IDS_MAX < CLOSE_IDS_MAX, "a hub is found before the ids run out");
     assert!(JOURNEYS_LIMIT_MAX <= SEARCH_LIMIT_MAX);
+    assert!(TAIL_ROUND_RECORDS * 10 < TAIL_BEHIND_RECORDS_MAX, "one slow round is no gap");
     assert!(TAIL_BATCH_RECORDS as u64 * 10 < TAIL_BEHIND_RECORDS_MAX, "one slow batch is no gap");
     assert!(TAIL_BACKFILL_MAX <= SEARCH_LIMIT_MAX);
     assert!(JOURNEY_WHOLE_MAX <= CLOSE_RECORDS_MAX);

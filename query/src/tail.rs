@@ -1,4 +1,9 @@
 //! Following: records in the order they are accepted, from a cursor on.
+//!
+//! A [`Lookout`] looks at what is accepted once for all tails and keeps the latest matches of each query. A tail that is
+//! further behind, because it resumes or is slow, reads from the store by itself until it has caught up.
+
+mod lookout;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,14 +12,16 @@ use std::time::Duration;
 use futures::Stream;
 use needle_storage::model::{Record, RecordId};
 use needle_storage::predicate::Predicate;
-use needle_storage::{AcceptedAfter, ReadError};
+use needle_storage::{AcceptedAfter, AcceptedEach, ReadError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::answer::TailEvent;
 use crate::limits::{TAIL_BATCH_RECORDS, TAIL_BEHIND_RECORDS_MAX};
+pub(crate) use lookout::Lookout;
+use lookout::{Next, Watched, behind};
 
-/// What a tail reads. Methods block.
+/// What tails read. Methods block.
 pub(crate) trait Feed: Send + Sync + 'static {
     /// The number the next record will get.
     fn next_record_id(&self) -> RecordId;
@@ -22,42 +29,50 @@ pub(crate) trait Feed: Send + Sync + 'static {
     fn newest(&self, predicate: &Predicate, until: RecordId, limit: usize) -> Result<Vec<Record>, ReadError>;
     /// Matches accepted from `from` on.
     fn accepted_from(&self, from: RecordId, predicate: &Predicate, limit: usize) -> Result<AcceptedAfter, ReadError>;
+    /// Matches of several predicates accepted between two records.
+    fn accepted_between(&self, from: RecordId, until: RecordId, predicates: &[&Predicate]) -> Result<AcceptedEach, ReadError>;
+}
+
+/// What to follow.
+pub(crate) struct Following {
+    pub(crate) query: String,
+    pub(crate) predicate: Predicate,
+    /// From here on; from now on where there is none.
+    pub(crate) cursor: Option<RecordId>,
+    /// Older matches that come first, where there is no cursor.
+    pub(crate) backfill: usize,
+    /// Silence after which there is a sign of life.
+    pub(crate) heartbeat: Duration,
 }
 
 /// A reader of a feed.
 struct Tail<F> {
-    feed: Arc<F>,
+    lookout: Arc<Lookout<F>>,
+    watched: Arc<Watched>,
+    changes: watch::Receiver<()>,
     predicate: Arc<Predicate>,
-    accepted: watch::Receiver<RecordId>,
     cursor: RecordId,
     backfill: usize,
     ready: VecDeque<TailEvent>,
     heartbeat: Duration,
-    behind_records_max: u64,
     last_event: Instant,
 }
 
-/// Follows `feed` from `cursor`, or from now; then `backfill` older matches come first. Ends when the store shuts
-/// down or cannot be read; the cursor of the last event resumes.
-pub(crate) fn follow<F: Feed>(
-    feed: F,
-    predicate: Predicate,
-    accepted: watch::Receiver<RecordId>,
-    cursor: Option<RecordId>,
-    backfill: usize,
-    heartbeat: Duration,
-) -> impl Stream<Item = TailEvent> + Send + 'static {
-    let now = *accepted.borrow();
+/// Follows what a lookout sees. Ends when the store shuts down or cannot be read; the cursor of the last event resumes.
+pub(crate) fn follow<F: Feed>(lookout: Arc<Lookout<F>>, following: Following) -> impl Stream<Item = TailEvent> + Send + 'static {
+    let Following { query, predicate, cursor, backfill, heartbeat } = following;
+    let now = lookout.now();
+    let watched = lookout.watch(&query, &predicate);
     let tail = Tail {
-        feed: Arc::new(feed),
+        changes: watched.changes(),
+        watched,
+        lookout,
         predicate: Arc::new(predicate),
         // A cursor from beyond the end is another data folder's: there is nothing to resume.
         cursor: cursor.map_or(now, |cursor| cursor.min(now)),
         backfill: if cursor.is_none() { backfill } else { 0 },
-        accepted,
         ready: VecDeque::new(),
         heartbeat,
-        behind_records_max: TAIL_BEHIND_RECORDS_MAX,
         last_event: Instant::now(),
     };
     futures::stream::unfold(tail, Tail::next)
@@ -72,18 +87,28 @@ impl<F: Feed> Tail<F> {
                 return Some((event, self));
             }
             // Seen before it is read, so that what arrives in between wakes the wait below.
-            self.accepted.borrow_and_update();
+            self.changes.borrow_and_update();
             if self.backfill > 0 {
                 let limit = std::mem::take(&mut self.backfill);
                 self.read_backfill(limit).await?;
                 continue;
             }
-            let from = self.cursor;
-            self.read_on().await?;
-            if self.ready.is_empty() && self.cursor == from {
-                self.wait().await?;
-            } else if self.ready.is_empty() && self.last_event.elapsed() >= self.heartbeat {
-                self.ready.push_back(TailEvent::Heartbeat { cursor: self.cursor });
+            match self.watched.after(self.cursor) {
+                Next::Event(event) => {
+                    self.cursor = cursor_of(&event);
+                    self.ready.push_back(event);
+                }
+                Next::Nothing(until) => {
+                    self.cursor = self.cursor.max(until);
+                    self.wait().await;
+                }
+                Next::Forgotten => {
+                    self.read_on().await?;
+                    if self.ready.is_empty() && self.last_event.elapsed() >= self.heartbeat {
+                        self.ready.push_back(TailEvent::Heartbeat { cursor: self.cursor });
+                    }
+                }
+                Next::Closed => return None,
             }
         }
     }
@@ -91,16 +116,16 @@ impl<F: Feed> Tail<F> {
     async fn read_backfill(&mut self, limit: usize) -> Option<()> {
         let until = self.cursor;
         let records = self.blocking(move |feed, predicate| feed.newest(predicate, until, limit)).await?;
-        self.ready.extend(records.into_iter().map(|record| TailEvent::Record { record: Box::new(record), cursor: until }));
+        self.ready.extend(records.into_iter().map(|record| TailEvent::Record { record: Arc::new(record), cursor: until }));
         Some(())
     }
 
     /// Reads a batch, or jumps to the present when it is too far ahead. What is jumped over or cannot be read is a gap.
     async fn read_on(&mut self) -> Option<()> {
-        let (from, behind_records_max) = (self.cursor, self.behind_records_max);
+        let from = self.cursor;
         let read = move |feed: &F, predicate: &Predicate| {
             let next = feed.next_record_id();
-            if next.0.saturating_sub(from.0) > behind_records_max {
+            if next.0.saturating_sub(from.0) > TAIL_BEHIND_RECORDS_MAX {
                 return Ok((Vec::new(), next, true));
             }
             let after = feed.accepted_from(from, predicate, TAIL_BATCH_RECORDS)?;
@@ -108,8 +133,8 @@ impl<F: Feed> Tail<F> {
         };
         let (records, next, incomplete) = self.blocking(read).await?;
         self.ready.extend(records.into_iter().map(|record| {
-            let cursor = RecordId(record.common().record_id.0.saturating_add(1));
-            TailEvent::Record { record: Box::new(record), cursor }
+            let cursor = behind(record.common().record_id);
+            TailEvent::Record { record: Arc::new(record), cursor }
         }));
         if incomplete {
             self.ready.push_back(TailEvent::Gap { skipped: next.0 - from.0, cursor: next });
@@ -118,20 +143,17 @@ impl<F: Feed> Tail<F> {
         Some(())
     }
 
-    /// Waits for records, or for the time of a sign of life.
-    async fn wait(&mut self) -> Option<()> {
+    /// Waits for a match, or for the time of a sign of life.
+    async fn wait(&mut self) {
         let deadline = self.last_event + self.heartbeat;
-        match tokio::time::timeout_at(deadline, self.accepted.changed()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return None,
-            Err(_) => self.ready.push_back(TailEvent::Heartbeat { cursor: self.cursor }),
+        if tokio::time::timeout_at(deadline, self.changes.changed()).await.is_err() {
+            self.ready.push_back(TailEvent::Heartbeat { cursor: self.cursor });
         }
-        Some(())
     }
 
     async fn blocking<T: Send + 'static>(&self, read: impl FnOnce(&F, &Predicate) -> Result<T, ReadError> + Send + 'static) -> Option<T> {
-        let (feed, predicate) = (self.feed.clone(), self.predicate.clone());
-        match tokio::task::spawn_blocking(move || read(&feed, &predicate)).await {
+        let (lookout, predicate) = (self.lookout.clone(), self.predicate.clone());
+        match tokio::task::spawn_blocking(move || read(lookout.feed(), &predicate)).await {
             Ok(Ok(read)) => Some(read),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "a tail ended: its records could not be read");
@@ -143,6 +165,12 @@ impl<F: Feed> Tail<F> {
             }
         }
     }
+}
+
+/// The place behind an event.
+fn cursor_of(event: &TailEvent) -> RecordId {
+    let (TailEvent::Record { cursor, .. } | TailEvent::Gap { cursor, .. } | TailEvent::Heartbeat { cursor }) = event;
+    *cursor
 }
 
 #[cfg(test)]

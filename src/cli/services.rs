@@ -1,5 +1,7 @@
 //! `needle services`: who sends, how much, with how many errors and how fast.
 
+mod graph;
+
 use anyhow::Context;
 use clap::Args;
 use jiff::Zoned;
@@ -12,9 +14,21 @@ use super::terminal::{Output, visible_json, width};
 use super::time::human_duration;
 use super::wire::{Service, Services};
 
-/// List services seen, with rates, errors and latency
+/// List services seen, with rates, errors and latency; or who calls whom
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "Examples:\n  needle services --since 1h\n  needle services --graph --query env:prod\n  needle services --dot | dot -Tsvg > graph.svg"
+)]
 pub(crate) struct ServicesCommand {
+    /// Who calls whom. Calls marked ~ are inferred: the callee only logs.
+    #[arg(long)]
+    graph: bool,
+    /// The same as a graph for Graphviz.
+    #[arg(long)]
+    dot: bool,
+    /// Only calls of which either side matches, in the query language.
+    #[arg(long, value_name = "QUERY")]
+    query: Option<String>,
     /// Exit with 0 or 1 also when the answer is partial.
     #[arg(long)]
     allow_partial: bool,
@@ -33,6 +47,10 @@ pub(crate) fn run(command: &ServicesCommand) -> anyhow::Result<Exit> {
     let now = Zoned::now().with_time_zone(command.output.timezone.clone());
     let range = command.time.range(&now)?;
     let client = Client::new(&command.server);
+    if command.graph || command.dot {
+        return graph::run(command, &client, range.parameters());
+    }
+    anyhow::ensure!(command.query.is_none(), "--query chooses calls: add --graph, or leave it out");
     let answer: Services = client
         .get("/api/v1/services", &range.parameters())?
         .with_context(|| format!("{} does not know /api/v1/services: is it a needle server?", client.url()))?;
@@ -55,7 +73,7 @@ fn print(command: &ServicesCommand, answer: &Services, output: &mut Output) -> a
     }
     let services = answer.services.iter().map(|raw| serde_json::from_str(raw.get())).collect::<Result<Vec<Service>, _>>()?;
     let lines = match format {
-        Format::Human if services.is_empty() => Vec::new(),
+        Format::Human | Format::Json if services.is_empty() => Vec::new(),
         Format::Human | Format::Json => return print_table(&services, output),
         Format::Raw => services.iter().map(|service| service.name.clone()).collect(),
         Format::Csv => [CSV_HEADER.to_owned()].into_iter().chain(services.iter().map(csv)).collect(),
@@ -70,7 +88,7 @@ fn print(command: &ServicesCommand, answer: &Services, output: &mut Output) -> a
 /// Names in their colours, errors in that of errors.
 fn print_table(services: &[Service], output: &mut Output) -> anyhow::Result<()> {
     let paint = output.paint;
-    let mut lines = table(services).into_iter();
+    let mut lines = table(HEADER, services.iter().map(cells), 1).into_iter();
     if let Some(header) = lines.next() {
         output.line(&header)?;
     }
@@ -83,7 +101,7 @@ fn print_table(services: &[Service], output: &mut Output) -> anyhow::Result<()> 
 }
 
 fn cells(service: &Service) -> [String; 9] {
-    let duration = |ns: Option<i64>| ns.map_or("-".to_owned(), human_duration);
+    let duration = |ns| duration(ns, service.percentiles_exact);
     let rate = service.rate.map_or("-".to_owned(), |rate| format!("{rate:.2}"));
     [
         shown(&service.name),
@@ -98,21 +116,27 @@ fn cells(service: &Service) -> [String; 9] {
     ]
 }
 
+/// A percentile; one that is not exact is marked.
+fn duration(ns: Option<i64>, exact: bool) -> String {
+    let mark = if exact { "" } else { "~" };
+    ns.map_or("-".to_owned(), |ns| format!("{mark}{}", human_duration(ns)))
+}
+
 fn error_percent(service: &Service) -> String {
     let records = service.spans + service.logs;
     let ratio = service.error_ratio.unwrap_or(if records == 0 { 0.0 } else { service.errors as f64 / records as f64 });
     format!("{:.1}", ratio * 100.0)
 }
 
-/// Columns as wide as they need to be; numbers to the right.
-fn table(services: &[Service]) -> Vec<String> {
-    let rows: Vec<[String; 9]> = [HEADER.map(str::to_owned)].into_iter().chain(services.iter().map(cells)).collect();
-    let wide: [usize; 9] = std::array::from_fn(|column| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0));
+/// Columns as wide as they need to be; after those of `names`, numbers to the right.
+fn table<const COLUMNS: usize>(header: [&str; COLUMNS], rows: impl Iterator<Item = [String; COLUMNS]>, names: usize) -> Vec<String> {
+    let rows: Vec<[String; COLUMNS]> = [header.map(str::to_owned)].into_iter().chain(rows).collect();
+    let wide: [usize; COLUMNS] = std::array::from_fn(|column| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0));
     rows.iter()
         .map(|row| {
             let cells = row.iter().enumerate().map(|(column, cell)| {
                 let padding = " ".repeat(wide[column] - width(cell));
-                if column == 0 { format!("{cell}{padding}") } else { format!("{padding}{cell}") }
+                if column < names { format!("{cell}{padding}") } else { format!("{padding}{cell}") }
             });
             cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         })
@@ -157,7 +181,7 @@ mod tests {
                 {"name":"legacy-auth","spans":0,"logs":48112,"errors":0,"rate":0.5}]"#,
         )
         .unwrap();
-        insta::assert_snapshot!(table(&services).join("\n"), @r#"
+        insta::assert_snapshot!(table(HEADER, services.iter().map(cells), 1).join("\n"), @r#"
     SERVICE      SPANS    LOGS  RATE/S  ERRORS  ERROR %   P50    P95    P99
     gateway      1,200      60   21.00      12      0.9  90ms  410ms  1.84s
     legacy-auth      0  48,112    0.50       0      0.0     -      -      -

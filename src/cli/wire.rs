@@ -350,7 +350,66 @@ pub(crate) struct Service {
     pub(crate) p50_ns: Option<i64>,
     pub(crate) p95_ns: Option<i64>,
     pub(crate) p99_ns: Option<i64>,
+    #[serde(default = "yes")]
+    pub(crate) percentiles_exact: bool,
     pub(crate) last_seen: Option<String>,
+}
+
+/// An answer of `GET /api/v1/services/graph`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Graph {
+    pub(crate) nodes: Vec<GraphNode>,
+    pub(crate) edges: Vec<Box<RawValue>>,
+    #[serde(default)]
+    pub(crate) missing_parents: u64,
+    #[serde(default)]
+    pub(crate) inferred_from: InferredFrom,
+    #[serde(default)]
+    pub(crate) completeness: Completeness,
+}
+
+/// A service or another peer.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct GraphNode {
+    pub(crate) service: String,
+    pub(crate) inferred: bool,
+    pub(crate) external: bool,
+    pub(crate) system: Option<String>,
+}
+
+/// Calls from one to another.
+#[derive(Debug, Deserialize)]
+pub(crate) struct GraphEdge {
+    pub(crate) caller: String,
+    pub(crate) callee: String,
+    pub(crate) calls: u64,
+    #[serde(default)]
+    pub(crate) errors: u64,
+    pub(crate) p50_ns: Option<i64>,
+    pub(crate) p95_ns: Option<i64>,
+    pub(crate) p99_ns: Option<i64>,
+    #[serde(default = "yes")]
+    pub(crate) percentiles_exact: bool,
+    #[serde(default)]
+    pub(crate) kind: String,
+    #[serde(default)]
+    pub(crate) inferred: bool,
+    pub(crate) confidence: Option<f64>,
+}
+
+/// The journeys in which inferred calls were counted.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct InferredFrom {
+    pub(crate) ids: u64,
+    pub(crate) of: u64,
+    pub(crate) more: bool,
+}
+
+/// What is exact unless told otherwise.
+fn yes() -> bool {
+    true
 }
 
 /// An answer of `POST /api/v1/logs`.

@@ -76,7 +76,7 @@ async fn tables_of_the_catalog_and_the_head_of_the_log() {
     let mut statement = connection.prepare(question).unwrap();
     let columns = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?)));
     let columns: Vec<(String, String, String)> = columns.unwrap().collect::<Result<_, _>>().unwrap();
-    assert_eq!(columns.iter().map(|(table, ..)| table).collect::<BTreeSet<_>>().len(), 5);
+    assert_eq!(columns.iter().map(|(table, ..)| table).collect::<BTreeSet<_>>().len(), 6);
     assert_said(columns.into_iter().map(|(table, column, kind)| format!("| `{table}.{column}` | {kind} |")));
     assert_said([format!("catalog format **{version}**")]);
 

@@ -46,6 +46,7 @@ pub use retention::{Retention, ServiceRetention};
 pub use settings::StoreSettings;
 pub use shard::{ColumnReport, ShardReport};
 pub use snapshot::{
-    AcceptedAfter, Counts, Coverage, Found, Group, Histogram, Known, Outline, ReadError, RecordPlace, Search, Snapshot, TimeBuckets,
+    AcceptedAfter, AcceptedEach, Counts, Coverage, Found, Group, Histogram, Known, Look, Outline, ReadError, RecordPlace, Search, Snapshot,
+    TimeBuckets,
 };
 pub use store::Store;

@@ -23,6 +23,7 @@ pub(crate) struct Metrics {
     pub(crate) records_deleted: Counter,
     pub(crate) records_removed: Counter,
     pub(crate) tombstones: Gauge,
+    pub(crate) retention_held: Gauge,
     pub(crate) directory_lookups: Counter,
     pub(crate) directory_reads: Counter,
     pub(crate) directory_damaged_runs: Counter,
@@ -56,6 +57,11 @@ impl Metrics {
         storage.register("records_deleted", "Records deleted by id", m.records_deleted.clone());
         storage.register("records_removed", "Records that left the shards, deleted or past their retention", m.records_removed.clone());
         storage.register("tombstones", "Deleted ids whose records may still be in shards", m.tombstones.clone());
+        storage.register(
+            "retention_held",
+            "1 while a shorter retention is not followed, because it would take more than half of the records",
+            m.retention_held.clone(),
+        );
         storage.register("live_records", "Records not yet in a shard", m.live_records.clone());
         storage.register_with_unit("live", "Memory of records not yet in a shard", Unit::Bytes, m.live_bytes.clone());
         storage.register("shards", "Shards", m.shards.clone());

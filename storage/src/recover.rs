@@ -12,7 +12,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use crate::accept::Decode;
-use crate::background::Garbage;
+use crate::background::{Garbage, RetentionGuard};
 use crate::catalog::{Catalog, CatalogError, Position, SeenRequest, ShardMeta, SqliteCatalog};
 use crate::clock::Clock;
 use crate::directory::DirectoryError;
@@ -121,6 +121,7 @@ pub(crate) struct Recovered {
     pub(crate) window: Arc<Window>,
     /// Files of shards that others took the place of.
     pub(crate) garbage: Vec<Garbage>,
+    pub(crate) retention: RetentionGuard,
 }
 
 /// Opens the folder and replays the log.
@@ -184,9 +185,10 @@ pub(crate) fn recover(
     if report.lost_frames > 0 {
         tracing::error!(frames = report.lost_frames, set_aside = ?report.set_aside, "part of the log is damaged and cannot be replayed");
     }
+    let retention = RetentionGuard::open(keep.catalog.as_ref(), settings, state.shards.is_empty() && state.live().next().is_none())?;
     let since = keep.clock.monotonic();
     let garbage = replaced.into_iter().map(|path| Garbage::left(path, since)).collect();
-    Ok(Recovered { lock, garbage, state, wal: Box::new(wal), last_sequence: report.last, window, keep })
+    Ok(Recovered { lock, garbage, retention, state, wal: Box::new(wal), last_sequence: report.last, window, keep })
 }
 
 /// What the catalog says. A tombstone holds for records before a number, so no later record may get a lower one,

@@ -56,6 +56,16 @@ impl Retention {
         shortest.map_or(UnixNanos::MAX, |kept| later(time, kept))
     }
 
+    /// Whether some records go earlier by it than by another.
+    pub(crate) fn is_shorter_than(&self, other: &Retention) -> bool {
+        let services = self.services.iter().chain(&other.services).map(|own| own.service.as_str());
+        // No service is named so: it stands for those that have none of their own.
+        services.chain([""]).any(|service| {
+            let kept = |retention: &Retention, signal| retention.kept_ms(signal, service).unwrap_or(Retention::FOREVER_MS);
+            Signal::ALL.into_iter().any(|signal| kept(self, signal) < kept(other, signal))
+        })
+    }
+
     /// What is wrong with it, in words.
     pub fn check(&self) -> Result<(), String> {
         let zero = |kept: Option<u64>| kept == Some(0);
@@ -132,6 +142,20 @@ mod tests {
         let only_audit = Retention { logs_ms: None, ..retention };
         assert_eq!((only_audit.end_of_any(Signal::Logs, start), only_audit.end_of_all(Signal::Logs, start)), (at(1), UnixNanos::MAX));
         assert_eq!(Retention::default().end_of_any(Signal::Logs, start), UnixNanos::MAX);
+    }
+
+    #[test]
+    fn what_is_shorter_for_anybody_is_shorter() {
+        let same = retention();
+        assert!(
+            !same.is_shorter_than(&same) && same.is_shorter_than(&Retention::default()) && !Retention::default().is_shorter_than(&same)
+        );
+        let mut longer = retention();
+        longer.services[0].logs_ms = Some(Retention::FOREVER_MS);
+        assert!(!longer.is_shorter_than(&same) && same.is_shorter_than(&longer));
+        let without_its_own = Retention { services: Vec::new(), ..retention() };
+        assert!(without_its_own.is_shorter_than(&same), "audit had more");
+        assert!(same.is_shorter_than(&without_its_own), "chatty had more");
     }
 
     #[test]

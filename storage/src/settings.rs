@@ -34,6 +34,10 @@ pub struct StoreSettings {
     pub garbage_grace_ms: u64,
     /// How long records are kept.
     pub retention: Retention,
+    /// Whether a retention that is shorter than before may take more than half of what is stored. It is said for one
+    /// start, not kept in a file.
+    #[serde(skip)]
+    pub shorter_retention_is_meant: bool,
     /// How long, in milliseconds, the clock must have run steadily before anything expires; and 24 times as long
     /// when nothing arrives that bears it out.
     pub retention_settle_ms: u64,
@@ -53,6 +57,7 @@ impl Default for StoreSettings {
             merged_rows_max: MERGED_ROWS_MAX,
             garbage_grace_ms: 0,
             retention: Retention::default(),
+            shorter_retention_is_meant: false,
             retention_settle_ms: 60 * 60_000,
         }
     }

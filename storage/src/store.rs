@@ -89,7 +89,7 @@ impl Store {
     ) -> Result<Arc<Store>, OpenError> {
         settings.check().map_err(OpenError::Settings)?;
         let metrics = Metrics::register(metrics);
-        let Recovered { lock, keep, state, wal, last_sequence, window, garbage } =
+        let Recovered { lock, keep, state, wal, last_sequence, window, garbage, retention } =
             recover::recover(settings, &decode, &disk, clock, &metrics)?;
         let time = SteadyTime::new(keep.clock.as_ref(), Duration::from_millis(settings.retention_settle_ms));
         let cache = Arc::new(ShardCache::new(keep.objects.clone(), settings.open_shards_max, settings.block_cache_bytes_max));
@@ -109,7 +109,7 @@ impl Store {
             cache,
             keep,
             sealing: Mutex::new(()),
-            upkeep: Mutex::new(Upkeep::new(garbage, time)),
+            upkeep: Mutex::new(Upkeep::new(garbage, time, retention)),
             deleting: Mutex::new(()),
             last_seal_failure: Mutex::new(None),
             closing: AtomicBool::new(false),

@@ -9,7 +9,7 @@ use crate::floor::Floor;
 use crate::harness::say;
 use crate::load;
 use crate::program::Program;
-use crate::questions::{Expected, Question, ask};
+use crate::questions::{Expected, Question, ask, ask_again};
 use crate::table::{Table, megabytes};
 use crate::workload::{Giant, Random, Signal, Workload};
 
@@ -55,8 +55,17 @@ pub(crate) fn measure(seed: u64, sizes: Sizes, core: Option<usize>) -> Table {
     let name = |of: &str| format!("a journey of {} spans and logs, {of}", records / LOOKUPS);
     table.add_cost(&name("by trace id"), &ask(&program, &by_trace), "");
     table.add_cost(&name("by request id"), &ask(&program, &by_request), "");
+    services(&program, sizes, &mut table);
     giant(&program, &sizes.giant, &mut table);
     table
+}
+
+/// Who sent all of it, and who calls whom.
+fn services(program: &Program, sizes: Sizes, table: &mut Table) {
+    let (spans, logs) = (sizes.spans + sizes.giant.spans, sizes.records + sizes.giant.logs);
+    let of_all = format!("of {logs} logs and {spans} spans");
+    table.add_cost(&format!("services {of_all}"), &ask_again(program, &Question::services(Expected::Journey(logs + spans))), "");
+    table.add_cost(&format!("who calls whom {of_all}"), &ask_again(program, &Question::graph()), "");
 }
 
 /// The large journey: its first page, all pages, the skeleton.

@@ -16,6 +16,7 @@ mod program;
 mod questions;
 mod shards;
 mod table;
+mod tails;
 mod workload;
 
 use std::process::ExitCode;
@@ -42,6 +43,9 @@ struct Arguments {
     /// Only lookups over so many shards, in rising order, as 10,1000,10000.
     #[arg(long, value_delimiter = ',')]
     shards: Vec<usize>,
+    /// Only tails: what 200 cost while RECORDS logs are sent, and how soon 50 are told.
+    #[arg(long)]
+    tails: bool,
     /// Passed by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
     let core = program::core();
     println!("{}\n", program::machine(core));
     let wrong = match arguments.journey {
+        _ if arguments.tails => tails(&arguments, core),
         Some(spans) => journeys(&arguments, spans, core),
         None if arguments.shards.is_empty() => figures(&arguments, core),
         None => shards::measure(arguments.seed, &arguments.shards, core),
@@ -67,6 +72,12 @@ fn journeys(arguments: &Arguments, spans: usize, core: Option<usize>) -> Vec<Str
     let sizes = journeys::Sizes { records: arguments.records, spans: arguments.spans.unwrap_or(arguments.records), giant };
     let table = journeys::measure(arguments.seed, sizes, core);
     println!("{} logs and {} spans of other journeys.\n\n{table}", sizes.records, sizes.spans);
+    table.wrong().to_vec()
+}
+
+fn tails(arguments: &Arguments, core: Option<usize>) -> Vec<String> {
+    let table = tails::measure(&Workload { signal: Signal::Logs, seed: arguments.seed, records: arguments.records }, core);
+    println!("{} logs.\n\n{table}", arguments.records);
     table.wrong().to_vec()
 }
 

@@ -63,6 +63,14 @@ impl Question {
         Question { path: format!("/api/v1/journey/{id}/skeleton"), parameters: Vec::new(), expected }
     }
 
+    pub(crate) fn services(expected: Expected) -> Question {
+        Question { path: "/api/v1/services".to_owned(), parameters: Vec::new(), expected }
+    }
+
+    pub(crate) fn graph() -> Question {
+        Question { path: "/api/v1/services/graph".to_owned(), parameters: Vec::new(), expected: Expected::Answer }
+    }
+
     pub(crate) fn count(query: impl Into<String>, expected: Expected) -> Question {
         Question { path: "/api/v1/count".to_owned(), parameters: vec![("q", query.into())], expected }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::harness::{Process, needle, poll, run, stdout_of};
+use crate::harness::{Process, json_lines, needle, poll, run, stdout_of};
 
 #[test]
 fn the_printed_ids_open_as_journeys_with_a_service_that_only_logs() {
@@ -34,8 +34,35 @@ fn the_printed_ids_open_as_journeys_with_a_service_that_only_logs() {
     assert!(services_seen.len() >= 4, "{services_seen:?}");
     let services = stdout_of(&run(&mut needle(&["services", "--json", "--url", &url])));
     assert!(services.lines().count() >= 6, "a shop of at least six services: {services}");
+    poll("the calls of the shop as they are made, and no others", || (calls(&url) == shop()).then_some(()));
     demo.signal(rustix::process::Signal::TERM);
     assert_eq!(demo.wait(), Some(0), "{}", demo.stderr());
+}
+
+/// Caller, callee, kind, whether it is inferred.
+type Call = (String, String, String, bool);
+
+/// Who calls whom, as the program says.
+fn calls(url: &str) -> BTreeSet<Call> {
+    let edges = json_lines(&stdout_of(&run(&mut needle(&["services", "--graph", "--json", "--url", url]))));
+    let text = |edge: &serde_json::Value, key: &str| edge[key].as_str().unwrap().to_owned();
+    let call = |edge| (text(edge, "caller"), text(edge, "callee"), text(edge, "kind"), edge["inferred"].as_bool().unwrap());
+    edges.iter().map(call).collect()
+}
+
+/// Who calls whom in the shop. Only `legacy-auth` has no spans, and two peers are not of the shop.
+fn shop() -> BTreeSet<Call> {
+    let calls = [
+        ("gateway", "legacy-auth", "call", true),
+        ("gateway", "orders", "call", false),
+        ("inventory", "postgresql", "call", false),
+        ("orders", "inventory", "call", false),
+        ("orders", "mailer", "message", false),
+        ("orders", "payments", "call", false),
+        ("orders", "shipping", "call", false),
+        ("payments", "bank.example", "call", false),
+    ];
+    calls.map(|(caller, callee, kind, inferred)| (caller.to_owned(), callee.to_owned(), kind.to_owned(), inferred)).into()
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 
 use serde_json::{Value, json};
 
-use crate::harness::Server;
+use crate::harness::{Server, request};
 
 /// An open tail.
 struct Tail {
@@ -56,6 +56,15 @@ impl Tail {
     }
 }
 
+impl Tail {
+    fn next_bodies(&mut self, count: usize) -> Vec<Value> {
+        (0..count).map(|_| self.next_record().0).collect()
+    }
+}
+
+/// What happens to a server between two looks at it.
+type Step = fn(&mut Server);
+
 fn line(text: &str) -> Value {
     json!({"msg": text, "service": "pier"})
 }
@@ -86,6 +95,64 @@ fn a_tail_resumes_where_it_was_cut() {
     server.send_lines(&[line("five")]);
     let bodies: Vec<_> = (0..4).map(|_| tail.next_record().0).collect();
     assert_eq!(bodies, ["two", "three", "four", "five"]);
+}
+
+#[test]
+fn a_cursor_leads_on_across_a_seal_a_merge_and_a_restart() {
+    let mut server = Server::start();
+    let mut tail = Tail::open(&server, &[("q", "service:pier")]);
+    server.send_lines(&[line("one"), line("two")]);
+    let (body, mut cursor) = tail.next_record();
+    assert_eq!(body, "one");
+    let steps: [(&str, Step); 5] = [
+        ("three", |server| server.flush()),
+        ("four", |server| _ = server.post("/api/v1/admin/flush?merge=true", "", "").expect(200)),
+        ("five", |server| {
+            assert_eq!(server.stop(), Some(0));
+            server.start_again();
+        }),
+        ("six", |server| {
+            server.kill();
+            server.start_again();
+        }),
+        ("seven", |server| server.flush()),
+    ];
+    let mut expected = vec!["two"];
+    for (text, step) in steps {
+        drop(tail);
+        server.send_lines(&[line(text), json!({"msg": "elsewhere", "service": "dock"})]);
+        step(&mut server);
+        expected.push(text);
+        let from_here = [("q", "service:pier"), ("cursor", &*cursor)];
+        assert_eq!(Tail::open(&server, &from_here).next_bodies(expected.len()), expected);
+        tail = Tail::open(&server, &from_here);
+        let (body, next) = tail.next_record();
+        assert_eq!(body, expected.remove(0));
+        cursor = next;
+    }
+    server.send_lines(&[line("eight")]);
+    expected.push("eight");
+    assert_eq!(tail.next_bodies(expected.len()), expected);
+}
+
+#[test]
+fn what_was_deleted_is_not_followed() {
+    let server = Server::start();
+    let mut tail = Tail::open(&server, &[("q", "service:pier")]);
+    server.send_lines(&[line("first"), json!({"msg": "gone", "service": "pier", "request_id": "order-77"}), line("kept")]);
+    let (_, cursor) = tail.next_record();
+    assert_eq!(tail.next_record().0, "gone");
+    let deleted = request("DELETE", &format!("{}/api/v1/records?id=order-77", server.url())).expect(200);
+    assert_eq!(deleted["deleted"], 1, "{deleted}");
+    let mut again = Tail::open(&server, &[("q", "service:pier"), ("cursor", &cursor)]);
+    assert_eq!(again.next_record().0, "kept");
+}
+
+#[test]
+fn a_bad_cursor_is_refused_with_a_sentence() {
+    let server = Server::start();
+    let answer = server.get("/api/v1/tail", &[("cursor", "yesterday")]).expect(400);
+    assert!(answer["error"]["message"].as_str().unwrap().contains("give the `id:` of an event"), "{answer}");
 }
 
 #[test]

@@ -50,7 +50,7 @@ const PEER_KEYS: [&str; 12] = [
     "peer.hostname",
     "net.peer.ip",
 ];
-const URL_KEYS: [&str; 2] = ["url.full", "http.url"];
+pub(crate) const URL_KEYS: [&str; 2] = ["url.full", "http.url"];
 const DATABASE_KEYS: [&str; 2] = ["db.system.name", "db.system"];
 /// Attributes of a resource under which its instance is reached, and no other.
 const ADDRESS_KEYS: [&str; 3] = ["k8s.pod.ip", "container.ip", "host.ip"];
@@ -221,18 +221,19 @@ fn peer_of(key: &str, value: &Value) -> Option<String> {
     (!peer.is_empty()).then_some(peer)
 }
 
-fn authority_of(url: &str) -> Option<&str> {
+pub(crate) fn authority_of(url: &str) -> Option<&str> {
     let after_scheme = url.split_once("://")?.1;
     let authority = after_scheme.split(['/', '?', '#']).next()?;
     authority.rsplit('@').next()
 }
 
-fn host_of(peer: &str) -> &str {
+pub(crate) fn host_of(peer: &str) -> &str {
     peer.split(':').next().unwrap_or(peer)
 }
 
-/// A peer is the service itself, a host in the service's domain, or a name around the service's name.
-fn likeness(peer: &str, service: &str) -> f64 {
+/// How well a peer's name means a service, both in lower case, 0 to 1: it is the service itself, a host in the service's
+/// domain, or a name around the service's name.
+pub(crate) fn likeness(peer: &str, service: &str) -> f64 {
     const NAME_BYTES_MIN: usize = 3;
     let host = host_of(peer);
     let first_label = host.split('.').next().unwrap_or(host);

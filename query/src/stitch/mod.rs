@@ -34,6 +34,7 @@ use std::sync::{Arc, LazyLock};
 
 use needle_storage::model::{NormalId, RecordId, Span, SpanId, StatusCode, TraceId, UnixNanos};
 
+pub(crate) use calls::{URL_KEYS, authority_of, host_of, likeness};
 pub(crate) use close::{Closed, Places, Take, Texts, close, join_ids};
 pub(crate) use line::Line;
 

@@ -1,18 +1,25 @@
-use std::sync::Mutex;
-
 use futures::StreamExt as _;
 use needle_storage::model::{Common, Log};
+use parking_lot::Mutex;
 
 use super::*;
 
 /// Records by number, even ones matching; what was accepted is told by the sender.
 struct Numbers {
     accepted: watch::Receiver<RecordId>,
+    /// Where tails read by themselves.
     reads: Mutex<Vec<RecordId>>,
+    /// Where the lookout looked, and for how many predicates.
+    rounds: Mutex<Vec<(RecordId, usize)>>,
 }
 
 fn record(n: u64) -> Record {
     Record::Log(Log { common: Common { record_id: RecordId(n), ..Common::default() }, ..Log::default() })
+}
+
+/// All match a `Predicate::Not`, even ones the others.
+fn matches(predicate: &Predicate, n: u64) -> bool {
+    matches!(predicate, Predicate::Not(_)) || n.is_multiple_of(2)
 }
 
 impl Feed for Numbers {
@@ -25,18 +32,35 @@ impl Feed for Numbers {
         Ok(all[all.len().saturating_sub(limit)..].to_vec())
     }
 
-    fn accepted_from(&self, from: RecordId, _: &Predicate, limit: usize) -> Result<AcceptedAfter, ReadError> {
-        self.reads.lock().expect("no reader panicked").push(from);
+    fn accepted_from(&self, from: RecordId, predicate: &Predicate, limit: usize) -> Result<AcceptedAfter, ReadError> {
+        self.reads.lock().push(from);
         let next = self.next_record_id().0.min(from.0 + limit as u64 * 2);
         Ok(AcceptedAfter {
-            records: (from.0..next).filter(|n| n % 2 == 0).map(record).collect(),
+            records: (from.0..next).filter(|n| matches(predicate, *n)).map(record).collect(),
             next: RecordId(next),
             ..AcceptedAfter::default()
         })
     }
+
+    fn accepted_between(&self, from: RecordId, until: RecordId, predicates: &[&Predicate]) -> Result<AcceptedEach, ReadError> {
+        self.rounds.lock().push((from, predicates.len()));
+        let matched = |n| (0..predicates.len()).filter(|at| matches(predicates[*at], n)).collect::<Vec<_>>();
+        let records = (from.0..until.0).map(|n| (Arc::new(record(n)), matched(n))).filter(|(_, matched)| !matched.is_empty());
+        Ok(AcceptedEach { records: records.collect(), next: until, ..AcceptedEach::default() })
+    }
 }
 
 const NEVER: Duration = Duration::from_secs(3_600);
+
+fn lookout(accepted: u64) -> (watch::Sender<RecordId>, Arc<Lookout<Numbers>>) {
+    let (sender, receiver) = watch::channel(RecordId(accepted));
+    let feed = Numbers { accepted: receiver.clone(), reads: Mutex::default(), rounds: Mutex::default() };
+    (sender, Lookout::begin(feed, receiver))
+}
+
+fn following(cursor: Option<u64>, backfill: usize, heartbeat: Duration) -> Following {
+    Following { query: "even".to_owned(), predicate: Predicate::All, cursor: cursor.map(RecordId), backfill, heartbeat }
+}
 
 fn tail(
     accepted: u64,
@@ -44,9 +68,8 @@ fn tail(
     backfill: usize,
     heartbeat: Duration,
 ) -> (watch::Sender<RecordId>, impl Stream<Item = TailEvent>) {
-    let (sender, receiver) = watch::channel(RecordId(accepted));
-    let feed = Numbers { accepted: receiver.clone(), reads: Mutex::new(Vec::new()) };
-    (sender, follow(feed, Predicate::All, receiver, cursor.map(RecordId), backfill, heartbeat))
+    let (sender, lookout) = lookout(accepted);
+    (sender, follow(lookout, following(cursor, backfill, heartbeat)))
 }
 
 async fn take(stream: &mut (impl Stream<Item = TailEvent> + Unpin), count: usize) -> Vec<(u64, u64)> {
@@ -121,4 +144,58 @@ async fn silence_is_filled_with_heartbeats_and_the_end_is_the_stores() {
     while let Some(event) = stream.next().await {
         assert!(matches!(event, TailEvent::Heartbeat { .. }));
     }
+}
+
+#[tokio::test]
+async fn tails_of_one_query_are_looked_for_once_and_none_reads_by_itself() {
+    let (sender, lookout) = lookout(10);
+    let mut tails: Vec<_> = (0..5).map(|_| Box::pin(follow(lookout.clone(), following(None, 0, NEVER)))).collect();
+    let odd = Following { query: "all".to_owned(), predicate: Predicate::Not(Box::new(Predicate::All)), ..following(None, 0, NEVER) };
+    let mut all = Box::pin(follow(lookout.clone(), odd));
+    sender.send(RecordId(14)).expect("a receiver");
+    for tail in &mut tails {
+        assert_eq!(take(tail, 2).await, [(10, 11), (12, 13)]);
+    }
+    assert_eq!(take(&mut all, 4).await, [(10, 11), (11, 12), (12, 13), (13, 14)]);
+    let feed = lookout.feed();
+    assert!(feed.rounds.lock().iter().all(|(_, predicates)| *predicates == 2), "{:?}", feed.rounds.lock());
+    assert_eq!(*feed.reads.lock(), []);
+}
+
+#[tokio::test]
+async fn a_slow_reader_gets_from_the_store_what_made_room() {
+    let (sender, lookout) = lookout(0);
+    let mut slow = Box::pin(follow(lookout.clone(), following(Some(0), 0, NEVER)));
+    let mut fast = Box::pin(follow(lookout.clone(), following(Some(0), 0, NEVER)));
+    for until in (200..=4_000).step_by(200) {
+        sender.send(RecordId(until)).expect("a receiver");
+        assert_eq!(take(&mut fast, 100).await.last(), Some(&(until - 2, until - 1)));
+    }
+    assert_eq!(*lookout.feed().reads.lock(), [], "who keeps up does not read");
+    assert!(take(&mut slow, 2_000).await.into_iter().map(|(n, _)| n).eq((0..4_000).step_by(2)));
+    assert!(!lookout.feed().reads.lock().is_empty(), "the ring holds less than all of it");
+}
+
+#[tokio::test]
+async fn what_was_found_before_a_deletion_is_not_shown_after_it() {
+    let (sender, lookout) = lookout(0);
+    let watched = lookout.watch("even", &Predicate::All);
+    sender.send(RecordId(4)).expect("a receiver");
+    while !lookout.look().expect("a round") {}
+    assert!(matches!(watched.after(RecordId(0)), Next::Event(_)));
+    lookout.forget();
+    assert!(matches!(watched.after(RecordId(0)), Next::Forgotten), "the store knows what was deleted");
+    assert!(matches!(watched.after(RecordId(4)), Next::Nothing(RecordId(4))));
+}
+
+#[tokio::test]
+async fn a_lookout_that_cannot_keep_up_tells_its_tails_what_they_missed() {
+    let (sender, lookout) = lookout(0);
+    let mut tail = Box::pin(follow(lookout.clone(), following(None, 0, NEVER)));
+    let behind = TAIL_BEHIND_RECORDS_MAX + 7;
+    sender.send(RecordId(behind)).expect("a receiver");
+    let event = tail.next().await;
+    assert!(matches!(event, Some(TailEvent::Gap { skipped, cursor }) if skipped == behind && cursor == RecordId(behind)), "{event:?}");
+    sender.send(RecordId(behind + 2)).expect("a receiver");
+    assert_eq!(take(&mut tail, 1).await, [(behind + 1, behind + 2)]);
 }

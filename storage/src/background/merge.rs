@@ -15,7 +15,7 @@ impl Shared {
         let mut upkeep = self.upkeep.lock();
         let Some(chosen) = self.choose_merge(&upkeep, effort) else { return Ok(false) };
         let now = self.steady_now(&mut upkeep);
-        let leaving = self.leaving(&chosen[0].tenant, now);
+        let leaving = self.leaving(&upkeep, &chosen[0].tenant, now);
         self.rewrite(&mut upkeep, chosen, &leaving)?;
         Ok(true)
     }
@@ -36,12 +36,12 @@ impl Shared {
     }
 
     /// What has to go of a tenant's records.
-    pub(super) fn leaving(&self, tenant: &Tenant, now: Option<UnixNanos>) -> Leaving<'_> {
-        Leaving { tombstones: self.state.read().tombstones_of(tenant), retention: &self.settings.retention, now }
+    pub(super) fn leaving(&self, upkeep: &Upkeep, tenant: &Tenant, now: Option<UnixNanos>) -> Leaving {
+        Leaving { tombstones: self.state.read().tombstones_of(tenant), retention: upkeep.retention.in_force(), now }
     }
 
     /// Writes shards anew as one, without what has to go.
-    pub(super) fn rewrite(&self, upkeep: &mut Upkeep, chosen: Vec<Arc<ShardMeta>>, leaving: &Leaving<'_>) -> Result<(), SealError> {
+    pub(super) fn rewrite(&self, upkeep: &mut Upkeep, chosen: Vec<Arc<ShardMeta>>, leaving: &Leaving) -> Result<(), SealError> {
         let metas: Vec<&ShardMeta> = chosen.iter().map(Arc::as_ref).collect();
         let written = match self.keep.rewrite(&metas, leaving) {
             Ok(Rewritten::Shard(written)) => Some(written),

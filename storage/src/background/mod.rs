@@ -3,6 +3,7 @@
 mod collect;
 mod directory;
 mod merge;
+mod retention;
 mod retire;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use crate::keep::{Effort, SealError, Sealed, SteadyTime};
 use crate::store::Shared;
 
 pub(crate) use collect::Garbage;
+pub(crate) use retention::RetentionGuard;
 use retire::Looked;
 
 /// How often background work is looked at when nothing wakes it.
@@ -37,11 +39,12 @@ pub(crate) struct Upkeep {
     /// What is known of shards without reading them again.
     looked: HashMap<String, Looked>,
     time: SteadyTime,
+    retention: RetentionGuard,
 }
 
 impl Upkeep {
-    pub(crate) fn new(garbage: Vec<Garbage>, time: SteadyTime) -> Upkeep {
-        Upkeep { garbage, too_large: HashSet::new(), unreadable: HashSet::new(), looked: HashMap::new(), time }
+    pub(crate) fn new(garbage: Vec<Garbage>, time: SteadyTime, retention: RetentionGuard) -> Upkeep {
+        Upkeep { garbage, too_large: HashSet::new(), unreadable: HashSet::new(), looked: HashMap::new(), time, retention }
     }
 
     /// Remembers nothing of shards that are no more.

@@ -23,6 +23,11 @@ pub(super) struct Looked {
 }
 
 impl Upkeep {
+    /// When it is worth the effort to write a shard anew is not known any more.
+    pub(super) fn forget_due(&mut self) {
+        self.looked.values_mut().for_each(|looked| looked.due = None);
+    }
+
     /// Nothing in that shard is hidden by tombstones up to that number.
     pub(super) fn note_clean(&mut self, path: &str, number: u64) {
         self.looked.entry(path.to_owned()).or_default().clean = number;
@@ -36,6 +41,7 @@ impl Shared {
         let now = self.steady_now(&mut upkeep);
         let shards = self.state.read().shards.clone();
         upkeep.keep_only(&shards);
+        self.tick_retention(&mut upkeep, &shards, now)?;
         if now.is_none() && self.state.read().tombstones.is_empty() {
             return Ok(false);
         }
@@ -46,7 +52,7 @@ impl Shared {
             if self.closing.load(Ordering::Relaxed) {
                 return Ok(false);
             }
-            let leaving = self.leaving(&shard.tenant, now);
+            let leaving = self.leaving(&upkeep, &shard.tenant, now);
             if !upkeep.unreadable.contains(&shard.path) && self.has_leaving(&mut upkeep, shard, &leaving) {
                 self.rewrite(&mut upkeep, vec![shard.clone()], &leaving)?;
                 return Ok(true);
@@ -64,7 +70,7 @@ impl Shared {
 
     /// Ends the shards of which every record is past its retention, in one transaction.
     fn retire_whole(&self, upkeep: &mut Upkeep, shards: &[Arc<ShardMeta>], now: Option<UnixNanos>) -> Result<bool, SealError> {
-        let whole: Vec<_> = shards.iter().filter(|shard| self.leaving(&shard.tenant, now).whole(shard)).cloned().collect();
+        let whole: Vec<_> = shards.iter().filter(|shard| self.leaving(upkeep, &shard.tenant, now).whole(shard)).cloned().collect();
         if whole.is_empty() {
             return Ok(false);
         }
@@ -75,7 +81,7 @@ impl Shared {
     }
 
     /// Whether it is time to write a shard anew. One that cannot be read is left alone.
-    fn has_leaving(&self, upkeep: &mut Upkeep, shard: &Arc<ShardMeta>, leaving: &Leaving<'_>) -> bool {
+    fn has_leaving(&self, upkeep: &mut Upkeep, shard: &Arc<ShardMeta>, leaving: &Leaving) -> bool {
         let looked = upkeep.looked.get(&shard.path).copied().unwrap_or_default();
         match self.look(shard, leaving, looked) {
             Ok((looked, has_leaving)) => {
@@ -90,7 +96,7 @@ impl Shared {
         }
     }
 
-    fn look(&self, shard: &ShardMeta, leaving: &Leaving<'_>, mut looked: Looked) -> Result<(Looked, bool), SealError> {
+    fn look(&self, shard: &ShardMeta, leaving: &Leaving, mut looked: Looked) -> Result<(Looked, bool), SealError> {
         let newer = leaving.tombstones.since(looked.clean);
         let concerned = newer.iter().filter(|tombstone| shard.record_min < tombstone.before);
         let terms: Vec<IdTerm> = concerned.map(|tombstone| tombstone.term.clone()).collect();
@@ -112,7 +118,7 @@ impl Shared {
         Ok((looked, leaving.now.is_some_and(|now| due <= now)))
     }
 
-    fn read_shard<T>(
+    pub(super) fn read_shard<T>(
         &self,
         shard: &ShardMeta,
         read: impl FnOnce(&ShardReader) -> Result<T, crate::shard::ShardError>,

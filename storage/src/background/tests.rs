@@ -16,7 +16,7 @@ use crate::model::{LogRow, LogsBuilder, Record, RecordId, RowIds, Severity, Sign
 use crate::predicate::{IdKind, IdTest, Predicate};
 use crate::retention::{Retention, ServiceRetention};
 use crate::settings::StoreSettings;
-use crate::snapshot::{Known, Search};
+use crate::snapshot::{Known, Look, Search};
 use crate::store::Store;
 
 const HOUR: u64 = 3_600;
@@ -141,7 +141,8 @@ impl House {
         assert_eq!(found.coverage.failures, Vec::<String>::new());
         let accepted = snapshot.accepted_from(RecordId(0), &Predicate::All, 1_000).unwrap();
         let mut counted = 0;
-        snapshot.for_each(&Predicate::All, None, None, &|| false, &mut |_, _| counted += 1).unwrap();
+        let look = Look { predicate: &Predicate::All, start: None, end: None, columns: &[], attributes: &[], also: None };
+        snapshot.look(&look, &|| false, &mut |_, rows| counted += rows.len()).unwrap();
         assert_eq!((accepted.records.len(), counted), (found.records.len(), found.records.len()));
         found.records.iter().map(body).collect()
     }
@@ -363,6 +364,46 @@ async fn shards_past_their_retention_end_when_the_clock_can_be_believed() {
     assert_eq!((house.shards().len(), house.files().len()), (1, 1));
     house.crash();
     assert_eq!(house.bodies(), ["present", "newest"]);
+}
+
+#[tokio::test]
+async fn a_shorter_retention_that_takes_most_is_followed_when_it_is_meant() {
+    let mut house = House::new(|settings| {
+        settings.retention = keep_logs(30 * DAY);
+        settings.retention_settle_ms = 0;
+        settings.merged_rows_max = 1;
+    });
+    let now = house.clock.now_s();
+    for (age, text) in [(31, "past by either"), (20, "old"), (10, "older than a week"), (1, "of yesterday")] {
+        house.seal(&format!("{} shop a {text}", now - age * DAY)).await;
+    }
+    house.append(&format!("{now} shop a news")).await;
+    house.settings.retention = keep_logs(7 * DAY);
+    house.crash();
+    house.look_after();
+    assert_eq!(house.bodies(), ["old", "older than a week", "of yesterday", "news"], "two of three that are left are more than half");
+    house.crash();
+    house.look_after();
+    assert_eq!(house.bodies().len(), 4, "starting again does not mean it");
+    house.settings.shorter_retention_is_meant = true;
+    house.crash();
+    house.look_after();
+    assert_eq!(house.bodies(), ["of yesterday", "news"]);
+    house.settings.shorter_retention_is_meant = false;
+    house.crash();
+    house.look_after();
+    assert_eq!(house.bodies(), ["of yesterday", "news"]);
+}
+
+#[tokio::test]
+async fn a_shorter_retention_that_takes_little_is_followed() {
+    let mut house = House::new(|settings| settings.retention_settle_ms = 0);
+    let now = house.clock.now_s();
+    house.seal(&format!("{} shop a old\n{} shop b young\n{now} shop c news", now - 9 * DAY, now - DAY)).await;
+    house.settings.retention = keep_logs(7 * DAY);
+    house.crash();
+    house.look_after();
+    assert_eq!(house.bodies(), ["young", "news"], "a third of one shard");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod sums;
 use std::fmt::Debug;
 
 use crate::model::{IdTerm, RecordId, Signal, Tenant, UnixNanos};
+use crate::retention::Retention;
 use crate::shard::Tail;
 use crate::tombstones::Tombstone;
 use crate::wal::{Digest, Sequence};
@@ -110,6 +111,10 @@ pub(crate) trait Catalog: Send + Sync + Debug {
     fn bury(&self, deletion: &Deletion<'_>) -> Result<Vec<Tombstone>, CatalogError>;
     /// Nothing that these tombstones hide is left.
     fn forget_tombstones(&self, numbers: &[u64]) -> Result<(), CatalogError>;
+    /// The retention that shards were last looked after with.
+    fn retention(&self) -> Result<Option<Retention>, CatalogError>;
+    /// Shards are looked after with this one from now on.
+    fn note_retention(&self, retention: &Retention) -> Result<(), CatalogError>;
 }
 
 /// Why the catalog did not answer.

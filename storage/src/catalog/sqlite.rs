@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{Catalog, CatalogError, Deletion, Origins, Position, Publication, SeenRequest, ShardMeta, sums};
 use crate::model::{IdTerm, RecordId, Signal, Tenant, UnixNanos};
+use crate::retention::Retention;
 use crate::shard::Tail;
 use crate::tombstones::Tombstone;
 use crate::wal::Sequence;
 
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 const TABLES: &str = "
 create table shards (
@@ -38,6 +39,9 @@ pub(super) const SELECT_SHARDS: &str = "select id, tenant, signal, path, time_mi
      tail_offset, tail_crc32, origins from shards";
 pub(super) const SELECT_POSITION: &str = "select sealed, next_record, next_origin from position";
 pub(super) const SELECT_SEEN: &str = "select digest, arrival, records from seen";
+
+/// Since format 4.
+const RETENTION_TABLE: &str = "create table retention (one integer primary key check (one = 1), rules text not null) strict;";
 
 /// From format 1: each shard there is counts as a seal of its own.
 const NUMBER_SEALS: &str = "
@@ -73,9 +77,10 @@ impl SqliteCatalog {
             return Err(CatalogError::Damaged { path: path.to_owned(), found });
         }
         match connection.query_row("pragma user_version", [], |row| row.get::<_, u32>(0)).map_err(failed)? {
-            0 => in_one_transaction(&connection, &[TABLES, &sums::add_sums()]).map_err(failed)?,
-            1 => in_one_transaction(&connection, &[NUMBER_SEALS, &sums::add_sums()]).map_err(failed)?,
-            2 => in_one_transaction(&connection, &[&sums::add_sums()]).map_err(failed)?,
+            0 => in_one_transaction(&connection, &[TABLES, RETENTION_TABLE, &sums::add_sums()]).map_err(failed)?,
+            1 => in_one_transaction(&connection, &[NUMBER_SEALS, RETENTION_TABLE, &sums::add_sums()]).map_err(failed)?,
+            2 => in_one_transaction(&connection, &[RETENTION_TABLE, &sums::add_sums()]).map_err(failed)?,
+            3 => in_one_transaction(&connection, &[RETENTION_TABLE, &sums::add_sum(sums::RETENTION)]).map_err(failed)?,
             FORMAT => {}
             found => return Err(CatalogError::Newer { path: path.to_owned(), found, known: FORMAT }),
         }
@@ -184,6 +189,17 @@ impl Catalog for SqliteCatalog {
             transaction.commit()
         })
     }
+
+    fn retention(&self) -> Result<Option<Retention>, CatalogError> {
+        self.with(|connection| connection.query_row("select rules from retention", [], retention).optional())
+    }
+
+    fn note_retention(&self, retention: &Retention) -> Result<(), CatalogError> {
+        let rules = serde_json::to_string(retention).expect("a retention is a plain struct");
+        self.with(|connection| {
+            connection.execute("insert or replace into retention values (1, ?1, checksum(?1))", params![rules]).map(|_| ())
+        })
+    }
 }
 
 /// Makes or changes tables: all of it or nothing.
@@ -221,6 +237,10 @@ pub(super) fn position(row: &Row<'_>) -> rusqlite::Result<Position> {
 
 pub(super) fn seen(row: &Row<'_>) -> rusqlite::Result<SeenRequest> {
     Ok(SeenRequest { digest: row.get(0)?, arrival: UnixNanos(unsigned(row, 1)?), records: row.get(2)? })
+}
+
+fn retention(row: &Row<'_>) -> rusqlite::Result<Retention> {
+    serde_json::from_str(&row.get::<_, String>(0)?).map_err(|error| unusable(0, error))
 }
 
 fn tombstone(row: &Row<'_>) -> rusqlite::Result<Tombstone> {
@@ -389,6 +409,19 @@ mod tests {
     }
 
     #[test]
+    fn the_retention_is_what_was_last_noted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.db");
+        let week = Retention { logs_ms: Some(7 * 86_400_000), ..Retention::default() };
+        let catalog = SqliteCatalog::open(&path).unwrap();
+        assert_eq!(catalog.retention().unwrap(), None);
+        for noted in [Retention::default(), week] {
+            catalog.note_retention(&noted).unwrap();
+            assert_eq!(SqliteCatalog::open(&path).unwrap().retention().unwrap(), Some(noted));
+        }
+    }
+
+    #[test]
     fn shards_end_in_one_transaction_with_what_takes_their_place() {
         let folder = tempfile::tempdir().unwrap();
         let catalog = SqliteCatalog::open(&folder.path().join("catalog.db")).unwrap();
@@ -416,19 +449,26 @@ mod tests {
         catalog.replace(Some(&shard("b")), &[&shard("a")]).unwrap();
         let term = crate::model::NormalId::of("order-7").unwrap().term();
         catalog.bury(&Deletion { tenant: &Tenant::default(), terms: &[term], before: RecordId(8), time: UnixNanos(5) }).unwrap();
+        catalog.note_retention(&Retention::default()).unwrap();
         drop(catalog);
-        for (table, column) in
-            [("shards", "time_max"), ("position", "sealed"), ("replaced", "path"), ("seen", "arrival"), ("tombstones", "before_record")]
-        {
+        for (table, column) in [
+            ("shards", "time_max"),
+            ("position", "sealed"),
+            ("replaced", "path"),
+            ("seen", "arrival"),
+            ("tombstones", "before_record"),
+            ("retention", "rules"),
+        ] {
             let change = |how: &str| {
                 Connection::open(&path).unwrap().execute_batch(&format!("update {table} set {column} = {column} {how}")).unwrap();
             };
-            let (there, back) = if column == "path" { ("|| 'x'", "= ''") } else { ("- 1", "+ 1") };
+            let is_text = ["path", "rules"].contains(&column);
+            let (there, back) = if is_text { ("|| 'x'", "") } else { ("- 1", "+ 1") };
             change(there);
             let refusal = SqliteCatalog::open(&path).unwrap_err().to_string();
             assert!(refusal.contains(&format!("1 rows of {table} do not have their checksum")), "{refusal}");
-            if column == "path" {
-                Connection::open(&path).unwrap().execute_batch("delete from replaced").unwrap();
+            if is_text {
+                Connection::open(&path).unwrap().execute_batch(&format!("delete from {table}")).unwrap();
             } else {
                 change(back);
             }

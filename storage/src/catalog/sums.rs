@@ -7,7 +7,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 /// The tables, and the columns that the checksum of a row covers. (The number of a deletion is SQLite's own.)
-const COVERED: [(&str, &str); 5] = [
+const COVERED: [(&str, &str); 6] = [
     (
         "shards",
         "id, tenant, signal, path, time_min, time_max, record_min, record_max, rows, bytes, format, tail_offset, tail_crc32, origins",
@@ -16,7 +16,11 @@ const COVERED: [(&str, &str); 5] = [
     ("replaced", "path"),
     ("seen", "digest, arrival, records"),
     ("tombstones", "tenant, term, before_record, deleted_at"),
+    (RETENTION, "rules"),
 ];
+
+/// The table that is younger than checksums.
+pub(super) const RETENTION: &str = "retention";
 
 /// Teaches SQLite `checksum(...)`: CRC-32 of the type, the length and the bytes of each argument.
 pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
@@ -43,10 +47,17 @@ fn checksum(context: &Context<'_>) -> u32 {
 
 /// From format 2: the statements that give every row its checksum.
 pub(super) fn add_sums() -> String {
-    let add = |(table, columns)| {
-        format!("alter table {table} add column sum integer not null default 0; update {table} set sum = checksum({columns});")
-    };
-    COVERED.map(add).concat()
+    COVERED.map(|(table, _)| add_sum(table)).concat()
+}
+
+/// The statements that give every row of a table its checksum.
+pub(super) fn add_sum(table: &str) -> String {
+    let columns = covered(table);
+    format!("alter table {table} add column sum integer not null default 0; update {table} set sum = checksum({columns});")
+}
+
+fn covered(table: &str) -> &'static str {
+    COVERED.iter().find(|(name, _)| *name == table).map_or("", |(_, columns)| *columns)
 }
 
 /// What is not as it was written.
@@ -69,7 +80,7 @@ pub(super) fn sound_rows<T>(
     question: &str,
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Vec<T> {
-    let columns = COVERED.iter().find(|(name, _)| *name == table).map_or("", |(_, columns)| *columns);
+    let columns = covered(table);
     // An older format has no checksums.
     let prepared = connection.prepare(&format!("{question} where sum is checksum({columns})")).or_else(|_| connection.prepare(question));
     let Ok(mut statement) = prepared else { return Vec::new() };

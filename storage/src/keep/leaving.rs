@@ -18,17 +18,22 @@ const OVERDUE_NS_MAX: u64 = 86_400_000_000_000;
 
 /// What goes from the shards of one tenant.
 #[derive(Clone, Debug)]
-pub(crate) struct Leaving<'a> {
+pub(crate) struct Leaving {
     pub(crate) tombstones: Arc<Tombstones>,
-    pub(crate) retention: &'a Retention,
+    pub(crate) retention: Arc<Retention>,
     /// The time, when it can be believed; without it nothing expires.
     pub(crate) now: Option<UnixNanos>,
 }
 
-impl Leaving<'_> {
+impl Leaving {
     /// Whether every record of the shard is past its retention.
     pub(crate) fn whole(&self, shard: &ShardMeta) -> bool {
         self.now.is_some_and(|now| self.retention.end_of_all(shard.signal, shard.time_max) <= now)
+    }
+
+    /// Whether no record of the shard is past its retention.
+    pub(crate) fn none(&self, shard: &ShardMeta) -> bool {
+        self.now.is_none_or(|now| self.retention.end_of_any(shard.signal, shard.time_min) > now)
     }
 
     /// Whether some records of the shard may be past their retention long before others.
@@ -46,16 +51,28 @@ impl Leaving<'_> {
     /// as half of it is, and a day after its first record is at the latest. If all of it ends within that day,
     /// it is left to end as a whole.
     pub(crate) fn due(&self, shard: &ShardReader) -> Result<UnixNanos, ShardError> {
+        let mut ends = self.ends(shard)?;
+        ends.sort_unstable();
+        let (Some(first), Some(last)) = (ends.first(), ends.last()) else { return Ok(UnixNanos::MAX) };
+        let latest = UnixNanos(first.0.saturating_add(OVERDUE_NS_MAX));
+        Ok(if *last <= latest { *last } else { ends[(ends.len() - 1) / 2].min(latest) })
+    }
+
+    /// How many records of the shard are past their retention.
+    pub(crate) fn past(&self, shard: &ShardReader) -> Result<u64, ShardError> {
+        let Some(now) = self.now else { return Ok(0) };
+        Ok(self.ends(shard)?.into_iter().filter(|end| *end <= now).count() as u64)
+    }
+
+    /// When each record of the shard is past its retention.
+    fn ends(&self, shard: &ShardReader) -> Result<Vec<UnixNanos>, ShardError> {
         let columns = Columns::default().with(&[column::TIMESTAMP, column::START, column::ORIGINAL_TIME, column::SERVICE_NAME]);
         let mut ends = Vec::new();
         shard.read(&shard.all(), Wanted::Columns(&columns), &mut |view, _| {
             ends.extend((0..view.len()).map(|row| self.retention.end(view.signal, view.service(row), view.time(row))));
             Ok(true)
         })?;
-        ends.sort_unstable();
-        let (Some(first), Some(last)) = (ends.first(), ends.last()) else { return Ok(UnixNanos::MAX) };
-        let latest = UnixNanos(first.0.saturating_add(OVERDUE_NS_MAX));
-        Ok(if *last <= latest { *last } else { ends[(ends.len() - 1) / 2].min(latest) })
+        Ok(ends)
     }
 
     /// The records of a shard that stay.

@@ -32,7 +32,7 @@ pub(crate) enum Rewritten {
 
 impl Keep {
     /// Writes one shard of the records of `shards` that stay, and publishes it in their place.
-    pub(crate) fn rewrite(&self, shards: &[&ShardMeta], leaving: &Leaving<'_>) -> Result<Rewritten, SealError> {
+    pub(crate) fn rewrite(&self, shards: &[&ShardMeta], leaving: &Leaving) -> Result<Rewritten, SealError> {
         let readers = shards.iter().map(|shard| reading(shard, || ShardReader::open(self.objects.clone(), (*shard).clone())));
         let readers: Vec<ShardReader> = readers.collect::<Result<_, _>>()?;
         // A single one was built in memory of its size before.

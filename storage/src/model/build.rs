@@ -170,9 +170,15 @@ impl LogsBuilder {
             severity_number: UInt8Builder::with_capacity(rows),
             severity_text: StringDictionaryBuilder::new(),
             event_name: StringDictionaryBuilder::new(),
-            body: StringBuilder::new(),
+            body: StringBuilder::with_capacity(rows, 0),
             body_type: StringDictionaryBuilder::new(),
         }
+    }
+
+    /// The same, with room for so many bytes of messages: where they are most of what comes, growing would cost as
+    /// much again.
+    pub fn with_message_capacity(rows: usize, bytes: usize) -> LogsBuilder {
+        LogsBuilder { body: StringBuilder::with_capacity(rows, bytes), ..LogsBuilder::with_capacity(rows) }
     }
 
     row_context!();
@@ -289,7 +295,7 @@ impl CommonBuilder {
             original_time: UInt64Builder::new(),
             trace_id: FixedSizeBinaryBuilder::with_capacity(rows, 16),
             span_id: FixedSizeBinaryBuilder::with_capacity(rows, 8),
-            request_id: StringBuilder::new(),
+            request_id: StringBuilder::with_capacity(rows, 0),
             more_ids: ListBuilder::new(StringBuilder::new()),
             service: DictionaryColumn::default(),
             attributes: AttributesBuilder::default(),

@@ -131,7 +131,7 @@ pub struct Link {
 }
 
 /// A span's role (`Span.SpanKind`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SpanKind(pub i32);
 
 impl SpanKind {

@@ -44,6 +44,11 @@ impl<'a> DictionaryView<'a> {
         (self.keys.null_count() == 0).then(|| self.keys.values().as_ref())
     }
 
+    /// How many texts the dictionary has.
+    pub fn texts(&self) -> usize {
+        self.values.len()
+    }
+
     /// The texts of the dictionary.
     pub fn values(&self) -> &'a StringArray {
         self.values

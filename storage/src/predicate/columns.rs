@@ -23,9 +23,7 @@ pub(crate) struct Columns {
 impl Columns {
     /// What `predicate` looks at.
     pub(crate) fn of(predicate: &Predicate) -> Columns {
-        let mut columns = Columns::default();
-        columns.add_predicate(predicate);
-        columns
+        Columns::default().with_predicate(predicate)
     }
 
     /// Those that carry ids.
@@ -48,7 +46,7 @@ impl Columns {
 
     /// Those that tell where a record belongs in its journey, without what it says; and the attributes with these keys.
     pub(crate) fn of_outline(attributes: &[&str]) -> Columns {
-        let mut columns = Columns::default().with(&[
+        let columns = Columns::default().with(&[
             column::RECORD_ID,
             column::TIMESTAMP,
             column::START,
@@ -67,10 +65,7 @@ impl Columns {
             column::STATUS_CODE,
             column::LINKS,
         ]);
-        if !attributes.is_empty() {
-            columns.add_attributes(&attributes.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>());
-        }
-        columns
+        columns.with_attributes(attributes)
     }
 
     /// These, and some more.
@@ -79,17 +74,25 @@ impl Columns {
         self
     }
 
-    /// These, and what a predicate looks at.
-    pub(crate) fn with_predicate(mut self, predicate: &Predicate) -> Columns {
-        self.add_predicate(predicate);
-        self
-    }
-
     /// These, and where the values of a facet stand.
     pub(crate) fn with_facet(mut self, facet: &Facet) -> Columns {
         if let Facet::First(fields) = facet {
             fields.iter().for_each(|field| self.add_field(field));
         }
+        self
+    }
+
+    /// These, and attributes with these keys.
+    pub(crate) fn with_attributes(mut self, keys: &[&str]) -> Columns {
+        if !keys.is_empty() {
+            self.add_attributes(&keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>());
+        }
+        self
+    }
+
+    /// These, and what a predicate looks at.
+    pub(crate) fn with_predicate(mut self, predicate: &Predicate) -> Columns {
+        self.add_predicate(predicate);
         self
     }
 

@@ -1,7 +1,9 @@
 //! Reading: a consistent view of everything accepted, each record once.
 
+mod accepted;
 mod fields;
 mod histogram;
+mod look;
 mod nearest;
 mod scan;
 #[cfg(test)]
@@ -15,18 +17,21 @@ use crate::catalog::ShardMeta;
 use crate::fields::{FIELD_COLUMNS, FieldCounts};
 use crate::live::LiveBatch;
 use crate::lookup::{Lookup, keys_of};
-use crate::model::{IdKey, IdTerm, Record, RecordId, RecordsView, Signal, Tenant, UnixNanos, column};
+use crate::model::{IdKey, IdTerm, Record, RecordId, Signal, Tenant, UnixNanos, column};
 use crate::places::ShardList;
 use crate::predicate::{Columns, Predicate, TIME_COLUMNS};
 use crate::shard::{RowRanges, ShardError, ShardReader, Wanted};
 use crate::state::State;
 use crate::tombstones::Tombstones;
 
+pub use accepted::{AcceptedAfter, AcceptedEach};
 use fields::Fields;
 use histogram::Bars;
 pub use histogram::{Counts, Group, Histogram, TimeBuckets};
+pub use look::Look;
+use look::{Visit, Within};
 use nearest::{Hit, Nearest, Source};
-use scan::{Numbers, Scan, Sink, Sweep};
+use scan::{Scan, Sink, Sweep};
 
 /// A question for records.
 #[derive(Clone, Debug)]
@@ -63,17 +68,6 @@ pub struct Coverage {
     pub shards_searched: usize,
     /// Shards that could not be read, and why.
     pub failures: Vec<String>,
-}
-
-/// Records in the order they were accepted.
-#[derive(Clone, Debug, Default)]
-pub struct AcceptedAfter {
-    /// Matching ones, in commit order.
-    pub records: Vec<Record>,
-    /// Where to go on.
-    pub next: RecordId,
-    /// What was read.
-    pub coverage: Coverage,
 }
 
 /// Why a read gave no answer at all. What can be read partly is answered, with [`Coverage`].
@@ -169,22 +163,6 @@ const PAGE_BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 64 << 20 };
 /// Records that are fetched before it is known how large they are, and at most at once.
 const FIRST_RECORDS: usize = 128;
 const RECORDS_AT_ONCE: usize = 16_384;
-
-/// Columns that hold little: what [`Snapshot::for_each`] shows of a row.
-const NARROW_COLUMNS: [&str; 12] = [
-    column::RECORD_ID,
-    column::TIMESTAMP,
-    column::START,
-    column::ORIGINAL_TIME,
-    column::TRACE_ID,
-    column::REQUEST_ID,
-    column::SERVICE_NAME,
-    column::SEVERITY_NUMBER,
-    column::DURATION,
-    column::NAME,
-    column::KIND,
-    column::STATUS_CODE,
-];
 
 /// Columns that say where in the order a row stands.
 const PLACE_COLUMNS: [&str; 4] = [column::RECORD_ID, column::TIMESTAMP, column::START, column::ORIGINAL_TIME];
@@ -379,19 +357,11 @@ impl Snapshot {
         Ok(shard.rows_with(terms)?.without(&self.tombstones.rows_of_shard(shard)?))
     }
 
-    /// Calls `visit` with every matching row, in no order; each record once. The view holds the narrow
-    /// columns (ids but the span's, time, service, severity, and of spans name, kind, status, duration),
-    /// and what the predicate looks at.
-    pub fn for_each(
-        &self,
-        predicate: &Predicate,
-        start: Option<UnixNanos>,
-        end: Option<UnixNanos>,
-        cancelled: &dyn Fn() -> bool,
-        visit: &mut dyn FnMut(&RecordsView<'_>, usize),
-    ) -> Result<Coverage, ReadError> {
-        let mut sink = Within { start: start.unwrap_or(UnixNanos::MIN), end, visit };
-        self.sweep(predicate, &Columns::of(predicate).with(&NARROW_COLUMNS), cancelled, &mut sink)
+    /// Calls `visit` with every row that is asked for, some at a time, in no order; each record once. The view holds the
+    /// columns that were asked for.
+    pub fn look<'a>(&self, look: &Look<'_>, cancelled: &dyn Fn() -> bool, visit: &'a mut Visit<'a>) -> Result<Coverage, ReadError> {
+        let mut sink = Within { start: look.start, end: look.end, visit };
+        self.sweep(look.predicate, &look.columns(), cancelled, &mut sink)
     }
 
     /// How many records match. Of what matches as a whole only the bounds are looked at, of the rest the columns
@@ -469,31 +439,6 @@ impl Snapshot {
         Ok(coverage)
     }
 
-    /// Matching records accepted from `from` on, in commit order, at most `limit`. Those already sealed
-    /// are read from their shards.
-    pub fn accepted_from(&self, from: RecordId, predicate: &Predicate, limit: usize) -> Result<AcceptedAfter, ReadError> {
-        let mut hits: Vec<Hit> = Vec::new();
-        for (number, batch) in self.live.iter().enumerate().filter(|(_, batch)| batch.record_last() >= from) {
-            let mut sink = AcceptedFrom { from, source: Source::Live(number), hits: &mut hits };
-            scan::live(batch, &self.tombstones, predicate, &|| false, &mut sink)?;
-        }
-        let mut coverage = self.coverage();
-        let columns = Columns::of(predicate).with(&PLACE_COLUMNS);
-        let scan = Scan { predicate, columns: &columns, tombstones: &self.tombstones, sweep: Sweep::Whole, cancelled: &|| false };
-        for (number, shard) in self.shards.iter().enumerate().filter(|(_, shard)| shard.record_max >= from) {
-            let mut sink = AcceptedFrom { from, source: Source::Shard(number), hits: &mut hits };
-            coverage.note(shard, scan.shard(&self.cache, shard, &mut sink))?;
-        }
-        hits.sort_unstable_by_key(|hit| hit.place.1);
-        let cut = hits.len() > limit;
-        hits.truncate(limit);
-        let next = match hits.last() {
-            Some(last) if cut => RecordId(last.place.1.0 + 1),
-            _ => self.next_record.max(from),
-        };
-        Ok(AcceptedAfter { records: self.fetch(&hits, &mut coverage)?, next, coverage })
-    }
-
     /// The number the next accepted record will get.
     pub fn next_record_id(&self) -> RecordId {
         self.next_record
@@ -502,25 +447,31 @@ impl Snapshot {
     /// The records of these hits, in their order; those of a shard that cannot be read are missing and noted.
     fn fetch(&self, hits: &[Hit], coverage: &mut Coverage) -> Result<Vec<Record>, ReadError> {
         let mut records: Vec<Option<Record>> = vec![None; hits.len()];
-        let mut sealed: BTreeMap<usize, Vec<(u32, usize)>> = BTreeMap::new();
+        let mut by_source: BTreeMap<Source, Vec<(u32, usize)>> = BTreeMap::new();
         for (at, hit) in hits.iter().enumerate() {
-            match hit.source {
-                Source::Live(number) => records[at] = Some(self.live[number].view().record(hit.row as usize)),
-                Source::Shard(number) => sealed.entry(number).or_default().push((hit.row, at)),
-            }
+            by_source.entry(hit.source).or_default().push((hit.row, at));
         }
-        for (number, mut wanted) in sealed {
-            wanted.sort_unstable();
-            let rows = RowRanges::of_rows(wanted.iter().map(|(row, _)| *row).collect());
-            let shard = &self.shards[number];
-            let read = scan::guarded(&self.cache, shard, &mut |reader| {
-                let mut places = wanted.iter().map(|(_, at)| *at);
-                reader.read(&rows, Wanted::Records, &mut |view, _| {
-                    (0..view.len()).zip(&mut places).for_each(|(local, at)| records[at] = Some(view.record(local)));
-                    Ok(true)
-                })
-            });
-            coverage.note(shard, read)?;
+        for (source, mut wanted) in by_source {
+            match source {
+                Source::Live(number) => {
+                    let view = self.live[number].view();
+                    let mut reader = view.reader();
+                    wanted.into_iter().for_each(|(row, at)| records[at] = Some(reader.record(row as usize)));
+                }
+                Source::Shard(number) => {
+                    wanted.sort_unstable();
+                    let rows = RowRanges::of_rows(wanted.iter().map(|(row, _)| *row).collect());
+                    let shard = &self.shards[number];
+                    let read = scan::guarded(&self.cache, shard, &mut |reader| {
+                        let mut places = wanted.iter().map(|(_, at)| *at);
+                        reader.read(&rows, Wanted::Records, &mut |view, _| {
+                            (0..view.len()).zip(&mut places).for_each(|(local, at)| records[at] = Some(view.record(local)));
+                            Ok(true)
+                        })
+                    });
+                    coverage.note(shard, read)?;
+                }
+            }
         }
         Ok(records.into_iter().flatten().collect())
     }
@@ -543,51 +494,7 @@ impl Coverage {
     }
 }
 
-/// Takes every row between two times.
-struct Within<'a> {
-    start: UnixNanos,
-    end: Option<UnixNanos>,
-    visit: &'a mut dyn FnMut(&RecordsView<'_>, usize),
-}
-
 /// Whether some time between two may be in a range.
 fn overlaps((time_min, time_max): (UnixNanos, UnixNanos), start: UnixNanos, end: Option<UnixNanos>) -> bool {
     time_max >= start && end.is_none_or(|end| time_min < end)
-}
-
-impl Sink for Within<'_> {
-    fn wants(&mut self, time_min: UnixNanos, time_max: UnixNanos) -> bool {
-        overlaps((time_min, time_max), self.start, self.end)
-    }
-
-    fn take(&mut self, view: &RecordsView<'_>, rows: &[u32], _numbers: Numbers<'_>) {
-        for row in rows.iter().map(|row| *row as usize) {
-            let time = view.time(row);
-            if self.wants(time, time) {
-                (self.visit)(view, row);
-            }
-        }
-    }
-}
-
-/// Takes every row accepted from a record on.
-struct AcceptedFrom<'a> {
-    from: RecordId,
-    source: Source,
-    hits: &'a mut Vec<Hit>,
-}
-
-impl Sink for AcceptedFrom<'_> {
-    fn wants(&mut self, _time_min: UnixNanos, _time_max: UnixNanos) -> bool {
-        true
-    }
-
-    fn take(&mut self, view: &RecordsView<'_>, rows: &[u32], numbers: Numbers<'_>) {
-        for row in rows {
-            let record_id = view.record_id(*row as usize);
-            if record_id >= self.from {
-                self.hits.push(Hit { place: (view.time(*row as usize), record_id), source: self.source, row: numbers.of(*row) });
-            }
-        }
-    }
 }

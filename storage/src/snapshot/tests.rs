@@ -190,6 +190,7 @@ fn answers(store: &Store, predicates: &[(Predicate, usize)]) -> Vec<Vec<Record>>
         histogram::assert_counted(&snapshot, predicate, *way);
         found.records
     };
+    assert_accepted(&snapshot, &predicates.iter().map(|(predicate, _)| predicate).collect::<Vec<_>>());
     let with_id = |id: &&str| {
         let terms = IdTest::of(IdKind::Any, id).map(|test| test.terms()).unwrap_or_default();
         let found = snapshot.by_ids(&terms, &super::Known::nothing(), &|| false).unwrap();
@@ -197,6 +198,21 @@ fn answers(store: &Store, predicates: &[(Predicate, usize)]) -> Vec<Vec<Record>>
         found.records
     };
     predicates.iter().map(ask).chain(IDS.iter().chain(&MORE_IDS).map(with_id)).collect()
+}
+
+/// What several predicates are told together is what each is told alone.
+fn assert_accepted(snapshot: &super::Snapshot, predicates: &[&Predicate]) {
+    let numbers = |records: &[Record]| records.iter().map(|record| record.common().record_id).collect::<Vec<_>>();
+    for (from, until) in [(0, 1_000), (7, 25), (20, 20)].map(|(from, until)| (RecordId(from), RecordId(until))) {
+        let together = snapshot.accepted_between(from, until, predicates).unwrap();
+        assert_eq!(together.next, until.min(snapshot.next_record_id()).max(from));
+        for (at, predicate) in predicates.iter().enumerate() {
+            let mut alone = numbers(&snapshot.accepted_from(from, predicate, 1_000).unwrap().records);
+            alone.retain(|number| *number < until);
+            let told = together.records.iter().filter(|(_, matched)| matched.contains(&at)).map(|(record, _)| (**record).clone());
+            assert_eq!(numbers(&told.collect::<Vec<_>>()), alone, "{predicate:?}");
+        }
+    }
 }
 
 fn carries(record: &Record, id: &IdTest) -> bool {

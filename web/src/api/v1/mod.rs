@@ -13,6 +13,7 @@ mod record;
 mod respond;
 mod search;
 mod services;
+mod services_graph;
 pub(crate) mod tail;
 mod time;
 mod value;
@@ -34,6 +35,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(journey::journey))
         .routes(routes!(journey::skeleton))
         .routes(routes!(services::services))
+        .routes(routes!(services_graph::graph))
         .routes(routes!(tail::tail))
         .routes(routes!(delete::delete))
         .routes(routes!(flush::flush))

@@ -59,6 +59,8 @@ pub(crate) struct Service {
     /// 99th percentile.
     #[schema(required)]
     p99_ns: Option<i64>,
+    /// Whether the percentiles are exact; of more than 65,536 durations they are within half a percent.
+    percentiles_exact: bool,
     /// Latest record.
     last_seen: Time,
 }
@@ -107,6 +109,7 @@ impl From<query::ServiceSummary> for Service {
             p50_ns: service.p50_ns,
             p95_ns: service.p95_ns,
             p99_ns: service.p99_ns,
+            percentiles_exact: service.exact,
             last_seen: service.last_seen.into(),
         }
     }

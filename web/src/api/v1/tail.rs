@@ -1,6 +1,7 @@
 //! `GET /api/v1/tail`: new records as server-sent events.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -79,7 +80,7 @@ fn sent(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static, 
 
 fn event(tailed: TailEvent) -> Event {
     let (name, cursor, data) = match tailed {
-        TailEvent::Record { record, cursor } => ("record", cursor, serde_json::to_string(&Record::from(*record))),
+        TailEvent::Record { record, cursor } => ("record", cursor, serde_json::to_string(&Record::from(Arc::unwrap_or_clone(record)))),
         TailEvent::Gap { skipped, cursor } => ("gap", cursor, serde_json::to_string(&Gap { skipped })),
         TailEvent::Heartbeat { cursor } => ("heartbeat", cursor, Ok("{}".to_owned())),
     };
@@ -125,7 +126,7 @@ mod tests {
     #[tokio::test]
     async fn a_record_stands_on_one_line_whatever_it_says() {
         let log = model::Log { body: Some(model::Value::String("a\n\nevent: fake\r\nb".to_owned())), ..model::Log::default() };
-        let record = Box::new(model::Record::Log(log));
+        let record = Arc::new(model::Record::Log(log));
         let text = text(vec![TailEvent::Record { record, cursor: RecordId(u64::MAX) }]).await;
         let lines: Vec<&str> = text.trim_end().lines().collect();
         assert_eq!(lines[..2], ["event: record", "id: 18446744073709551615"]);
