@@ -63,6 +63,8 @@ pub struct SearchAnswer {
     pub records: Vec<Record>,
     /// Where the next page begins; none when this was the last.
     pub next_cursor: Option<String>,
+    /// What else is to be known, if the answer may not be what was meant: a field that no record has.
+    pub notes: Vec<String>,
     /// What was searched.
     pub completeness: Completeness,
 }
@@ -72,6 +74,8 @@ pub struct SearchAnswer {
 pub struct CountAnswer {
     /// Matching records.
     pub count: u64,
+    /// What else is to be known, if the answer may not be what was meant: a field that no record has.
+    pub notes: Vec<String>,
     /// What was searched.
     pub completeness: Completeness,
 }

@@ -65,7 +65,7 @@ impl Plan {
             Field::Status => name == column::STATUS_CODE,
             Field::StatusMessage => name == column::STATUS_MESSAGE,
             Field::SpanKind => name == column::KIND,
-            Field::Body | Field::Duration | Field::Any(_) | Field::Attribute(_) | Field::Resource(_) => false,
+            Field::Time | Field::Body | Field::Duration | Field::Any(_) | Field::Attribute(_) | Field::Resource(_) => false,
         };
         match place {
             ComparedPlace::Signal => self.asks_signal,

@@ -10,6 +10,7 @@ use needle_storage::model::{IdTerm, Record, RecordId, Tenant, UnixNanos};
 use needle_storage::predicate::{IdKind, IdTest, Predicate};
 use needle_storage::{AcceptedAfter, AcceptedEach, Coverage, Found, Known, Look, ReadError, RecordPlace, Search, Snapshot, Store};
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 use crate::answer::{
     CompareAnswer, CompareRequest, CountAnswer, FieldValuesAnswer, FieldValuesRequest, FieldsAnswer, FieldsRequest, GraphAnswer,
@@ -24,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::services::Tally;
 use crate::stitch::{Options, Take};
 use crate::tail::{Following, Lookout};
-use crate::{compare, fields, graph, histogram, journey, journeys, patterns, search, services, tail};
+use crate::{compare, fields, graph, histogram, journey, journeys, notes, patterns, search, services, tail};
 
 /// What the engine can be told.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -32,11 +33,13 @@ use crate::{compare, fields, graph, histogram, journey, journeys, patterns, sear
 pub struct QuerySettings {
     /// Silence in milliseconds after which a tail gives a sign of life.
     pub tail_heartbeat_ms: u64,
+    /// Questions that are worked on at once; further ones wait. Each has a thread, and memory for one page of records.
+    pub queries_max: usize,
 }
 
 impl Default for QuerySettings {
     fn default() -> Self {
-        QuerySettings { tail_heartbeat_ms: 10_000 }
+        QuerySettings { tail_heartbeat_ms: 10_000, queries_max: 16 }
     }
 }
 
@@ -47,6 +50,7 @@ pub struct QueryEngine {
     settings: QuerySettings,
     metrics: Metrics,
     kept: KeptJourney,
+    places: Arc<Semaphore>,
     lookouts: Lookouts,
 }
 
@@ -61,14 +65,27 @@ impl QueryEngine {
 
     /// An engine over `store` that was told otherwise.
     pub fn with_settings(store: Arc<Store>, settings: QuerySettings, metrics: &mut prometheus_client::registry::Registry) -> QueryEngine {
-        QueryEngine { store, settings, metrics: Metrics::register(metrics), kept: KeptJourney::default(), lookouts: Lookouts::default() }
+        let places = Arc::new(Semaphore::new(settings.queries_max.max(1)));
+        QueryEngine {
+            store,
+            settings,
+            metrics: Metrics::register(metrics),
+            kept: KeptJourney::default(),
+            places,
+            lookouts: Lookouts::default(),
+        }
     }
 
     /// Records that match.
     pub async fn search(&self, tenant: &Tenant, request: SearchRequest) -> Result<SearchAnswer, QueryError> {
         self.ask("search", tenant, move |reading| {
             let wanted = search::plan(&request)?;
-            Ok(search::answer(reading.snapshot.search(&wanted, &reading.cancelled())?, request.order))
+            let mut answer = search::answer(reading.snapshot.search(&wanted, &reading.cancelled())?, request.order);
+            // Who finds enough meant what was asked; the first page says it for all.
+            if answer.next_cursor.is_none() && request.cursor.is_none() {
+                answer.notes = reading.notes(&wanted.predicate, answer.records.is_empty());
+            }
+            Ok(answer)
         })
         .await
     }
@@ -78,7 +95,8 @@ impl QueryEngine {
         self.ask("count", tenant, move |reading| {
             let predicate = search::predicate_in_range(&request)?;
             let (count, coverage) = reading.snapshot.count(&predicate, request.start, request.end, &reading.cancelled())?;
-            Ok(CountAnswer { count, completeness: search::completeness(&coverage) })
+            let notes = reading.notes(&predicate, count == 0);
+            Ok(CountAnswer { count, notes, completeness: search::completeness(&coverage) })
         })
         .await
     }
@@ -245,7 +263,7 @@ impl QueryEngine {
         if let Some(lookout) = self.lookouts.lock().get(tenant).and_then(Weak::upgrade) {
             lookout.forget();
         }
-        Ok(CountAnswer { count: deleted.records, completeness: search::completeness(&deleted.coverage) })
+        Ok(CountAnswer { count: deleted.records, notes: Vec::new(), completeness: search::completeness(&deleted.coverage) })
     }
 
     /// Seals live records now; with `merge`, also merges until nothing is left to do.
@@ -262,7 +280,8 @@ impl QueryEngine {
         self.store.not_ready()
     }
 
-    /// Runs a question on a blocking thread. When the returned future is dropped, the question is withdrawn.
+    /// Runs a question on a blocking thread, when there is a place. When the returned future is dropped, the question is
+    /// withdrawn; its place is free when its work has stopped.
     async fn ask<T: Send + 'static>(
         &self,
         kind: &'static str,
@@ -273,7 +292,17 @@ impl QueryEngine {
         let (store, tenant) = (self.store.clone(), tenant.clone());
         let asker = Asker::default();
         let withdrawn = asker.0.clone();
-        let task = tokio::task::spawn_blocking(move || question(Reading { snapshot: Arc::new(store.snapshot(&tenant)), withdrawn }));
+        let place = self.places.clone().acquire_owned().await.expect("the places are never closed");
+        let (running, metrics) = (self.metrics.begin(), self.metrics.clone());
+        let task = tokio::task::spawn_blocking(move || {
+            let reading = Reading { snapshot: Arc::new(store.snapshot(&tenant)), withdrawn: withdrawn.clone() };
+            let answer = question(reading);
+            if withdrawn.load(Ordering::Relaxed) && answer.is_err() {
+                metrics.answered(kind, "withdrawn", began.elapsed().as_secs_f64());
+            }
+            drop((place, running));
+            answer
+        });
         let answer = task.await.unwrap_or_else(|error| {
             tracing::error!(kind, %error, "a query failed");
             Err(QueryError::Storage("the query failed within needle; its log says more".to_owned()))
@@ -307,6 +336,12 @@ struct Reading {
 impl Reading {
     fn cancelled(&self) -> impl Fn() -> bool {
         || self.withdrawn.load(Ordering::Relaxed)
+    }
+
+    /// What is to be said beside an answer. That the fields cannot be read is no reason to withhold it.
+    fn notes(&self, predicate: &Predicate, is_empty: bool) -> Vec<String> {
+        let known = || self.snapshot.fields(&Predicate::All, None, None, &self.cancelled()).ok().map(|(counts, _)| counts);
+        notes::of(predicate, is_empty, known)
     }
 }
 

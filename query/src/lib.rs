@@ -16,6 +16,9 @@ mod kept;
 mod language;
 mod limits;
 mod metrics;
+mod notes;
+#[cfg(test)]
+mod one_meaning;
 mod patterns;
 mod search;
 mod services;
@@ -25,4 +28,5 @@ mod tail;
 pub use answer::*;
 pub use engine::{QueryEngine, QuerySettings};
 pub use error::QueryError;
+pub use language::duration_of;
 pub use needle_storage::model;

@@ -6,7 +6,9 @@ pub(crate) const QUERY_BYTES_MAX: usize = 32 << 10;
 pub(crate) const QUERY_DEPTH_MAX: usize = 64;
 /// Words, phrases and field tests in one query.
 pub(crate) const QUERY_TERMS_MAX: usize = 2_048;
-/// Size of one compiled regular expression.
+/// Regular expressions, and wildcards within words, in one query: each is compiled, and may take [`REGEX_BYTES_MAX`] twice.
+pub(crate) const QUERY_PATTERNS_MAX: usize = 32;
+/// Size of one compiled regular expression, and of what its search keeps.
 pub(crate) const REGEX_BYTES_MAX: usize = 1 << 20;
 /// Records of one search page; a larger limit is cut to it and the cursor leads on.
 pub(crate) const SEARCH_LIMIT_MAX: usize = 100_000;
@@ -111,6 +113,7 @@ pub(crate) const TAIL_BACKFILL_MAX: usize = 10_000;
 
 const _: () = {
     assert!(QUERY_TERMS_MAX < QUERY_BYTES_MAX, "a term is at least one byte and a blank");
+    assert!(QUERY_PATTERNS_MAX * 2 * REGEX_BYTES_MAX <= 64 << 20, "all patterns of a query together");
     assert!(QUERY_DEPTH_MAX < 1_000, "the evaluation recurses as deep as the query");
     assert!(HUB_IDS_MAX < CLOSE_IDS_MAX, "a hub is found before the ids run out");
     assert!(JOURNEYS_LIMIT_MAX <= SEARCH_LIMIT_MAX);

@@ -36,6 +36,7 @@ pub(crate) fn answer(found: Found, order: Order) -> SearchAnswer {
     SearchAnswer {
         next_cursor: last.map(|place| cursor::of_record(order, place)),
         records: found.records,
+        notes: Vec::new(),
         completeness: completeness(&found.coverage),
     }
 }

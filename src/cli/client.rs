@@ -142,6 +142,9 @@ impl Client {
     /// What a refusal says, if it is needle's, and as an error.
     pub(crate) fn refusal(&self, mut response: Response) -> (Option<String>, anyhow::Error) {
         let status = response.status();
+        if status == ureq::http::StatusCode::GATEWAY_TIMEOUT {
+            return (None, TimedOut.into());
+        }
         let body = response.body_mut().with_config().limit(1 << 20).lossy_utf8(true).read_to_string().unwrap_or_default();
         if let Ok(ErrorAnswer { error: ErrorText { message, caret } }) = serde_json::from_str(&body) {
             let text = caret.map_or(message.clone(), |caret| format!("{message}\n{caret}"));
@@ -165,6 +168,12 @@ impl Client {
         let Some(deadline) = self.deadline else { return Ok(None) };
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() { Err(TimedOut.into()) } else { Ok(Some(left)) }
+    }
+
+    /// What is left of `--timeout`, for the server to stop as well.
+    fn timeout_parameter(&self) -> anyhow::Result<Option<(&'static str, String)>> {
+        // A server reads no fraction of a millisecond, and no time at all is refused.
+        Ok(self.remaining()?.map(|left| ("timeout", format!("{}ms", left.as_millis().max(1)))))
     }
 
     /// Whether the time given is over.
@@ -217,6 +226,8 @@ pub(crate) struct Pages<'a> {
     page_records: usize,
     /// What the pages so far say about themselves.
     pub(crate) completeness: super::wire::Completeness,
+    /// What the answer says about the question.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Client {
@@ -232,13 +243,14 @@ impl Client {
             started: false,
             page_records: expected.map_or(PAGE_RECORDS, |expected| expected.clamp(1, PAGE_RECORDS)),
             completeness: super::wire::Completeness::default(),
+            notes: Vec::new(),
         }
     }
 
     /// How many records match.
     pub(crate) fn count(&self, search: &Search) -> anyhow::Result<Count> {
-        self.get("/api/v1/count", &search.parameters())?
-            .with_context(|| format!("{} does not know /api/v1/count: is it an older needle?", self.url))
+        let parameters = search.parameters().into_iter().chain(self.timeout_parameter()?).collect::<Parameters>();
+        self.get("/api/v1/count", &parameters)?.with_context(|| format!("{} does not know /api/v1/count: is it an older needle?", self.url))
     }
 
     /// The journey of an id with all its nodes, and as the JSON it came in; `None` when nothing carries the id.
@@ -280,6 +292,7 @@ impl Pages<'_> {
         let mut parameters = self.parameters.clone();
         parameters.push(("limit", self.page_records.to_string()));
         parameters.extend(self.cursor.take().map(|cursor| ("cursor", cursor)));
+        parameters.extend(self.client.timeout_parameter()?);
         let page: SearchPage = self
             .client
             .get("/api/v1/search", &parameters)?
@@ -288,6 +301,7 @@ impl Pages<'_> {
         self.cursor = page.next_cursor;
         self.page = page.records.into_iter();
         self.completeness.merge(page.completeness);
+        self.notes.extend(page.notes);
         Ok(())
     }
 }

@@ -13,6 +13,8 @@ pub(crate) struct SearchPage {
     pub(crate) records: Vec<Box<RawValue>>,
     pub(crate) next_cursor: Option<String>,
     #[serde(default)]
+    pub(crate) notes: Vec<String>,
+    #[serde(default)]
     pub(crate) completeness: Completeness,
 }
 
@@ -20,6 +22,8 @@ pub(crate) struct SearchPage {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Count {
     pub(crate) count: u64,
+    #[serde(default)]
+    pub(crate) notes: Vec<String>,
     #[serde(default)]
     pub(crate) completeness: Completeness,
 }

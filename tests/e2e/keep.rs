@@ -157,13 +157,18 @@ fn records_past_their_retention_go_by_signal_and_service() {
     );
     assert_eq!(server.stop(), Some(0));
     server.start_again_with(&["--config", &file]);
+    // Three of five would go.
+    poll("the word that it is held back", || server.process().stderr().contains("start once with --yes").then_some(()));
+    assert_eq!(bodies(&server, "*").len(), 5);
+    assert_eq!(server.stop(), Some(0));
+    server.start_again_with(&["--config", &file, "--yes"]);
     let left = poll("the end of what expired", || Some(bodies(&server, "*")).filter(|left| left.len() == 2));
     assert_eq!(left, ["audit 40", "till 2"]);
     let refused = server.post("/api/v1/logs", "application/x-ndjson", line(ago(40), "till", &id, "late").to_string());
     assert!(refused.status == 400 && refused.text().contains("past the retention"), "{}", refused.text());
     server.send_lines(&[line(ago(40), "audit", &id, "late")]);
     server.kill();
-    server.start_again();
+    server.start_again_with(&["--config", &file]);
     assert_eq!(bodies(&server, "*"), ["audit 40", "late", "till 2"]);
 }
 

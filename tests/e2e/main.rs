@@ -18,6 +18,7 @@ mod crash;
 mod demo;
 mod deploy;
 mod duckdb;
+mod hostile;
 mod ingest;
 mod journey;
 mod json_logs;

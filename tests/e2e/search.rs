@@ -19,7 +19,7 @@ const TRACE: [u8; 16] = [0xab, 0xcd, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 
 const SPAN: [u8; 8] = [0xfe, 0xdc, 1, 2, 3, 4, 5, 6];
 
 /// What is asked, and the names of the records that answer it, newest first. `sealed` asks the same of shards.
-pub(crate) const CASES: [(&str, &[&str]); 47] = [
+pub(crate) const CASES: [(&str, &[&str]); 53] = [
     ("*", &["s3", "s2", "s1", "l6", "l5", "l4", "l3", "l2", "l1"]),
     ("payment", &["s1", "l3", "l2"]),
     ("timeout payment", &["l3", "l2"]),
@@ -67,6 +67,12 @@ pub(crate) const CASES: [(&str, &[&str]); 47] = [
     ("timeout OR refused level:error", &["l4", "l3", "l2"]),
     ("IllegalStateException", &["s2"]),
     ("retries>2 retries<10", &["l3"]),
+    ("retries > 2", &["l3"]),
+    ("service = 'payment' kind:log", &["l3", "l2"]),
+    ("http.response.status_code:5xx", &["s1"]),
+    ("kind:log timestamp>=2026-01-05T10:00:05Z", &["l6", "l5"]),
+    ("kind:log timestamp:(>2026-01-05T11:00:02+01:00 <2026-01-05T10:00:04Z)", &["l3"]),
+    ("level:err*", &["l4", "l3"]),
 ];
 
 /// Sends the records of [`CASES`].

@@ -36,7 +36,10 @@ pub(crate) enum ApiError {
     #[error("requests that another site makes through a browser are refused: use the needle command or this server's own page")]
     CrossSite,
     /// The question took too long.
-    #[error("no answer within {} ms (web.query_timeout_ms): narrow the time range or the query", .0.as_millis())]
+    #[error(
+        "no answer within {} ms: narrow the time range or the query, or ask with timeout= for more (at most web.query_timeout_max_ms)",
+        .0.as_millis()
+    )]
     Timeout(Duration),
     /// A fault of ours; the log says which.
     #[error("the server failed on this request and goes on with others: its log says what happened")]

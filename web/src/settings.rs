@@ -14,8 +14,10 @@ pub struct WebSettings {
     pub tail_backfill_max: usize,
     /// Silence in milliseconds after which a tail sends a heartbeat.
     pub tail_heartbeat_ms: u64,
-    /// Time in milliseconds a question may take.
+    /// Time in milliseconds a question may take that names none.
     pub query_timeout_ms: u64,
+    /// Time in milliseconds a question may take at most; one that asks for more has this.
+    pub query_timeout_max_ms: u64,
     /// Time in milliseconds in which a new connection must bring its first request header.
     pub header_timeout_ms: u64,
     /// Time in milliseconds in which a connection that was used must bring its next request header.
@@ -36,6 +38,7 @@ impl Default for WebSettings {
             tail_backfill_max: 10_000,
             tail_heartbeat_ms: 15_000,
             query_timeout_ms: 30_000,
+            query_timeout_max_ms: 300_000,
             header_timeout_ms: 10_000,
             idle_timeout_ms: 60_000,
             body_timeout_ms: 30_000,
@@ -53,6 +56,14 @@ pub enum SettingsError {
     Zero {
         /// The key.
         name: &'static str,
+    },
+    /// What is given without asking is above what may be asked for.
+    #[error("web.query_timeout_ms is {default}, above web.query_timeout_max_ms ({max}): lower the one or raise the other")]
+    TimeoutAboveMax {
+        /// `query_timeout_ms`.
+        default: u64,
+        /// `query_timeout_max_ms`.
+        max: u64,
     },
     /// The default is above the maximum.
     #[error("web.search_limit_default is {default}, above web.search_limit_max ({max}): lower the one or raise the other")]
@@ -82,6 +93,9 @@ impl WebSettings {
         if self.search_limit_default > self.search_limit_max {
             return Err(SettingsError::DefaultAboveMax { default: self.search_limit_default, max: self.search_limit_max });
         }
+        if self.query_timeout_ms > self.query_timeout_max_ms {
+            return Err(SettingsError::TimeoutAboveMax { default: self.query_timeout_ms, max: self.query_timeout_max_ms });
+        }
         Ok(())
     }
 
@@ -89,8 +103,9 @@ impl WebSettings {
         Duration::from_millis(self.tail_heartbeat_ms)
     }
 
-    pub(crate) fn query_timeout(&self) -> Duration {
-        Duration::from_millis(self.query_timeout_ms)
+    /// The time for a question that asks for this much.
+    pub(crate) fn query_timeout(&self, asked: Option<Duration>) -> Duration {
+        asked.unwrap_or(Duration::from_millis(self.query_timeout_ms)).min(Duration::from_millis(self.query_timeout_max_ms))
     }
 
     pub(crate) fn header_timeout(&self) -> Duration {
@@ -125,6 +140,16 @@ mod tests {
         assert_eq!(zero.check(), Err(SettingsError::Zero { name: "connections_max" }));
         let crossed = WebSettings { search_limit_default: 11, search_limit_max: 10, ..WebSettings::default() };
         assert!(crossed.check().is_err());
+        let hasty = WebSettings { query_timeout_max_ms: 10, ..WebSettings::default() };
+        assert_eq!(hasty.check(), Err(SettingsError::TimeoutAboveMax { default: 30_000, max: 10 }));
+    }
+
+    #[test]
+    fn a_question_has_the_time_it_asks_for_up_to_a_bound() {
+        let settings = WebSettings::default();
+        for (asked_ms, given_ms) in [(None, 30_000), (Some(5), 5), (Some(60_000), 60_000), (Some(1_000_000), 300_000)] {
+            assert_eq!(settings.query_timeout(asked_ms.map(Duration::from_millis)), Duration::from_millis(given_ms));
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderValue, header};
@@ -93,6 +94,15 @@ impl Web {
 
     /// The answer to a question, unless it takes longer than `query_timeout_ms`.
     pub(crate) async fn in_time<T>(&self, question: impl Future<Output = Result<T, QueryError>>) -> Result<T, ApiError> {
-        frame::in_time(self.shared.settings.query_timeout(), question).await
+        self.within(None, question).await
+    }
+
+    /// The answer to a question, unless it takes longer than it asks for.
+    pub(crate) async fn within<T>(
+        &self,
+        asked: Option<Duration>,
+        question: impl Future<Output = Result<T, QueryError>>,
+    ) -> Result<T, ApiError> {
+        frame::in_time(self.shared.settings.query_timeout(asked), question).await
     }
 }

@@ -35,6 +35,15 @@ impl LanguageError {
     }
 }
 
+/// The beginning of a text, short enough to stand within a sentence.
+pub(super) fn shown(text: &str) -> std::borrow::Cow<'_, str> {
+    const CHARS: usize = 60;
+    match text.char_indices().nth(CHARS) {
+        Some((end, _)) => format!("{}...", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
 fn floor_char_boundary(text: &str, position: usize) -> usize {
     let mut position = position.min(text.len());
     while !text.is_char_boundary(position) {
@@ -44,7 +53,7 @@ fn floor_char_boundary(text: &str, position: usize) -> usize {
 }
 
 /// The candidate that was probably meant: at most one slip in a short word, two in a longer one.
-pub(super) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: &[&'a str]) -> Option<&'a str> {
     let word = word.to_lowercase();
     let allowed = if word.chars().count() < 5 { 1 } else { 2 };
     candidates

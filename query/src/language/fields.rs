@@ -56,7 +56,7 @@ const SAME_ATTRIBUTE: [&[&str]; 32] = [
 ];
 
 /// Short names for attributes.
-const SHORT_NAMES: [(&str, &[&str]); 8] = [
+const SHORT_NAMES: [(&str, &[&str]); 13] = [
     ("env", &["env", "deployment.environment.name", "deployment.environment"]),
     ("environment", &["environment", "deployment.environment.name", "deployment.environment"]),
     ("host", &["host", "host.name"]),
@@ -65,11 +65,59 @@ const SHORT_NAMES: [(&str, &[&str]); 8] = [
     ("namespace", &["namespace", "k8s.namespace.name", "service.namespace"]),
     ("instance", &["instance", "service.instance.id"]),
     ("version", &["version", "service.version"]),
+    ("status_code", &["status_code", "http.response.status_code", "http.status_code"]),
+    ("method", &["method", "http.request.method", "http.method"]),
+    ("path", &["path", "url.path"]),
+    ("route", &["route", "http.route"]),
+    ("url", &["url", "url.full", "http.url"]),
 ];
 
 /// Names that look at a place of their own, for suggestions.
 pub(super) const KINDS: [&str; 7] = ["log", "span", "server", "client", "internal", "producer", "consumer"];
 pub(super) const STATUSES: [&str; 3] = ["error", "ok", "unset"];
+
+/// Names with a meaning of their own, for suggestions.
+pub(crate) const NAMES: [&str; 27] = [
+    "service",
+    "level",
+    "severity",
+    "body",
+    "message",
+    "name",
+    "duration",
+    "timestamp",
+    "status",
+    "status_message",
+    "kind",
+    "event",
+    "id",
+    "trace",
+    "trace_id",
+    "request",
+    "request_id",
+    "span",
+    "span_id",
+    "has",
+    "env",
+    "host",
+    "pod",
+    "namespace",
+    "instance",
+    "version",
+    "status_code",
+];
+
+/// Whether a name is a field whatever the records hold.
+pub(super) fn is_known(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    match target(name) {
+        Target::Fields(fields) => match fields.as_slice() {
+            [Field::Any(keys)] => keys.len() > 1 || SHORT_NAMES.iter().any(|(short, _)| *short == lower),
+            _ => true,
+        },
+        _ => true,
+    }
+}
 
 /// What a field name means.
 pub(super) fn target(name: &str) -> Target {
@@ -84,6 +132,7 @@ pub(super) fn target(name: &str) -> Target {
     }
     let lower = name.to_ascii_lowercase();
     match lower.as_str() {
+        "timestamp" | "time" | "@timestamp" => one(Field::Time),
         "service" | "service.name" | "service_name" => one(Field::Service),
         "level" | "severity" | "lvl" | "log.level" | "severity_text" | "severity_number" => one(Field::Severity),
         "body" | "message" | "msg" => one(Field::Body),
@@ -97,10 +146,10 @@ pub(super) fn target(name: &str) -> Target {
         }
         "kind" | "signal" => Target::Kind,
         "status" => Target::Status,
-        "has" => Target::Has,
+        "has" | "_exists_" => Target::Has,
         "is" => Target::Is,
         "id" => Target::Id(IdKind::Any),
-        "trace" | "trace_id" | "traceid" | "trace.id" => Target::Id(IdKind::Trace),
+        "trace" | "trace_id" | "traceid" | "trace.id" | "traceparent" => Target::Id(IdKind::Trace),
         "span" | "span_id" | "spanid" | "span.id" => Target::Id(IdKind::Span),
         "request" | "request_id" | "requestid" | "request.id" | "x-request-id" | "correlation_id" | "correlationid"
         | "x-correlation-id" => Target::Id(IdKind::Request),
@@ -117,6 +166,19 @@ fn every_name(key: &str) -> Vec<String> {
     let mut keys = vec![key.to_owned()];
     keys.extend(others.filter(|name| **name != key).map(|name| (*name).to_owned()));
     keys
+}
+
+/// The nanoseconds of the unit that a key ends with, as `elapsed_ms` and `durationSeconds` do.
+pub(super) fn unit_of_key_ns(key: &str) -> Option<f64> {
+    const UNITS: [(&[&str], f64); 4] = [
+        (&["ns", "nanos", "nanoseconds"], 1.0),
+        (&["us", "micros", "microseconds"], 1e3),
+        (&["ms", "millis", "milliseconds"], 1e6),
+        (&["s", "sec", "secs", "seconds"], 1e9),
+    ];
+    let start = key.rfind(['_', '.', '-']).map(|at| at + 1).max(key.rfind(|c: char| c.is_ascii_uppercase())).filter(|start| *start > 0)?;
+    let last = key[start..].to_ascii_lowercase();
+    UNITS.into_iter().find_map(|(names, nanos)| names.contains(&last.as_str()).then_some(nanos))
 }
 
 /// The keys under which status codes of HTTP stand: `status:500` means them.

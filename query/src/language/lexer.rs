@@ -1,7 +1,8 @@
 //! Cuts a query into tokens. What a character means depends on where it stands: at the start of a term
 //! `/` may open a regular expression and `key:` is a field; in a value both are just text.
 
-use super::error::LanguageError;
+use super::error::{LanguageError, shown};
+use super::operators::{Operator, key, operator_of_quoted, ordering_operator};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
@@ -19,16 +20,6 @@ pub(super) enum Token {
     End,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operator {
-    Equal,
-    NotEqual,
-    Greater,
-    GreaterOrEqual,
-    Less,
-    LessOrEqual,
-}
-
 /// What is searched for, in one of its three spellings.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Text {
@@ -42,6 +33,27 @@ pub(super) enum Text {
         text: String,
         stars: Vec<usize>,
     },
+}
+
+impl Text {
+    /// A value without the comma behind it, and without the brackets of the text that it was copied from.
+    fn without_what_follows(self) -> Text {
+        let Text::Bare { mut text, mut stars } = self else { return self };
+        loop {
+            let is_noise = match text.chars().next_back() {
+                Some(',') => text.len() > 1,
+                Some('}') => !text.contains('{'),
+                Some(']') => !text.contains('['),
+                _ => false,
+            };
+            if !is_noise {
+                break;
+            }
+            text.pop();
+        }
+        stars.retain(|star| *star < text.len());
+        Text::Bare { text, stars }
+    }
 }
 
 /// Where the lexer stands.
@@ -69,7 +81,7 @@ impl<'a> Lexer<'a> {
 
     /// The next token and where it begins.
     pub(super) fn token(&mut self, place: Place) -> Result<(Token, usize), LanguageError> {
-        self.at += self.rest().len() - self.rest().trim_start().len();
+        self.at += self.rest().len() - self.rest().trim_start_matches(is_blank).len();
         let start = self.at;
         let rest = self.rest();
         let mut chars = rest.chars();
@@ -77,18 +89,22 @@ impl<'a> Lexer<'a> {
             (None, _) => Token::End,
             (Some('('), _) => self.take(1, Token::Open),
             (Some(')'), _) => self.take(1, Token::Close),
+            (Some(','), _) if place == Place::Value => self.take(1, Token::Or),
+            (Some('|'), Some('|')) => self.take(2, Token::Or),
             (Some('|'), _) => return Err(no_pipes_yet(start)),
-            (Some('-' | '!'), Some(next)) if negates(next, place) => self.take(1, Token::Not),
+            (Some(sign @ ('-' | '!' | '\u{2212}' | '\u{2013}')), Some(next)) if negates(next, place) => {
+                self.take(sign.len_utf8(), Token::Not)
+            }
             (Some('"'), _) => {
-                let text = self.quoted()?;
-                match operator(self.rest()).filter(|_| place == Place::Term) {
+                let text = self.quoted('"')?;
+                match operator_of_quoted(self.rest()).filter(|_| place == Place::Term) {
                     Some((operator, length)) => self.take(length, Token::Key { name: text, operator }),
                     None => Token::Text(Text::Quoted(text)),
                 }
             }
             _ => match keyword(rest).or_else(|| key(rest).filter(|_| place == Place::Term)) {
                 Some((token, length)) => self.take(length, token),
-                None => Token::Text(self.text()?),
+                None => Token::Text(self.text(place)?),
             },
         };
         Ok((token, start))
@@ -113,10 +129,16 @@ impl<'a> Lexer<'a> {
         let start = self.at;
         match self.rest().chars().next() {
             None | Some(')') => Ok(None),
-            Some(c) if c.is_whitespace() => Ok(None),
+            Some(c) if is_blank(c) => Ok(None),
             Some('|') => Err(no_pipes_yet(start)),
-            _ => Ok(Some((self.text()?, start))),
+            Some('[' | '{') if opens_other_syntax(self.rest()) => Err(other_syntax(self.rest(), start)),
+            _ => Ok(Some((self.text(Place::Term)?.without_what_follows(), start))),
         }
+    }
+
+    /// The word that stands next, for a hint.
+    pub(super) fn next_word(&self) -> Option<&'a str> {
+        self.rest().split(|c: char| is_blank(c) || matches!(c, '(' | ')' | '|' | '"' | ',' | '}')).find(|word| !word.is_empty())
     }
 
     fn take(&mut self, length: usize, token: Token) -> Token {
@@ -124,25 +146,31 @@ impl<'a> Lexer<'a> {
         token
     }
 
-    fn text(&mut self) -> Result<Text, LanguageError> {
-        if self.rest().starts_with('"') {
-            return self.quoted().map(Text::Quoted);
+    fn text(&mut self, place: Place) -> Result<Text, LanguageError> {
+        let rest = self.rest();
+        if let Some(mark) = rest.chars().next().filter(|c| is_double_quote(*c)) {
+            return self.quoted(mark).map(Text::Quoted);
         }
-        if let Some((pattern, ignore_case, length)) = regex(self.rest()) {
+        if let Some((text, length)) = single_quoted(rest) {
+            self.at += length;
+            return Ok(Text::Quoted(text.to_owned()));
+        }
+        if let Some((pattern, ignore_case, length)) = regex(rest) {
             self.at += length;
             return Ok(Text::Regex { pattern, ignore_case });
         }
-        Ok(self.bare())
+        Ok(self.bare(place))
     }
 
-    fn quoted(&mut self) -> Result<String, LanguageError> {
+    /// The text up to the quote that closes it. Quotes that a word processor made close each other.
+    fn quoted(&mut self, mark: char) -> Result<String, LanguageError> {
         let start = self.at;
         let mut text = String::new();
         let mut chars = self.rest().char_indices().skip(1);
         while let Some((at, c)) = chars.next() {
             match c {
-                '"' => {
-                    self.at += at + 1;
+                c if c == '"' || (mark != '"' && is_double_quote(c)) => {
+                    self.at += at + c.len_utf8();
                     return Ok(text);
                 }
                 '\\' => match chars.next() {
@@ -159,14 +187,15 @@ impl<'a> Lexer<'a> {
         Err(LanguageError::new(start, "this quote is not closed: add a \" at the end of the text"))
     }
 
-    fn bare(&mut self) -> Text {
+    fn bare(&mut self, place: Place) -> Text {
         let rest = self.rest();
         let (mut text, mut stars, mut length, mut depth) = (String::new(), Vec::new(), 0, 0_usize);
         let mut chars = rest.char_indices().peekable();
         while let Some((at, c)) = chars.next() {
             match c {
-                c if c.is_whitespace() => break,
-                '|' | '"' if at > 0 => break,
+                c if is_blank(c) => break,
+                c if at > 0 && (c == '|' || is_double_quote(c)) => break,
+                ',' if place == Place::Value => break,
                 // `connect()` is one word: parentheses that close within the word belong to it.
                 '(' if depth > 0 || closes_within_word(&rest[at..]) => depth += 1,
                 ')' if depth > 0 => depth -= 1,
@@ -188,6 +217,48 @@ impl<'a> Lexer<'a> {
     }
 }
 
+/// Whether a character parts words of the query: also those without width that come with copied text.
+pub(super) fn is_blank(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}')
+}
+
+fn is_double_quote(c: char) -> bool {
+    matches!(c, '"' | '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{201f}')
+}
+
+/// `'text'` that ends with the word; in `can't` and `'tis` it is an apostrophe.
+fn single_quoted(rest: &str) -> Option<(&str, usize)> {
+    let is_mark = |c: char| matches!(c, '\'' | '\u{2018}' | '\u{2019}');
+    let inner = rest.strip_prefix(is_mark)?;
+    let offset = rest.len() - inner.len();
+    inner.match_indices(is_mark).find_map(|(at, mark)| {
+        let after = &inner[at + mark.len()..];
+        let ends = after.chars().next().is_none_or(|c| is_blank(c) || matches!(c, ')' | '|' | ','));
+        ends.then_some((&inner[..at], offset + at + mark.len()))
+    })
+}
+
+/// Whether a value is a range of Lucene or the inside of JSON.
+fn opens_other_syntax(rest: &str) -> bool {
+    let inside = rest[1..].trim_start_matches(is_blank);
+    inside.is_empty() || inside.starts_with(['"', '[', '{', '}', ']']) || range(rest).is_some()
+}
+
+/// The ends of `[a TO b]`.
+fn range(rest: &str) -> Option<(&str, &str)> {
+    let (inside, _) = rest[1..].split_once([']', '}'])?;
+    let (from, to) = inside.split_once(" TO ")?;
+    Some((from.trim(), to.trim()))
+}
+
+fn other_syntax(rest: &str, position: usize) -> LanguageError {
+    let message = match range(rest) {
+        Some((from, to)) => format!("a range is written with operators: (>={} <={})", shown(from), shown(to)),
+        None => "lists and objects are not compared: name a field of it, as user.id:42, or quote the text to search for it".to_owned(),
+    };
+    LanguageError::new(position, message)
+}
+
 fn no_pipes_yet(position: usize) -> LanguageError {
     LanguageError::new(position, "aggregation with `|` is not available yet: leave it out, or quote the text if a | is searched for")
 }
@@ -203,44 +274,9 @@ fn negates(next: char, place: Place) -> bool {
 fn keyword(rest: &str) -> Option<(Token, usize)> {
     [("AND", Token::And), ("OR", Token::Or), ("NOT", Token::Not)].into_iter().find_map(|(word, token)| {
         let after = rest.strip_prefix(word)?;
-        let ends = after.chars().next().is_none_or(|c| c.is_whitespace() || matches!(c, '(' | ')' | '"'));
+        let ends = after.chars().next().is_none_or(|c| is_blank(c) || matches!(c, '(' | ')' | '"'));
         ends.then_some((token, word.len()))
     })
-}
-
-/// `name` and an operator, at the start of a term.
-fn key(rest: &str) -> Option<(Token, usize)> {
-    let starts_well = rest.starts_with(|c: char| c.is_alphabetic() || matches!(c, '_' | '@' | '$'));
-    let length = rest.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '@' | '$' | '/')))?;
-    let name = &rest[..length];
-    if !starts_well || name.ends_with(['-', '/']) {
-        return None;
-    }
-    let (operator, operator_length) = operator(&rest[length..])?;
-    Some((Token::Key { name: name.to_owned(), operator }, length + operator_length))
-}
-
-/// The operator after a key. `foo::bar`, `http://host` and `a=>b` have none.
-fn operator(rest: &str) -> Option<(Operator, usize)> {
-    if let Some(after) = rest.strip_prefix(':') {
-        if after.starts_with(':') || after.starts_with("//") {
-            return None;
-        }
-        return Some(ordering_operator(after).map_or((Operator::Equal, 1), |(operator, length)| (operator, length + 1)));
-    }
-    if rest.starts_with("!=") {
-        return Some((Operator::NotEqual, 2));
-    }
-    if let Some(after) = rest.strip_prefix('=') {
-        return (!after.starts_with('>')).then_some((Operator::Equal, if after.starts_with('=') { 2 } else { 1 }));
-    }
-    ordering_operator(rest)
-}
-
-fn ordering_operator(rest: &str) -> Option<(Operator, usize)> {
-    [(">=", Operator::GreaterOrEqual), ("<=", Operator::LessOrEqual), (">", Operator::Greater), ("<", Operator::Less)]
-        .into_iter()
-        .find_map(|(text, operator)| rest.starts_with(text).then_some((operator, text.len())))
 }
 
 /// `/.../` or `/.../i` that ends with the word; `/api/cart` is text.
@@ -253,7 +289,7 @@ fn regex(rest: &str) -> Option<(String, bool, usize)> {
             '/' => {
                 let after = &inner[at + 1..];
                 let (after, ignore_case) = after.strip_prefix('i').map_or((after, false), |after| (after, true));
-                let ends = after.chars().next().is_none_or(|c| c.is_whitespace() || matches!(c, ')' | '|'));
+                let ends = after.chars().next().is_none_or(|c| is_blank(c) || matches!(c, ')' | '|' | ','));
                 return (ends && !pattern.is_empty()).then(|| (pattern, ignore_case, rest.len() - after.len()));
             }
             '\\' => match chars.next() {
@@ -278,7 +314,7 @@ fn closes_within_word(rest: &str) -> bool {
                     return true;
                 }
             }
-            c if c.is_whitespace() || c == '"' => return false,
+            c if is_blank(c) || c == '"' => return false,
             _ => {}
         }
     }

@@ -3,9 +3,12 @@
 mod error;
 mod fields;
 mod lexer;
+mod operators;
 mod parser;
 mod values;
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod meaning;
 #[cfg(test)]
@@ -13,7 +16,9 @@ mod tests;
 
 use needle_storage::predicate::{Facet, Field, Predicate};
 
-pub(crate) use error::LanguageError;
+pub(crate) use error::{LanguageError, nearest};
+pub(crate) use fields::NAMES;
+pub(crate) use values::LEVELS;
 
 use crate::limits::QUERY_BYTES_MAX;
 
@@ -30,12 +35,20 @@ pub(crate) fn parse(query: &str) -> Result<Predicate, LanguageError> {
 pub(crate) fn facet(name: &str) -> Result<Facet, String> {
     use fields::Target;
     match fields::target(name) {
+        Target::Fields(fields) if fields == [Field::Time] => {
+            Err(format!("`{name}` is another on nearly every record: what is counted over time is a histogram"))
+        }
         Target::Fields(fields) => Ok(Facet::First(fields)),
         Target::Kind => Ok(Facet::Signal),
         Target::Status => Ok(Facet::First(vec![Field::Status])),
         Target::Id(_) => Err(format!("`{name}` is another on nearly every record: count by a field that many share, as service or level")),
         Target::Has | Target::Is => Err(format!("`{name}` is a test, not a field: put it into the query, and count by a field")),
     }
+}
+
+/// A length of time, as `1m30s`; the error says how it is written.
+pub fn duration_of(text: &str) -> Result<std::time::Duration, String> {
+    values::interval_ns(text).map(std::time::Duration::from_nanos)
 }
 
 /// The nanoseconds of an interval, as `1m`.

@@ -3,17 +3,19 @@
 use needle_storage::model::Signal;
 use needle_storage::predicate::{Comparison, Field, FieldTest, IdKind, Literal, Predicate};
 
-use super::error::{LanguageError, suggestion};
+use super::error::{LanguageError, shown, suggestion};
 use super::fields::{self, KINDS, Target};
-use super::lexer::{Lexer, Operator, Place, Text, Token};
+use super::lexer::{Lexer, Place, Text, Token};
+use super::operators::Operator;
 use super::values::{Operand, bare_predicate, compile, field_predicate, quoted_predicate};
-use crate::limits::{QUERY_DEPTH_MAX, QUERY_TERMS_MAX};
+use crate::limits::{QUERY_DEPTH_MAX, QUERY_PATTERNS_MAX, QUERY_TERMS_MAX};
 
 pub(super) struct Parser<'a> {
     lexer: Lexer<'a>,
     peeked: Option<(Token, usize)>,
     depth: usize,
     terms: usize,
+    patterns: usize,
 }
 
 /// The field whose values are listed: `field:( ... )`.
@@ -24,7 +26,7 @@ struct Listed<'a> {
 
 impl<'a> Parser<'a> {
     pub(super) fn new(query: &'a str) -> Parser<'a> {
-        Parser { lexer: Lexer::new(query), peeked: None, depth: 0, terms: 0 }
+        Parser { lexer: Lexer::new(query), peeked: None, depth: 0, terms: 0, patterns: 0 }
     }
 
     /// The whole query.
@@ -80,7 +82,18 @@ impl<'a> Parser<'a> {
                 }
                 _ => {}
             }
-            all.extend(self.negation(list)?);
+            let position = self.peek(place)?.1;
+            let condition = self.negation(list)?;
+            if let Some(list) = list
+                && condition.as_ref().is_some_and(is_one_value)
+                && all.iter().any(is_one_value)
+            {
+                return Err(LanguageError::new(
+                    position,
+                    format!("a record has one `{0}`: write {0}:(a OR b) for either", shown(list.name)),
+                ));
+            }
+            all.extend(condition);
             first = false;
         }
         Ok(joined(all, Predicate::And))
@@ -109,6 +122,7 @@ impl<'a> Parser<'a> {
             (Token::Text(text), Some(listed)) => self.listed_value(listed, text, position).map(Some),
             (Token::Text(text), None) => {
                 self.count_term(position)?;
+                self.count_pattern(&text, position)?;
                 match text {
                     Text::Quoted(text) => quoted_predicate(&text, position).map(Some),
                     Text::Bare { text, stars } => bare_predicate(&text, &stars, position),
@@ -145,9 +159,9 @@ impl<'a> Parser<'a> {
         if let Some(opens) = self.lexer.opens_list() {
             let list = Listed { name, operator };
             let values = self.group(Some(&list), opens)?;
-            return values.ok_or_else(|| no_value(name, position));
+            return values.ok_or_else(|| no_value(name, None, position));
         }
-        let Some((text, value_position)) = self.lexer.value()? else { return Err(no_value(name, position)) };
+        let Some((text, value_position)) = self.lexer.value()? else { return Err(no_value(name, self.lexer.next_word(), position)) };
         self.test(name, &Operand { operator, text, position: value_position }, position)
     }
 
@@ -168,8 +182,10 @@ impl<'a> Parser<'a> {
     fn test(&mut self, name: &str, operand: &Operand, position: usize) -> Result<Predicate, LanguageError> {
         self.count_term(position)?;
         if matches!(&operand.text, Text::Bare { text, .. } if text.is_empty()) {
-            return Err(no_value(name, position));
+            return Err(no_value(name, None, position));
         }
+        let operand = &operand.clone().patterned();
+        self.count_pattern(&operand.text, operand.position)?;
         match fields::target(name) {
             Target::Fields(fields) => {
                 let tests = fields.iter().map(|field| field_predicate(field, operand)).collect::<Result<Vec<_>, _>>()?;
@@ -187,6 +203,22 @@ impl<'a> Parser<'a> {
         self.terms += 1;
         if self.terms > QUERY_TERMS_MAX {
             return Err(LanguageError::new(position, format!("more than {QUERY_TERMS_MAX} conditions: split the query")));
+        }
+        Ok(())
+    }
+
+    /// A star at the end is none: it needs no regular expression.
+    fn count_pattern(&mut self, text: &Text, position: usize) -> Result<(), LanguageError> {
+        let is_pattern = match text {
+            Text::Quoted(_) => false,
+            Text::Regex { .. } => true,
+            Text::Bare { text, stars } => stars.iter().any(|star| star + 1 < text.len()),
+        };
+        self.patterns += usize::from(is_pattern);
+        if self.patterns > QUERY_PATTERNS_MAX {
+            let message =
+                format!("more than {QUERY_PATTERNS_MAX} regular expressions and wildcards: join some as /a|b|c/, or split the query");
+            return Err(LanguageError::new(position, message));
         }
         Ok(())
     }
@@ -215,10 +247,23 @@ fn joined(mut predicates: Vec<Predicate>, join: fn(Vec<Predicate>) -> Predicate)
     if predicates.len() < 2 { predicates.pop() } else { Some(join(predicates)) }
 }
 
-fn no_value(name: &str, position: usize) -> LanguageError {
+fn no_value(name: &str, next: Option<&str>, position: usize) -> LanguageError {
+    let (name, value) = (shown(name), shown(next.unwrap_or("value")));
     LanguageError::new(
         position,
-        format!("`{name}` has no value: write it directly after the operator, as in {name}:value, or quote the text to search for it"),
+        format!("`{name}` has no value: write it directly after the operator, as in {name}:{value}, or quote the text to search for it"),
+    )
+}
+
+/// Whether it is one value of a field that has one.
+fn is_one_value(predicate: &Predicate) -> bool {
+    use Field::{Duration, EventName, Name, Service, Severity, SpanKind, Status, Time};
+    matches!(
+        predicate,
+        Predicate::Field {
+            field: Service | Name | Severity | Status | SpanKind | EventName | Time | Duration,
+            test: FieldTest::Compare(Comparison::Equal, _),
+        }
     )
 }
 
@@ -233,7 +278,7 @@ fn id(kind: IdKind, name: &str, operand: &Operand) -> Result<Predicate, Language
     }
     let Some(test) = crate::ids::test_of(kind, text) else {
         let expected = if kind == IdKind::Span { "a span id is 16 hex digits, not all 0" } else { "it is a placeholder or too long" };
-        return Err(LanguageError::new(operand.position, format!("`{text}` is not an id: {expected}")));
+        return Err(LanguageError::new(operand.position, format!("`{}` is not an id: {expected}", shown(text))));
     };
     equal_or_not(operand, "an id", Predicate::Id(test))
 }
@@ -248,7 +293,7 @@ fn kind(operand: &Operand) -> Result<Predicate, LanguageError> {
             return field_predicate(&Field::SpanKind, operand);
         }
         _ => {
-            let message = format!("`{}` is not a kind{}", operand.as_written(), suggestion(&text, &KINDS));
+            let message = format!("`{}` is not a kind{}", shown(operand.as_written()), suggestion(&text, &KINDS));
             return Err(LanguageError::new(operand.position, message));
         }
     };
@@ -285,6 +330,7 @@ fn has(operand: &Operand) -> Result<Predicate, LanguageError> {
         }
         _ => {
             let hint = suggestion(text, &["exception", "error"]);
+            let text = shown(text);
             let message = format!("has:{text} is not known{hint} (whether a field is present is asked with {text}:*)");
             return Err(LanguageError::new(operand.position, message));
         }
@@ -300,7 +346,7 @@ fn is(operand: &Operand) -> Result<Predicate, LanguageError> {
         "log" => Predicate::Signal(Signal::Logs),
         "span" => Predicate::Signal(Signal::Spans),
         _ => {
-            let message = format!("is:{text} is not known{}", suggestion(text, &["root", "error", "log", "span"]));
+            let message = format!("is:{} is not known{}", shown(text), suggestion(text, &["root", "error", "log", "span"]));
             return Err(LanguageError::new(operand.position, message));
         }
     };
@@ -309,8 +355,8 @@ fn is(operand: &Operand) -> Result<Predicate, LanguageError> {
 
 /// A span that failed, or a log of severity error and above.
 fn any_error() -> Predicate {
-    let severity = Literal { text: "error".to_owned(), number: None, severity: Some(needle_storage::model::Severity::ERROR) };
-    let status = Literal { text: "error".to_owned(), number: None, severity: None };
+    let severity = Literal { severity: Some(needle_storage::model::Severity::ERROR), ..Literal::of("error") };
+    let status = Literal::of("error");
     Predicate::Or(vec![
         Predicate::Field { field: Field::Severity, test: FieldTest::Compare(Comparison::GreaterOrEqual, severity) },
         Predicate::Field { field: Field::Status, test: FieldTest::Compare(Comparison::Equal, status) },

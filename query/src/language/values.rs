@@ -1,18 +1,20 @@
 //! What a value means: numbers, durations, levels, wildcards, regular expressions.
 
-use needle_storage::model::{Severity, words_lowercase};
-use needle_storage::predicate::{Comparison, Field, FieldTest, IdKind, Literal, Predicate, TextTest, Wildcard};
+use needle_storage::model::{Severity, UnixNanos, words_lowercase};
+use needle_storage::predicate::{self, Comparison, Field, FieldTest, IdKind, Literal, Predicate, TextTest, Wildcard, duration_ns};
 use regex::{Regex, RegexBuilder};
 
-use super::error::{LanguageError, nearest, suggestion};
-use super::fields::{KINDS, STATUSES};
-use super::lexer::{Operator, Text};
+use super::error::{LanguageError, nearest, shown, suggestion};
+use super::fields::{self, KINDS, STATUSES};
+use super::lexer::Text;
+use super::operators::Operator;
 use crate::ids;
 use crate::limits::REGEX_BYTES_MAX;
 
-const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "fatal"];
+pub(crate) const LEVELS: [&str; 6] = ["trace", "debug", "info", "warn", "error", "fatal"];
 
 /// A value with the operator before it and its place in the query.
+#[derive(Clone)]
 pub(super) struct Operand {
     pub(super) operator: Operator,
     pub(super) text: Text,
@@ -26,6 +28,19 @@ impl Operand {
             Text::Quoted(text) | Text::Bare { text, .. } => text,
             Text::Regex { pattern, .. } => pattern,
         }
+    }
+
+    /// `=~"a.*"` is `:/a.*/`.
+    pub(super) fn patterned(mut self) -> Operand {
+        self.operator = match self.operator {
+            Operator::Matches => Operator::Equal,
+            Operator::MatchesNot => Operator::NotEqual,
+            _ => return self,
+        };
+        if let Text::Quoted(pattern) | Text::Bare { text: pattern, .. } = self.text {
+            self.text = Text::Regex { pattern, ignore_case: false };
+        }
+        self
     }
 
     /// Whether it is `field:*`.
@@ -50,27 +65,59 @@ pub(super) fn field_predicate(field: &Field, operand: &Operand) -> Result<Predic
         let present = on_field(FieldTest::Exists);
         return Ok(if operand.equality("presence")? { present } else { Predicate::Not(Box::new(present)) });
     }
-    let test = field_test(field, operand)?;
-    if operand.operator == Operator::NotEqual {
-        return Ok(Predicate::And(vec![on_field(FieldTest::Exists), Predicate::Not(Box::new(on_field(test)))]));
+    let wanted = match class_of_status(field, operand)? {
+        Some(class) => class,
+        None => on_field(field_test(field, operand)?),
+    };
+    Ok(match operand.operator {
+        Operator::NotEqual => Predicate::And(vec![on_field(FieldTest::Exists), Predicate::Not(Box::new(wanted))]),
+        _ => wanted,
+    })
+}
+
+/// `status:5xx` is a status code of 500 to 599.
+fn class_of_status(field: &Field, operand: &Operand) -> Result<Option<Predicate>, LanguageError> {
+    let (Field::Any(keys) | Field::Attribute(keys), Text::Bare { text, .. }) = (field, &operand.text) else { return Ok(None) };
+    let hundreds = match text.as_bytes() {
+        [digit @ b'1'..=b'5', b'x' | b'X', b'x' | b'X'] => char::from(*digit),
+        _ => return Ok(None),
+    };
+    if !keys.iter().any(|key| key == "http.response.status_code") {
+        return Ok(None);
     }
-    Ok(on_field(test))
+    operand.equality("a class of status codes")?;
+    let bound =
+        |comparison, text: String| Predicate::Field { field: field.clone(), test: FieldTest::Compare(comparison, Literal::of(&text)) };
+    Ok(Some(Predicate::And(vec![
+        bound(Comparison::GreaterOrEqual, format!("{hundreds}00")),
+        bound(Comparison::LessOrEqual, format!("{hundreds}99")),
+    ])))
 }
 
 fn field_test(field: &Field, operand: &Operand) -> Result<FieldTest, LanguageError> {
     let comparison = match operand.operator {
-        Operator::Equal | Operator::NotEqual => Comparison::Equal,
+        Operator::Equal | Operator::NotEqual | Operator::Matches | Operator::MatchesNot => Comparison::Equal,
         Operator::Greater => Comparison::Greater,
         Operator::GreaterOrEqual => Comparison::GreaterOrEqual,
         Operator::Less => Comparison::Less,
         Operator::LessOrEqual => Comparison::LessOrEqual,
     };
     let ordered = comparison != Comparison::Equal;
-    let pattern_with_order = || LanguageError::new(operand.position, "a pattern has no order: use `:` or `!=` with it");
+    let refused = |message| Err(LanguageError::new(operand.position, message));
+    let of_levels = *field == Field::Severity;
     match &operand.text {
-        Text::Regex { .. } | Text::Bare { .. } if ordered && is_pattern(&operand.text) => Err(pattern_with_order()),
-        Text::Regex { pattern, ignore_case } => compile(pattern, *ignore_case, operand.position).map(FieldTest::Regex),
-        Text::Bare { text, stars } if !stars.is_empty() => Ok(wildcard(field, text, stars, operand.position)?),
+        text if ordered && is_pattern(text) => refused("a pattern has no order: use `:` or `!=` with it"),
+        text if *field == Field::Time && is_pattern(text) => {
+            refused("a time has no pattern: compare it, as in timestamp:(>=2026-11-01T10:00:00Z <2026-11-01T11:00:00Z)")
+        }
+        Text::Regex { pattern, ignore_case } => compile(pattern, *ignore_case || of_levels, operand.position).map(FieldTest::Regex),
+        // Levels are written in any case.
+        Text::Bare { text, stars } if of_levels && !stars.is_empty() => whole(text, stars, true, operand.position),
+        Text::Bare { text, stars } if !stars.is_empty() => wildcard(field, text, stars, operand.position),
+        Text::Quoted(text) | Text::Bare { text, .. } if !ordered && *field == Field::Body && lowercase_words(text).is_empty() => {
+            let pattern = if text.is_empty() { "^$".to_owned() } else { regex::escape(text) };
+            compile(&pattern, false, operand.position).map(FieldTest::Regex)
+        }
         Text::Quoted(text) | Text::Bare { text, .. } => Ok(FieldTest::Compare(comparison, literal(field, text, ordered, operand)?)),
     }
 }
@@ -95,7 +142,12 @@ fn wildcard(field: &Field, text: &str, stars: &[usize], position: usize) -> Resu
         return Ok(FieldTest::Wildcard(Wildcard::new(text)));
     }
     // A literal `\*` beside wildcards is more than the wildcard form can say.
-    compile(&format!("^{}$", pieces(text, stars).join("(?s:.*)")), false, position).map(FieldTest::Regex)
+    whole(text, stars, false, position)
+}
+
+/// A wildcard as a regular expression over the whole text.
+fn whole(text: &str, stars: &[usize], ignore_case: bool, position: usize) -> Result<FieldTest, LanguageError> {
+    compile(&format!("^{}$", pieces(text, stars).join("(?s:.*)")), ignore_case, position).map(FieldTest::Regex)
 }
 
 /// The text between the stars, escaped for a regular expression.
@@ -112,17 +164,23 @@ fn pieces(text: &str, stars: &[usize]) -> Vec<String> {
 
 fn literal(field: &Field, text: &str, ordered: bool, operand: &Operand) -> Result<Literal, LanguageError> {
     let error = |message: String| LanguageError::new(operand.position, message);
-    let mut literal = Literal { text: text.to_owned(), number: number(text), severity: None };
+    let mut literal = Literal::of(text);
     match field {
+        Field::Time => {
+            literal.time = Some(point_in_time(text).ok_or_else(|| error(bad_time(text)))?);
+            if !ordered && !text.contains(':') && text.contains('-') {
+                return Err(error(format!("`{text}` is a single moment: write timestamp:(>={text} <...) for a day")));
+            }
+        }
         Field::Severity => {
             literal.severity = Severity::from_name(text);
             if ordered && literal.severity.is_none() && literal.number.is_none() {
-                return Err(error(format!("`{text}` is not a level{}", suggestion(text, &LEVELS))));
+                return Err(error(format!("`{}` is not a level{}", shown(text), suggestion(text, &LEVELS))));
             }
         }
         Field::Duration => {
-            literal.number = duration_ns(text);
-            if literal.number.is_none() {
+            literal.duration_ns = duration_ns(text);
+            if literal.duration_ns.is_none() {
                 return Err(error(bad_duration(text)));
             }
         }
@@ -130,7 +188,7 @@ fn literal(field: &Field, text: &str, ordered: bool, operand: &Operand) -> Resul
             let lower = text.to_ascii_lowercase();
             let name = lower.strip_prefix("span_kind_").unwrap_or(&lower);
             if !KINDS[2..].contains(&name) && name != "unspecified" {
-                return Err(error(format!("`{text}` is not a span kind{}", suggestion(name, &KINDS[2..]))));
+                return Err(error(format!("`{}` is not a span kind{}", shown(text), suggestion(name, &KINDS[2..]))));
             }
             operand.equality("a span kind")?;
             literal.text = name.to_owned();
@@ -140,47 +198,40 @@ fn literal(field: &Field, text: &str, ordered: bool, operand: &Operand) -> Resul
             if !STATUSES.contains(&name.as_str()) {
                 let meant = nearest(&name, &STATUSES).map_or(String::new(), |status| format!("; did you mean {status}?"));
                 return Err(error(format!(
-                    "a span's status is error, ok or unset, not `{text}`{meant} (an attribute of that name is attr.status)"
+                    "a span's status is error, ok or unset, not `{}`{meant} (an attribute of that name is attr.status)",
+                    shown(text)
                 )));
             }
             operand.equality("a status")?;
             literal.text = name;
+        }
+        // A number in `elapsed_ms` is compared with `1.5s` in milliseconds.
+        Field::Any(keys) | Field::Attribute(keys) | Field::Resource(keys) => {
+            let unit = keys.first().and_then(|key| fields::unit_of_key_ns(key));
+            literal.number = literal.number.or_else(|| Some(literal.duration_ns? / unit?));
         }
         _ => {}
     }
     Ok(literal)
 }
 
-/// A finite number; `inf` and `nan` are words.
-fn number(text: &str) -> Option<f64> {
-    let starts_well = text.trim_start_matches(['-', '+']).starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    text.parse().ok().filter(|number: &f64| starts_well && number.is_finite())
+/// A time as it is written, or as seconds, milli-, micro- or nanoseconds since 1970, by their size as in logs.
+fn point_in_time(text: &str) -> Option<UnixNanos> {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return predicate::time(text);
+    }
+    let number: u64 = text.parse().ok()?;
+    let unit = match number {
+        0..100_000_000_000 => 1_000_000_000,
+        100_000_000_000..100_000_000_000_000 => 1_000_000,
+        100_000_000_000_000..100_000_000_000_000_000 => 1_000,
+        _ => 1,
+    };
+    number.checked_mul(unit).map(UnixNanos)
 }
 
-/// `500ms`, `1.5s`, `1m30s`, in nanoseconds. A bare number has no unit and is none, but 0 needs none.
-fn duration_ns(text: &str) -> Option<f64> {
-    if text == "0" {
-        return Some(0.0);
-    }
-    let (negative, mut rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
-    let mut total = 0.0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).filter(|length| *length > 0)?;
-        let unit_length = rest[digits..].find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len() - digits);
-        let nanoseconds = match rest[digits..digits + unit_length].trim() {
-            "ns" => 1.0,
-            "us" | "µs" | "μs" => 1e3,
-            "ms" => 1e6,
-            "s" | "sec" => 1e9,
-            "m" | "min" => 60e9,
-            "h" => 3_600e9,
-            "d" => 86_400e9,
-            _ => return None,
-        };
-        total += number(&rest[..digits])? * nanoseconds;
-        rest = &rest[digits + unit_length..];
-    }
-    (!text.is_empty() && total.is_finite()).then_some(if negative { -total } else { total })
+fn bad_time(text: &str) -> String {
+    format!("`{}` is not a time: write 2026-11-01T10:00:00Z (a relative one is the start of the search, as in --since 15m)", shown(text))
 }
 
 /// A time of at least a nanosecond, as `1m`.
@@ -194,7 +245,8 @@ pub(super) fn interval_ns(text: &str) -> Result<u64, String> {
 }
 
 fn bad_duration(text: &str) -> String {
-    match number(text) {
+    let text = shown(text);
+    match predicate::number(&text) {
         Some(_) => format!("a duration needs a unit: {text}ms? (ns, us, ms, s, m, h, d)"),
         None => format!("`{text}` is not a duration: write it as 500ms, 1.5s or 2m (ns, us, ms, s, m, h, d)"),
     }
@@ -242,7 +294,8 @@ pub(super) fn quoted_predicate(text: &str, position: usize) -> Result<Predicate,
 
 /// A bare word outside of any field; `None` when it has neither letter nor digit.
 pub(super) fn bare_predicate(text: &str, stars: &[usize], position: usize) -> Result<Option<Predicate>, LanguageError> {
-    if stars.len() == text.len() {
+    // `*:*` is Lucene's.
+    if stars.len() == text.len() || (text == "*:*" && stars.len() == 2) {
         return Ok(Some(Predicate::All));
     }
     if stars.is_empty() {

@@ -48,7 +48,7 @@ pub(crate) fn print(client: &Client, printer: &mut Printer, hits: Hits, before: 
             printer.record(&line.raw, if line.hit { Mark::Hit } else { Mark::Context })?;
         }
     }
-    Ok(Printed { matches, cut_off: hits.cut_off, completeness: hits.completeness })
+    Ok(Printed { matches, cut_off: hits.cut_off, completeness: hits.completeness, notes: hits.notes })
 }
 
 fn window(client: &Client, raw: Box<RawValue>, hit: &Record, before: usize, after: usize) -> anyhow::Result<Vec<Line>> {

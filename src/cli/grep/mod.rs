@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use super::arguments::{OutputArguments, ServerArguments, TimeArguments, TimeRange};
 use super::client::{Client, Search};
-use super::output::{Mark, Printer, commas, verdict};
+use super::output::{Mark, Printer, commas, shown, verdict};
 use super::wire::{Completeness, Record};
 use super::{Exit, ids, patterns, terminal};
 
@@ -146,6 +146,8 @@ pub(crate) struct Printed {
     pub(crate) cut_off: bool,
     /// What the answers say they miss.
     pub(crate) completeness: Completeness,
+    /// What the answers say about the question.
+    pub(crate) notes: Vec<String>,
 }
 
 /// Matches, oldest first.
@@ -153,6 +155,7 @@ pub(crate) struct Hits {
     pub(crate) records: Vec<(Box<RawValue>, Record)>,
     pub(crate) cut_off: bool,
     pub(crate) completeness: Completeness,
+    pub(crate) notes: Vec<String>,
 }
 
 fn finish(command: &GrepCommand, client: &Client, search: &Search, printed: &Printed) -> anyhow::Result<Exit> {
@@ -162,6 +165,7 @@ fn finish(command: &GrepCommand, client: &Client, search: &Search, printed: &Pri
         let shown = commas(printed.matches as u64);
         command.output.note(&format!("showing {shown} of {total}, the newest: --limit 0 shows all, --since and --until choose others"));
     }
+    printed.notes.iter().for_each(|note| command.output.note(&shown(note)));
     Ok(verdict(printed.matches > 0, &printed.completeness, command.allow_partial))
 }
 
@@ -211,6 +215,7 @@ fn count(command: &GrepCommand, client: &Client, search: &Search) -> anyhow::Res
         printer.output.line(&count.count.to_string())?;
     }
     printer.flush()?;
+    count.notes.iter().for_each(|note| command.output.note(&shown(note)));
     Ok(verdict(count.count > 0, &count.completeness, command.allow_partial))
 }
 
@@ -227,7 +232,7 @@ fn hits(client: &Client, search: &Search, limit: usize) -> anyhow::Result<Hits> 
     if search.newest_first {
         records.reverse();
     }
-    Ok(Hits { records, cut_off: pages.has_more(), completeness: pages.completeness })
+    Ok(Hits { records, cut_off: pages.has_more(), completeness: pages.completeness, notes: pages.notes })
 }
 
 fn print_matches(client: &Client, printer: &mut Printer, search: &Search, limit: usize) -> anyhow::Result<Printed> {
@@ -236,7 +241,7 @@ fn print_matches(client: &Client, printer: &mut Printer, search: &Search, limit:
         for (raw, _) in &hits.records {
             printer.record(raw, Mark::None)?;
         }
-        return Ok(Printed { matches: hits.records.len(), cut_off: hits.cut_off, completeness: hits.completeness });
+        return Ok(Printed { matches: hits.records.len(), cut_off: hits.cut_off, completeness: hits.completeness, notes: hits.notes });
     }
     // All of them: page by page, nothing is kept.
     let mut pages = client.search(search, None);
@@ -245,7 +250,7 @@ fn print_matches(client: &Client, printer: &mut Printer, search: &Search, limit:
         printer.record(&raw, Mark::None)?;
         matches += 1;
     }
-    Ok(Printed { matches, cut_off: false, completeness: pages.completeness })
+    Ok(Printed { matches, cut_off: false, completeness: pages.completeness, notes: pages.notes })
 }
 
 fn print_ids(client: &Client, printer: &mut Printer, search: &Search, limit: usize) -> anyhow::Result<Printed> {
@@ -268,7 +273,7 @@ fn print_ids(client: &Client, printer: &mut Printer, search: &Search, limit: usi
     if pages.has_more() {
         terminal::note(&format!("showing the first {limit} ids: --limit 0 shows all"));
     }
-    Ok(Printed { matches: seen.len(), cut_off: false, completeness: pages.completeness })
+    Ok(Printed { matches: seen.len(), cut_off: false, completeness: pages.completeness, notes: pages.notes })
 }
 
 /// Refuses what only a server can do.

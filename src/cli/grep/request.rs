@@ -55,7 +55,7 @@ pub(crate) fn print(
         terminal::note(&format!("{} without an id, shown alone", plural(without, "match").replace("matchs", "matches")));
     }
     printer.aside(&rule(&format!("{} · {}", plural(journeys, "request"), search.query), terminal::columns()))?;
-    Ok(Printed { matches: hits.records.len(), cut_off: hits.cut_off, completeness })
+    Ok(Printed { matches: hits.records.len(), cut_off: hits.cut_off, completeness, notes: hits.notes.clone() })
 }
 
 /// Widths that all lines of a journey share.

@@ -21,6 +21,10 @@ pub enum Record {
     Span(Box<Span>),
 }
 
+fn attributes_bytes(attributes: &Attributes) -> usize {
+    attributes.iter().map(|(key, value)| size_of::<(String, Value)>() + key.len() + value.size_bytes()).sum()
+}
+
 /// What logs and spans share.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Common {
@@ -178,6 +182,22 @@ impl StatusCode {
 }
 
 impl Record {
+    /// About how many bytes it takes in memory, without what it shares with others.
+    pub fn size_bytes(&self) -> usize {
+        let common = self.common();
+        let texts: usize = common.request_ids.iter().map(|id| size_of::<String>() + id.len()).sum();
+        let own = match self {
+            Record::Log(log) => size_of::<Log>() + log.body.as_ref().map_or(0, Value::size_bytes),
+            Record::Span(span) => {
+                let events =
+                    span.events.iter().map(|event| size_of::<SpanEvent>() + event.name.len() + attributes_bytes(&event.attributes));
+                let links = span.links.iter().map(|link| size_of::<Link>() + attributes_bytes(&link.attributes));
+                size_of::<Span>() + span.name.len() + events.sum::<usize>() + links.sum::<usize>()
+            }
+        };
+        own + texts + attributes_bytes(&common.attributes)
+    }
+
     /// The fields logs and spans share.
     pub fn common(&self) -> &Common {
         match self {

@@ -154,6 +154,17 @@ impl<'a> ColumnValue<'a> {
 }
 
 impl Value {
+    /// The bytes it holds beside itself.
+    pub(crate) fn size_bytes(&self) -> usize {
+        match self {
+            Value::String(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            Value::Array(values) => values.iter().map(|value| size_of::<Value>() + value.size_bytes()).sum(),
+            Value::Map(entries) => entries.iter().map(|(key, value)| size_of::<(String, Value)>() + key.len() + value.size_bytes()).sum(),
+            Value::Empty | Value::Bool(_) | Value::Int(_) | Value::Double(_) => 0,
+        }
+    }
+
     /// This value's kind.
     pub fn kind(&self) -> ValueKind {
         match self {

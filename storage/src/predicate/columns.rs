@@ -6,6 +6,9 @@ use super::evaluate::EXCEPTION_PREFIX;
 use super::{Facet, Field, IdKind, Predicate, TextTest};
 use crate::model::{IdSort, IdTerm, attribute_key, column};
 
+/// Columns that say when.
+pub(crate) const TIME_COLUMNS: [&str; 3] = [column::TIMESTAMP, column::START, column::ORIGINAL_TIME];
+
 /// Columns to read: some of a signal's, and of the attributes with a column of their own those with some keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Columns {
@@ -159,6 +162,7 @@ impl Columns {
 
     fn add_field(&mut self, field: &Field) {
         match field {
+            Field::Time => self.add(&TIME_COLUMNS),
             Field::Service => self.add(&[column::SERVICE_NAME]),
             Field::Severity => self.add(&[column::SEVERITY_NUMBER, column::SEVERITY_TEXT]),
             Field::Body => self.add(&[column::BODY]),

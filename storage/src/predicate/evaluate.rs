@@ -1,86 +1,11 @@
-//! Evaluating a predicate on the rows of a batch.
+//! Evaluating a predicate on a row.
 
 use std::cmp::Ordering;
 
 use super::{Comparison, Field, FieldTest, IdKind, IdTest, Literal, Predicate, TextTest};
 use crate::model::{
-    ColumnValue, DictionaryView, NormalId, RecordsView, Signal, SpanKind, StatusCode, TraceId, Value, ValueKind, words_lowercase,
+    ColumnValue, NormalId, RecordsView, Signal, SpanKind, StatusCode, TraceId, UnixNanos, Value, ValueKind, words_lowercase,
 };
-
-/// The rows of a view that match, ascending.
-pub(crate) fn matching_rows(predicate: &Predicate, view: &RecordsView<'_>) -> Vec<u32> {
-    select(predicate, view, (0..view.len() as u32).collect())
-}
-
-/// Those of `rows` that match: condition by condition, so that a column is looked at once, and only where the
-/// conditions before left a row.
-fn select(predicate: &Predicate, view: &RecordsView<'_>, mut rows: Vec<u32>) -> Vec<u32> {
-    match predicate {
-        Predicate::All => rows,
-        Predicate::And(all) => all.iter().fold(rows, |rows, inner| select(inner, view, rows)),
-        Predicate::Or(any) => {
-            let mut found = Vec::new();
-            for inner in any {
-                let hits = select(inner, view, rows.clone());
-                rows = without(rows, &hits);
-                found.extend(hits);
-            }
-            found.sort_unstable();
-            found
-        }
-        Predicate::Not(inner) => {
-            let hits = select(inner, view, rows.clone());
-            without(rows, &hits)
-        }
-        Predicate::Signal(signal) if view.signal == *signal => rows,
-        Predicate::Signal(_) => Vec::new(),
-        Predicate::Field { field, test } => {
-            let passes = dictionary_of(field, view).map(|texts| (texts, passing(texts, test)));
-            rows.retain(|row| {
-                let row = *row as usize;
-                let known = passes.as_ref().and_then(|(texts, passes)| texts.code(row).map(|code| passes[code]));
-                known.unwrap_or_else(|| field_holds(field, test, view, row))
-            });
-            rows
-        }
-        Predicate::Id(test) => {
-            let mut requests = KnownRequest { test, last: None };
-            rows.retain(|row| requests.id_holds(view, *row as usize));
-            rows
-        }
-        _ => {
-            rows.retain(|row| holds(predicate, view, *row as usize));
-            rows
-        }
-    }
-}
-
-fn without(rows: Vec<u32>, gone: &[u32]) -> Vec<u32> {
-    let mut gone = gone.iter().copied().peekable();
-    let mut stays = |row: &u32| {
-        while gone.next_if(|other| other < row).is_some() {}
-        gone.peek() != Some(row)
-    };
-    rows.into_iter().filter(|row| stays(row)).collect()
-}
-
-/// The dictionary that alone decides a field wherever a row has a value in it.
-fn dictionary_of<'a>(field: &Field, view: &RecordsView<'a>) -> Option<DictionaryView<'a>> {
-    match field {
-        Field::Service => view.services(),
-        // The first key that a row has decides.
-        Field::Attribute(keys) | Field::Any(keys) => {
-            let first = keys.first()?;
-            view.attribute_columns().iter().find(|column| column.key == first)?.dictionary()
-        }
-        _ => None,
-    }
-}
-
-/// Which texts of a dictionary pass the test.
-fn passing(texts: DictionaryView<'_>, test: &FieldTest) -> Vec<bool> {
-    texts.values().iter().map(|text| text.is_some_and(|text| value_holds(test, ColumnValue::Text(ValueKind::String, text)))).collect()
-}
 
 /// Whether the record of a row matches.
 pub(super) fn holds(predicate: &Predicate, view: &RecordsView<'_>, row: usize) -> bool {
@@ -124,8 +49,12 @@ pub(crate) fn for_each_text(view: &RecordsView<'_>, row: usize, mut visit: impl 
 }
 
 fn text_holds(test: &TextTest, view: &RecordsView<'_>, row: usize) -> bool {
+    some_text(view, row, |text| text_matches(test, text))
+}
+
+pub(super) fn some_text(view: &RecordsView<'_>, row: usize, is_wanted: impl Fn(&str) -> bool) -> bool {
     let mut found = false;
-    for_each_text(view, row, |text| found = found || text_matches(test, text));
+    for_each_text(view, row, |text| found = found || is_wanted(text));
     found
 }
 
@@ -146,13 +75,13 @@ fn text_matches(test: &TextTest, text: &str) -> bool {
 
 /// A test for an id that remembers the request id it looked at last: rows of one journey follow each other, and finding
 /// the normal form of a spelling costs more than comparing it.
-struct KnownRequest<'a, 'v> {
-    test: &'a IdTest,
-    last: Option<(&'v str, bool)>,
+pub(super) struct KnownRequest<'a, 'v> {
+    pub(super) test: &'a IdTest,
+    pub(super) last: Option<(&'v str, bool)>,
 }
 
 impl<'v> KnownRequest<'_, 'v> {
-    fn id_holds(&mut self, view: &RecordsView<'v>, row: usize) -> bool {
+    pub(super) fn id_holds(&mut self, view: &RecordsView<'v>, row: usize) -> bool {
         let looks_at = |kind| self.test.kind == IdKind::Any || self.test.kind == kind;
         let (looks_at_requests, looks_at_spans) = (looks_at(IdKind::Request), looks_at(IdKind::Span));
         if self.test.id.is_some() {
@@ -197,8 +126,9 @@ fn has_exception(view: &RecordsView<'_>, row: usize) -> bool {
             .is_some_and(|json| matches!(Value::from_json(json), Ok(Value::Array(events)) if events.iter().any(names_exception)))
 }
 
-fn field_holds(field: &Field, test: &FieldTest, view: &RecordsView<'_>, row: usize) -> bool {
+pub(super) fn field_holds(field: &Field, test: &FieldTest, view: &RecordsView<'_>, row: usize) -> bool {
     match field {
+        Field::Time => time_holds(test, view.time(row)),
         Field::Severity => severity_holds(test, view, row),
         Field::Duration => view.duration_ns(row).is_some_and(|ns| duration_holds(test, ns)),
         Field::Service => text_field_holds(test, Some(view.service(row))),
@@ -217,7 +147,7 @@ fn field_holds(field: &Field, test: &FieldTest, view: &RecordsView<'_>, row: usi
     }
 }
 
-fn attribute<'a>(keys: &[String], view: &RecordsView<'a>, row: usize) -> Option<ColumnValue<'a>> {
+pub(super) fn attribute<'a>(keys: &[String], view: &RecordsView<'a>, row: usize) -> Option<ColumnValue<'a>> {
     keys.iter().find_map(|key| {
         // A key with a column of its own may still stand in the general one, where a row has a value of another kind.
         let own = view.attribute_columns().iter().filter(|column| column.key == key).find_map(|column| column.get(row));
@@ -253,6 +183,14 @@ fn severity_holds(test: &FieldTest, view: &RecordsView<'_>, row: usize) -> bool 
     }
 }
 
+fn time_holds(test: &FieldTest, time: UnixNanos) -> bool {
+    match test {
+        FieldTest::Exists => true,
+        FieldTest::Compare(comparison, Literal { time: Some(wanted), .. }) => comparison.accepts(time.cmp(wanted)),
+        _ => false,
+    }
+}
+
 /// `body:refused` and `body:"connection refused"` look for words; the whole body is rarely what is known.
 fn body_holds(test: &FieldTest, body: &str) -> bool {
     match test {
@@ -271,12 +209,12 @@ fn text_field_holds(test: &FieldTest, text: Option<&str>) -> bool {
 
 fn duration_holds(test: &FieldTest, nanos: i64) -> bool {
     match test {
-        FieldTest::Compare(comparison, Literal { number: Some(wanted), .. }) => comparison.accepts((nanos as f64).total_cmp(wanted)),
+        FieldTest::Compare(comparison, Literal { duration_ns: Some(wanted), .. }) => comparison.accepts((nanos as f64).total_cmp(wanted)),
         _ => value_holds(test, ColumnValue::Text(ValueKind::String, &nanos.to_string())),
     }
 }
 
-fn value_holds(test: &FieldTest, value: ColumnValue<'_>) -> bool {
+pub(super) fn value_holds(test: &FieldTest, value: ColumnValue<'_>) -> bool {
     match test {
         FieldTest::Exists => true,
         FieldTest::Compare(comparison, literal) => {
@@ -299,7 +237,7 @@ fn in_array(value: ColumnValue<'_>, test: &FieldTest) -> bool {
     values.iter().any(|value| owned_value_holds(test, value))
 }
 
-/// Numbers compare as numbers, text with text; numeric text is a number when it is asked for its order.
+/// Numbers compare as numbers, text with text.
 fn compare(value: ColumnValue<'_>, comparison: Comparison, literal: &Literal) -> Option<Ordering> {
     match value.kind() {
         ValueKind::Int | ValueKind::Double => {
@@ -311,13 +249,22 @@ fn compare(value: ColumnValue<'_>, comparison: Comparison, literal: &Literal) ->
             }
             value.number().and_then(|number| number.partial_cmp(&wanted))
         }
-        ValueKind::String if comparison != Comparison::Equal => match (value.number(), literal.number) {
-            (Some(number), Some(wanted)) => number.partial_cmp(&wanted),
-            _ => Some(value.text().as_ref().cmp(literal.text.as_str())),
-        },
+        ValueKind::String if comparison != Comparison::Equal => order_of_text(value, literal),
+        // The literal is `TRUE` in some languages.
+        ValueKind::Bool => Some(value.text().as_ref().cmp(literal.text.to_ascii_lowercase().as_str())),
         ValueKind::Empty => None,
-        ValueKind::String | ValueKind::Bool | ValueKind::Bytes | ValueKind::Array | ValueKind::Map => {
-            Some(value.text().as_ref().cmp(literal.text.as_str()))
-        }
+        // Of an array each of its values is asked for its order.
+        ValueKind::Bytes | ValueKind::Array | ValueKind::Map if comparison != Comparison::Equal => None,
+        ValueKind::String | ValueKind::Bytes | ValueKind::Array | ValueKind::Map => Some(value.text().as_ref().cmp(literal.text.as_str())),
     }
+}
+
+/// Text that is asked for its order is a number, a length or a point of time where the literal is one; other text has no
+/// place in such an order. Beside any other literal it is ordered by its letters.
+fn order_of_text(value: ColumnValue<'_>, literal: &Literal) -> Option<Ordering> {
+    let text = value.text();
+    let numbers = || literal.number.and_then(|wanted| super::number(&text)?.partial_cmp(&wanted));
+    let durations = || literal.duration_ns.and_then(|wanted| super::duration_ns(&text)?.partial_cmp(&wanted));
+    let times = || literal.time.and_then(|wanted| Some(super::time(&text)?.cmp(&wanted)));
+    if literal.has_type() { numbers().or_else(durations).or_else(times) } else { Some(text.as_ref().cmp(literal.text.as_str())) }
 }

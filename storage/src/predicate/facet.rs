@@ -138,6 +138,7 @@ fn add_places<'v, 'a>(field: &'v Field, view: &'v RecordsView<'a>, places: &mut 
         Field::Service => places.extend(view.services().map(Place::Services)),
         Field::Name => places.extend(view.names().map(Place::Texts)),
         Field::EventName => places.extend(view.event_names().map(Place::Texts)),
+        Field::Time => places.push(Place::Row(view, |view, row| Some(view.time(row).0.to_string().into()))),
         Field::Severity => places.push(Place::Level(view)),
         Field::Body => places.push(Place::Row(view, |view, row| view.body(row).map(Cow::Borrowed))),
         Field::Duration => places.push(Place::Row(view, |view, row| view.duration_ns(row).map(|nanos| nanos.to_string().into()))),

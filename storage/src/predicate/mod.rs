@@ -4,17 +4,22 @@
 mod columns;
 mod evaluate;
 mod facet;
+mod literal;
 mod pattern;
+mod select;
+mod words;
 
 use regex::Regex;
 
-use crate::model::{IdKey, IdTerm, NormalId, RecordsView, Severity, Signal, SpanId};
+use crate::model::{IdKey, IdTerm, NormalId, RecordsView, Signal, SpanId, UnixNanos};
 
-pub(crate) use columns::Columns;
-pub(crate) use evaluate::{for_each_text, matching_rows, resource_test_holds};
+pub(crate) use columns::{Columns, TIME_COLUMNS};
+pub(crate) use evaluate::{for_each_text, resource_test_holds};
 pub use facet::Facet;
 pub(crate) use facet::FacetValues;
+pub use literal::{Literal, duration_ns, number, time, unit_ns};
 pub use pattern::Wildcard;
+pub(crate) use select::matching_rows;
 
 /// A condition on a record.
 #[derive(Clone, Debug)]
@@ -61,6 +66,22 @@ impl Predicate {
             _ => None,
         }
     }
+
+    /// Whether a record between two times may match, as far as its time tells.
+    pub(crate) fn may_match_between(&self, time_min: UnixNanos, time_max: UnixNanos) -> bool {
+        match self {
+            Predicate::And(all) => all.iter().all(|inner| inner.may_match_between(time_min, time_max)),
+            Predicate::Or(any) => any.iter().any(|inner| inner.may_match_between(time_min, time_max)),
+            Predicate::Field { field: Field::Time, test: FieldTest::Compare(comparison, Literal { time: Some(time), .. }) } => {
+                match comparison {
+                    Comparison::Equal => (time_min..=time_max).contains(time),
+                    Comparison::Greater | Comparison::GreaterOrEqual => comparison.accepts(time_max.cmp(time)),
+                    Comparison::Less | Comparison::LessOrEqual => comparison.accepts(time_min.cmp(time)),
+                }
+            }
+            _ => true,
+        }
+    }
 }
 
 /// A test on text. Words are runs of letters and digits, compared in lower case.
@@ -79,6 +100,8 @@ pub enum TextTest {
 /// Where a value stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Field {
+    /// Event time of a log, start of a span.
+    Time,
     /// `service.name`.
     Service,
     /// Severity of a log.
@@ -146,17 +169,6 @@ impl Comparison {
             Comparison::LessOrEqual => order.is_le(),
         }
     }
-}
-
-/// The value a field is compared with.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Literal {
-    /// As written.
-    pub text: String,
-    /// As a number, where it is one; durations (`500ms`) as nanoseconds for [`Field::Duration`].
-    pub number: Option<f64>,
-    /// As a severity, for [`Field::Severity`]: a level word stands for its four numbers.
-    pub severity: Option<Severity>,
 }
 
 /// A test for an id.

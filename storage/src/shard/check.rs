@@ -230,7 +230,7 @@ fn contains(candidates: &Candidates, row: u32) -> bool {
 }
 
 fn equals(field: Field, value: &str) -> Predicate {
-    let literal = Literal { text: value.to_owned(), number: value.parse().ok(), severity: None };
+    let literal = Literal { text: value.to_owned(), number: value.parse().ok(), ..Literal::default() };
     Predicate::Field { field, test: FieldTest::Compare(Comparison::Equal, literal) }
 }
 

@@ -97,7 +97,7 @@ impl Snapshot {
         let view = RecordsView::new(batch.signal, &rows);
         let deleted = self.tombstones.rows_of_batch(batch);
         for (at, predicate) in predicates.iter().enumerate() {
-            for local in matching_rows(predicate, &view) {
+            for local in matching_rows(predicate, &view, &|| false).unwrap_or_default() {
                 let row = local + first as u32;
                 if !deleted.contains(row) {
                     let place = (view.time(local as usize), view.record_id(local as usize));

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use crate::model::{RecordsView, UnixNanos};
-use crate::predicate::{Columns, Facet, FacetValues, Predicate};
+use crate::predicate::{Columns, Facet, FacetValues, Predicate, TIME_COLUMNS};
 
 use super::scan::{Numbers, Sink};
-use super::{Coverage, TIME_COLUMNS, overlaps};
+use super::{Coverage, overlaps};
 
 /// A question for numbers of records.
 #[derive(Clone, Debug)]

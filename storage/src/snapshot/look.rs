@@ -1,10 +1,10 @@
 //! Looking at rows one by one: the columns that a question names, batch by batch.
 
 use crate::model::{RecordsView, UnixNanos};
-use crate::predicate::{Columns, Predicate};
+use crate::predicate::{Columns, Predicate, TIME_COLUMNS};
 
+use super::overlaps;
 use super::scan::{Numbers, Sink};
-use super::{TIME_COLUMNS, overlaps};
 
 /// Which rows a question looks at, and what of them.
 #[derive(Clone, Copy, Debug)]

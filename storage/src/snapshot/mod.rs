@@ -21,7 +21,7 @@ use crate::live::LiveBatch;
 use crate::lookup::{Lookup, keys_of};
 use crate::model::{IdKey, IdTerm, Record, RecordId, Signal, Tenant, UnixNanos, column};
 use crate::places::ShardList;
-use crate::predicate::{Columns, Predicate};
+use crate::predicate::{Columns, Predicate, TIME_COLUMNS};
 use crate::shard::{RowRanges, ShardError, ShardReader, Wanted};
 use crate::state::State;
 use crate::tombstones::Tombstones;
@@ -162,8 +162,11 @@ pub struct Snapshot {
     unreadable: Vec<String>,
 }
 
-/// Columns that say when.
-const TIME_COLUMNS: [&str; 3] = [column::TIMESTAMP, column::START, column::ORIGINAL_TIME];
+/// A page of records ends when it holds so many bytes; its cursor leads on. (In tests few.)
+const PAGE_BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 64 << 20 };
+/// Records that are fetched before it is known how large they are, and at most at once.
+const FIRST_RECORDS: usize = 128;
+const RECORDS_AT_ONCE: usize = 16_384;
 
 /// Columns that say where in the order a row stands.
 const PLACE_COLUMNS: [&str; 4] = [column::RECORD_ID, column::TIMESTAMP, column::START, column::ORIGINAL_TIME];
@@ -204,7 +207,7 @@ impl Snapshot {
                 return Err(ReadError::Cancelled);
             }
             if nearest.may_improve(batch.time_min, batch.time_max) {
-                scan::live(batch, &self.tombstones, &search.predicate, &mut nearest.of(Source::Live(number)));
+                scan::live(batch, &self.tombstones, &search.predicate, cancelled, &mut nearest.of(Source::Live(number)))?;
             }
         }
         let mut order = self.shards_that_may_match(&search.predicate);
@@ -228,8 +231,26 @@ impl Snapshot {
             coverage.shards_searched += 1;
         }
         let (hits, more) = nearest.finish();
-        let records = self.fetch(&hits, &mut coverage)?;
-        Ok(Found { records, more, coverage })
+        let (records, cut) = self.fetch_page(&hits, &mut coverage, cancelled)?;
+        Ok(Found { records, more: more || cut, coverage })
+    }
+
+    /// The records of the first hits, up to [`PAGE_BYTES_MAX`], and whether that left some out.
+    fn fetch_page(&self, hits: &[Hit], coverage: &mut Coverage, cancelled: &dyn Fn() -> bool) -> Result<(Vec<Record>, bool), ReadError> {
+        let (mut records, mut bytes, mut fetched, mut at_once) = (Vec::new(), 0, 0, FIRST_RECORDS);
+        while fetched < hits.len() && bytes < PAGE_BYTES_MAX {
+            if cancelled() {
+                return Err(ReadError::Cancelled);
+            }
+            let next = &hits[fetched..hits.len().min(fetched + at_once)];
+            let more = self.fetch(next, coverage)?;
+            bytes += more.iter().map(Record::size_bytes).sum::<usize>();
+            records.extend(more);
+            fetched += next.len();
+            // As many as would fill half of what is left, if they are like those before.
+            at_once = (PAGE_BYTES_MAX.saturating_sub(bytes) / (bytes / fetched).max(1) / 2).clamp(1, RECORDS_AT_ONCE);
+        }
+        Ok((records, fetched < hits.len()))
     }
 
     /// Every record that carries one of the ids and is not among `known`, oldest first.
@@ -404,7 +425,7 @@ impl Snapshot {
                 return Err(ReadError::Cancelled);
             }
             if sink.wants(batch.time_min, batch.time_max) {
-                scan::live(batch, &self.tombstones, predicate, sink);
+                scan::live(batch, &self.tombstones, predicate, cancelled, sink)?;
             }
         }
         let asked = self.shards_that_may_match(predicate);

@@ -6,11 +6,11 @@ use crate::cache::ShardCache;
 use crate::catalog::ShardMeta;
 use crate::live::LiveBatch;
 use crate::model::{RecordsView, Signal, UnixNanos};
-use crate::predicate::{Columns, Predicate, matching_rows};
+use crate::predicate::{Columns, Predicate, TIME_COLUMNS, matching_rows};
 use crate::shard::{Page, RowRanges, ShardError, ShardReader, Wanted};
 use crate::tombstones::Tombstones;
 
-use super::TIME_COLUMNS;
+use super::ReadError;
 
 /// Why a shard gave no rows.
 pub(super) enum ScanError {
@@ -75,16 +75,26 @@ const FIRST_PAGES: usize = 2;
 const PAGES_MAX: usize = 64;
 
 /// Gives a sink every matching row of a live batch that is not deleted.
-pub(super) fn live(batch: &LiveBatch, tombstones: &Tombstones, predicate: &Predicate, sink: &mut dyn Sink) {
+pub(super) fn live(
+    batch: &LiveBatch,
+    tombstones: &Tombstones,
+    predicate: &Predicate,
+    cancelled: &dyn Fn() -> bool,
+    sink: &mut dyn Sink,
+) -> Result<(), ReadError> {
+    if !predicate.may_match_between(batch.time_min, batch.time_max) {
+        return Ok(());
+    }
     let view = batch.view();
     let deleted = tombstones.rows_of_batch(batch);
-    let mut rows = matching_rows(predicate, &view);
+    let mut rows = matching_rows(predicate, &view, cancelled).ok_or(ReadError::Cancelled)?;
     rows.retain(|row| !deleted.contains(*row));
     if sink.bounds_suffice(batch.time_min, batch.time_max) {
         sink.take_between(&view, &rows, batch.time_min, batch.time_max);
     } else {
         sink.take(&view, &rows, Numbers::Same);
     }
+    Ok(())
 }
 
 /// What is asked of a shard.
@@ -99,6 +109,10 @@ pub(super) struct Scan<'a> {
 impl Scan<'_> {
     /// Gives a sink every matching row of a shard that it wants and that is not deleted.
     pub(super) fn shard(&self, cache: &ShardCache, meta: &ShardMeta, sink: &mut dyn Sink) -> Result<(), ScanError> {
+        let may_match = |time_min, time_max| self.predicate.may_match_between(time_min, time_max);
+        if !may_match(meta.time_min, meta.time_max) {
+            return Ok(());
+        }
         let mut stopped = false;
         guarded(cache, meta, &mut |reader| {
             let deleted = self.tombstones.rows_of_shard(reader)?;
@@ -106,7 +120,7 @@ impl Scan<'_> {
                 return Ok(());
             }
             let candidates = reader.among_all(reader.narrow(self.predicate)).without(&deleted);
-            let mut pages: Vec<&Page> = reader.pages().iter().collect();
+            let mut pages: Vec<&Page> = reader.pages().iter().filter(|page| may_match(page.time_min, page.time_max)).collect();
             match self.sweep {
                 Sweep::Newest => pages.sort_by_key(|page| std::cmp::Reverse(page.time_max)),
                 Sweep::Oldest => pages.sort_by_key(|page| page.time_min),
@@ -142,8 +156,10 @@ impl Scan<'_> {
     fn read_rows(&self, reader: &ShardReader, pages: &[(&Page, RowRanges)], sink: &mut dyn Sink) -> Result<bool, ShardError> {
         let mut stopped = false;
         reader.read(&rows_of(pages), Wanted::Columns(self.columns), &mut |view, numbers| {
-            sink.take(view, &matching_rows(self.predicate, view), Numbers::Of(numbers));
-            stopped = (self.cancelled)();
+            match matching_rows(self.predicate, view, self.cancelled) {
+                Some(rows) => sink.take(view, &rows, Numbers::Of(numbers)),
+                None => stopped = true,
+            }
             Ok(!stopped)
         })?;
         Ok(stopped)
@@ -152,10 +168,13 @@ impl Scan<'_> {
     /// Reads rows whose times are known well enough by the page.
     fn read_between(&self, reader: &ShardReader, mut pages: Vec<(&Page, RowRanges)>, sink: &mut dyn Sink) -> Result<bool, ShardError> {
         pages.sort_unstable_by_key(|(page, _)| page.rows.start);
-        let columns = self.columns.clone().without(&TIME_COLUMNS);
+        let columns = self.columns.clone().without(&TIME_COLUMNS).with_predicate(self.predicate);
         let mut stopped = false;
         reader.read(&rows_of(&pages), Wanted::Columns(&columns), &mut |view, numbers| {
-            let matching = matching_rows(self.predicate, view);
+            let Some(matching) = matching_rows(self.predicate, view, self.cancelled) else {
+                stopped = true;
+                return Ok(false);
+            };
             let mut rest = matching.as_slice();
             while let Some(first) = rest.first() {
                 let first = numbers[*first as usize];
@@ -164,8 +183,7 @@ impl Scan<'_> {
                 sink.take_between(view, taken, time_min, time_max);
                 rest = after;
             }
-            stopped = (self.cancelled)();
-            Ok(!stopped)
+            Ok(true)
         })?;
         Ok(stopped)
     }

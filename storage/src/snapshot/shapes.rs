@@ -56,7 +56,7 @@ impl Snapshot {
             }
             let mut sink = CountingOf::new(&mut counting, Source::Live(number), None);
             if sink.wants(batch.time_min, batch.time_max) {
-                scan::live(batch, &self.tombstones, &wanted.predicate, &mut sink);
+                scan::live(batch, &self.tombstones, &wanted.predicate, cancelled, &mut sink)?;
             }
             sink.finish();
         }

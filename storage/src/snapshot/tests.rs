@@ -81,10 +81,10 @@ fn any_row() -> impl Strategy<Value = Row> {
 }
 
 fn any_predicate() -> impl Strategy<Value = Predicate> {
-    let literal = prop::sample::select(&["1", "1.0", "2.5", "/cart", "x", "true", "web", "error", "0", IDS[0]][..]);
+    let literal = prop::sample::select(&["1", "1.0", "2.5", "/cart", "x", "TRUE", "web", "error", "0", IDS[0]][..]);
     let test = (literal, prop::sample::select(&[Comparison::Equal, Comparison::Equal, Comparison::GreaterOrEqual, Comparison::Less][..]));
     let compared = test.prop_map(|(text, comparison)| {
-        FieldTest::Compare(comparison, Literal { text: text.to_owned(), number: text.parse().ok(), severity: Severity::from_name(text) })
+        FieldTest::Compare(comparison, Literal { severity: Severity::from_name(text), ..Literal::of(text) })
     });
     let field_test = prop_oneof![4 => compared, 1 => Just(FieldTest::Exists), 1 => Just(FieldTest::Wildcard(Wildcard::new("/c*t")))];
     let keys = || prop::collection::vec(prop::sample::select(&["code", "route", "tags", "service.name"][..]).prop_map(str::to_owned), 1..3);
@@ -99,6 +99,13 @@ fn any_predicate() -> impl Strategy<Value = Predicate> {
         keys().prop_map(Field::Attribute),
         keys().prop_map(Field::Resource),
     ];
+    let comparison = prop::sample::select(
+        &[Comparison::Equal, Comparison::Greater, Comparison::GreaterOrEqual, Comparison::Less, Comparison::LessOrEqual][..],
+    );
+    let time = (0..20_u64, comparison).prop_map(|(nanos, comparison)| {
+        let test = FieldTest::Compare(comparison, Literal { time: Some(UnixNanos(nanos)), ..Literal::default() });
+        Predicate::Field { field: Field::Time, test }
+    });
     let word = || prop::sample::select(&WORDS[..]).prop_map(str::to_owned);
     let leaf = prop_oneof![
         Just(Predicate::All),
@@ -110,6 +117,7 @@ fn any_predicate() -> impl Strategy<Value = Predicate> {
         (field, field_test).prop_map(|(field, test)| Predicate::Field { field, test }),
         (prop::sample::select(&IDS[..]), prop::sample::select(&[IdKind::Any, IdKind::Request, IdKind::Trace][..]))
             .prop_map(|(id, kind)| IdTest::of(kind, id).map_or(Predicate::All, Predicate::Id)),
+        time,
         Just(Predicate::IsRoot),
         Just(Predicate::HasException),
     ];

@@ -206,6 +206,70 @@ async fn pages_neither_repeat_nor_skip() {
 }
 
 #[tokio::test]
+async fn a_page_ends_when_it_holds_enough_and_the_next_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let long = "long ".repeat(4_000);
+    let lines: Vec<String> = (0..250).map(|n| format!("{n} r{n} {long}")).collect();
+    for part in lines.chunks(50) {
+        store.append(incoming(&part.join("\n"))).await.unwrap();
+    }
+    for sealed in [false, true] {
+        if sealed {
+            store.flush().await.unwrap();
+        }
+        let (mut times, mut pages, mut after) = (Vec::new(), 0, None);
+        loop {
+            let page = Search { predicate: word("long"), start: None, end: None, ascending: true, after, limit: 1_000 };
+            let found = store.snapshot(&Tenant::default()).search(&page, &|| false).unwrap();
+            assert!(found.records.iter().map(Record::size_bytes).sum::<usize>() < 4 << 20, "{}", found.records.len());
+            after = found.records.last().map(|record| (record.common().time, record.common().record_id));
+            times.extend(found.records.iter().map(|record| record.common().time.0));
+            pages += 1;
+            if !found.more {
+                break;
+            }
+        }
+        assert_eq!(times, (0..250).collect::<Vec<u64>>());
+        assert!(pages > 1, "five megabytes are more than a page");
+    }
+}
+
+#[tokio::test]
+async fn a_withdrawn_question_has_the_whole_answer_or_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for part in 0..3 {
+        let lines: Vec<String> = (0..400).map(|n| format!("{n} r{n} line {part} of {}", n % 7)).collect();
+        store.append(incoming(&lines.join("\n"))).await.unwrap();
+        if part == 1 {
+            store.flush().await.unwrap();
+        }
+    }
+    let any =
+        Predicate::Or(vec![word("3"), word("5"), Predicate::Not(Box::new(word("of"))), Predicate::Text(TextTest::Prefix("6".to_owned()))]);
+    let search = Search { predicate: any, start: None, end: None, ascending: false, after: None, limit: usize::MAX };
+    let snapshot = store.snapshot(&Tenant::default());
+    let whole = snapshot.search(&search, &|| false).unwrap().records;
+    let (mut withdrawn, mut patience) = (0, 0);
+    loop {
+        let asked = std::cell::Cell::new(0);
+        match snapshot.search(&search, &|| asked.replace(asked.get() + 1) >= patience) {
+            Err(error) => {
+                assert_eq!(error, crate::snapshot::ReadError::Cancelled);
+                assert!(asked.get() <= patience + 20, "it goes on after it was withdrawn");
+                (withdrawn, patience) = (withdrawn + 1, patience + 1);
+            }
+            Ok(found) => {
+                assert_eq!(found.records, whole);
+                break;
+            }
+        }
+    }
+    assert!(withdrawn > 10, "it asks while it works");
+}
+
+#[tokio::test]
 async fn commit_order_is_read_from_live_records_and_shards_alike() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());

@@ -60,6 +60,8 @@ export interface Completeness {
 export interface SearchAnswer {
   records: LogOrSpan[];
   next_cursor?: string | null;
+  /** What else is to be known, if the answer may not be what was meant. */
+  notes?: string[];
   completeness: Completeness;
 }
 

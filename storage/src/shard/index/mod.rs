@@ -208,7 +208,9 @@ impl ShardIndex {
                 words_lowercase(&literal.text, |word| words.push(word.to_owned()));
                 self.narrow_text(&TextTest::Phrase(words))
             }
-            Field::Any(_) | Field::Resource(_) | Field::Severity | Field::Duration | Field::StatusMessage => Ok(Candidates::All),
+            Field::Any(_) | Field::Resource(_) | Field::Time | Field::Severity | Field::Duration | Field::StatusMessage => {
+                Ok(Candidates::All)
+            }
         }
     }
 
@@ -229,6 +231,10 @@ impl ShardIndex {
         if let Some(number) = literal.number {
             spellings.push(Value::Double(number).text());
             spellings.push(format!("{number:.0}"));
+        }
+        let lower = literal.text.to_ascii_lowercase();
+        if lower == "true" || lower == "false" {
+            spellings.push(lower);
         }
         let mut narrowed = Candidates::none();
         for key in keys {

@@ -58,7 +58,7 @@ fn value(facet: &Facet, record: &Record) -> Option<String> {
         Field::Resource(keys) => find(keys, &common.resource),
         Field::Any(keys) => find(keys, &common.attributes).or_else(|| find(keys, &common.resource)),
         Field::EventName => log(record)?.event_name.clone(),
-        Field::SpanKind | Field::StatusMessage => unreachable!("not asked for"),
+        Field::Time | Field::SpanKind | Field::StatusMessage => unreachable!("not asked for"),
     };
     match facet {
         Facet::Signal => Some(if log(record).is_some() { "log" } else { "span" }.to_owned()),

@@ -63,8 +63,9 @@ pub(crate) async fn journeys(
     Asking(tenant): Asking,
     Parameters(parameters): Parameters<SearchParameters>,
 ) -> Result<Response, ApiError> {
+    let timeout = parameters.timeout()?;
     let request = parameters.request(web.settings())?;
-    let answer = web.in_time(web.engine().journeys(&tenant, request)).await?;
+    let answer = web.within(timeout, web.engine().journeys(&tenant, request)).await?;
     Ok(respond::json(move || JourneysAnswer::from(answer)).await)
 }
 

@@ -1,5 +1,7 @@
 //! Query strings: read as text first, so that a bad value is answered by name with the way to mend it.
 
+use std::time::Duration;
+
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use needle_query::model::{Tenant, UnixNanos};
@@ -59,6 +61,8 @@ pub(crate) struct SearchParameters {
     /// `desc`, newest first, is the default.
     #[param(inline, value_type = Option<OrderName>)]
     order: Option<String>,
+    /// How long the answer may take, as `5s`; then there is none. The server has a default and a bound.
+    timeout: Option<String>,
 }
 
 /// What to count.
@@ -72,6 +76,8 @@ pub(crate) struct CountParameters {
     start: Option<String>,
     /// Up to this time, exclusive: RFC 3339 or unix nanoseconds.
     end: Option<String>,
+    /// How long the answer may take, as `5s`; then there is none. The server has a default and a bound.
+    timeout: Option<String>,
 }
 
 /// By time, then record id.
@@ -86,6 +92,11 @@ pub(crate) enum OrderName {
 }
 
 impl SearchParameters {
+    /// How long the answer may take.
+    pub(crate) fn timeout(&self) -> Result<Option<Duration>, ApiError> {
+        timeout(&self.timeout)
+    }
+
     /// The question for the engine.
     pub(crate) fn request(self, settings: &WebSettings) -> Result<SearchRequest, ApiError> {
         let (start, end) = time_range(self.start, self.end)?;
@@ -100,6 +111,11 @@ impl SearchParameters {
 }
 
 impl CountParameters {
+    /// How long the answer may take.
+    pub(crate) fn timeout(&self) -> Result<Option<Duration>, ApiError> {
+        timeout(&self.timeout)
+    }
+
     /// The question for the engine.
     pub(crate) fn request(self) -> Result<SearchRequest, ApiError> {
         let (start, end) = time_range(self.start, self.end)?;
@@ -143,6 +159,12 @@ pub(crate) fn number(name: &'static str, text: Option<String>, max: usize) -> Re
     }
 }
 
+/// A length of time.
+pub(crate) fn timeout(text: &Option<String>) -> Result<Option<Duration>, ApiError> {
+    let read = |value: String| needle_query::duration_of(&value).map_err(|mend| ApiError::Parameter { name: "timeout", value, mend });
+    given(text.clone()).map(read).transpose()
+}
+
 /// `true` or `false`.
 pub(crate) fn truth(name: &'static str, text: Option<String>, default: bool) -> Result<bool, ApiError> {
     match given(text) {
@@ -174,7 +196,8 @@ mod tests {
 
     async fn search(uri: &str) -> Result<SearchRequest, String> {
         let settings = WebSettings { search_limit_default: 100, search_limit_max: 1000, ..WebSettings::default() };
-        let read = read::<SearchParameters>(uri).await.and_then(|parameters| parameters.request(&settings));
+        let read =
+            read::<SearchParameters>(uri).await.and_then(|parameters| parameters.timeout().and_then(|_| parameters.request(&settings)));
         read.map_err(|error| error.to_string())
     }
 
@@ -203,6 +226,7 @@ mod tests {
             ("/?limit=1001", "limit is \"1001\": give a whole number up to 1000"),
             ("/?limit=-1", "limit is \"-1\": give a whole number up to 1000"),
             ("/?limit=0", "limit is \"0\": give 1 or more, or ask /api/v1/count for a number only"),
+            ("/?timeout=soon", "timeout is \"soon\": `soon` is not a duration: write it as 500ms, 1.5s or 2m (ns, us, ms, s, m, h, d)"),
             ("/?order=up", "order is \"up\": give desc (newest first) or asc"),
             ("/?start=2&end=1", "start is \"2\": it is after `end`: swap the two"),
         ] {

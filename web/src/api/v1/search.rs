@@ -21,6 +21,9 @@ pub(crate) struct SearchAnswer {
     /// `cursor` of the next page; null when this was the last.
     #[schema(required)]
     next_cursor: Option<String>,
+    /// What else is to be known, if the answer may not be what was meant; absent if there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     /// What was searched.
     completeness: Completeness,
 }
@@ -30,6 +33,9 @@ pub(crate) struct SearchAnswer {
 pub(crate) struct CountAnswer {
     /// Matching records.
     count: u64,
+    /// What else is to be known, if the answer may not be what was meant; absent if there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     /// What was searched.
     completeness: Completeness,
 }
@@ -51,8 +57,9 @@ pub(crate) async fn search(
     Asking(tenant): Asking,
     Parameters(parameters): Parameters<SearchParameters>,
 ) -> Result<Response, ApiError> {
+    let timeout = parameters.timeout()?;
     let request = parameters.request(web.settings())?;
-    let answer = web.in_time(web.engine().search(&tenant, request)).await?;
+    let answer = web.within(timeout, web.engine().search(&tenant, request)).await?;
     Ok(respond::json(move || SearchAnswer::from(answer)).await)
 }
 
@@ -73,8 +80,9 @@ pub(crate) async fn count(
     Asking(tenant): Asking,
     Parameters(parameters): Parameters<CountParameters>,
 ) -> Result<Response, ApiError> {
+    let timeout = parameters.timeout()?;
     let request = parameters.request()?;
-    let answer = web.in_time(web.engine().count(&tenant, request)).await?;
+    let answer = web.within(timeout, web.engine().count(&tenant, request)).await?;
     Ok(respond::json(move || CountAnswer::from(answer)).await)
 }
 
@@ -83,6 +91,7 @@ impl From<query::SearchAnswer> for SearchAnswer {
         SearchAnswer {
             records: answer.records.into_iter().map(Record::from).collect(),
             next_cursor: answer.next_cursor,
+            notes: answer.notes,
             completeness: answer.completeness.into(),
         }
     }
@@ -90,7 +99,7 @@ impl From<query::SearchAnswer> for SearchAnswer {
 
 impl From<query::CountAnswer> for CountAnswer {
     fn from(answer: query::CountAnswer) -> CountAnswer {
-        CountAnswer { count: answer.count, completeness: answer.completeness.into() }
+        CountAnswer { count: answer.count, notes: answer.notes, completeness: answer.completeness.into() }
     }
 }
 
@@ -105,6 +114,7 @@ mod tests {
         let answer = query::SearchAnswer {
             records: vec![model::Record::Log(model::Log::default())],
             next_cursor: Some("c".to_owned()),
+            notes: vec!["no record has the field `x`".to_owned()],
             completeness: query::Completeness {
                 state: query::CompletenessState::Partial,
                 reasons: vec!["shard 7 cannot be read".to_owned()],
@@ -115,6 +125,7 @@ mod tests {
         let written = serde_json::to_value(SearchAnswer::from(answer)).unwrap();
         assert_eq!(written["records"][0]["kind"], "log");
         assert_eq!(written["next_cursor"], "c");
+        assert_eq!(written["notes"], json!(["no record has the field `x`"]));
         assert_eq!(
             written["completeness"],
             json!({"state": "partial", "reasons": ["shard 7 cannot be read"], "shards_searched": 6, "shards_failed": 1})

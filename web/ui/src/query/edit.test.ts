@@ -36,7 +36,7 @@ describe("adding a condition", () => {
 });
 
 it("marks words and phrases, not fields", () => {
-  expect(wordsToMark('Timeout "card declined" service:pay -web level>=warn refus* | count()')).toEqual(["card declined", "timeout", "refus"]);
+  expect(wordsToMark('Timeout "card declined" service:pay -web level>=warn refus* | count()')).toEqual(["timeout", "card declined", "refus"]);
   expect(wordsToMark('body:"not this" NOT a')).toEqual([]);
 });
 

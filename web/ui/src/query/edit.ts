@@ -1,5 +1,7 @@
 // Edits of the query text. What was typed stays as it was typed; conditions are added beside it.
 
+import { tokens } from "./grammar";
+
 /** Characters that may stand in a field name without being read as something else. */
 const FIELD_NAME = /^[A-Za-z_@][\w.@/-]*$/;
 
@@ -25,65 +27,37 @@ export function addCondition(query: string, added: string): string {
   return pipe === "" ? joined : `${joined} ${pipe}`;
 }
 
-interface Token {
-  text: string;
-  depth: number;
-  start: number;
-}
-
-/** Words of the query outside quotes and regular expressions, with their bracket depth. */
-function* tokens(query: string): Generator<Token> {
-  let depth = 0;
-  let index = 0;
-  while (index < query.length) {
-    const character = query.charAt(index);
-    if (character === '"') {
-      index = endOfQuoted(query, index, '"');
-    } else if (character === "/" && !/[\w:.]/.test(query.charAt(index - 1))) {
-      index = endOfQuoted(query, index, "/");
-    } else if (character === "(" || character === ")") {
-      depth += character === "(" ? 1 : -1;
-      index += 1;
-    } else if (/\s/.test(character)) {
-      index += 1;
-    } else {
-      const start = index;
-      index += 1;
-      if (character !== "|") while (index < query.length && !/[\s()"|]/.test(query.charAt(index))) index += 1;
-      yield { text: query.slice(start, index), depth, start };
-    }
-  }
-}
-
-function endOfQuoted(query: string, start: number, mark: string): number {
-  let index = start + 1;
-  while (index < query.length && query.charAt(index) !== mark) index += query.charAt(index) === "\\" ? 2 : 1;
-  return index + 1;
-}
-
 function hasTopLevelOr(query: string): boolean {
-  for (const token of tokens(query)) if (token.depth === 0 && token.text === "OR") return true;
+  for (const token of tokens(query)) if (token.depth === 0 && token.kind === "or") return true;
   return false;
 }
 
 function splitPipe(query: string): { search: string; pipe: string } {
   for (const token of tokens(query)) {
-    if (token.depth === 0 && token.text === "|") {
+    if (token.depth === 0 && token.kind === "pipe") {
       return { search: query.slice(0, token.start), pipe: query.slice(token.start) };
     }
   }
   return { search: query, pipe: "" };
 }
 
-/** The words and phrases that a reader would like to see marked in the results, lower case. */
+/** The words and phrases that a reader would like to see marked in the results, lower case. Those that must not be there are not. */
 export function wordsToMark(query: string): string[] {
   const words: string[] = [];
-  const { search } = splitPipe(query);
-  for (const [, phrase] of search.matchAll(/(?:^|[\s(])"((?:[^"\\]|\\.)+)"/g)) words.push((phrase ?? "").toLowerCase());
-  for (const token of tokens(search)) {
-    if (/[:<>=!]/.test(token.text) || /^[-*"/]/.test(token.text) || /^(AND|OR|NOT)$/.test(token.text)) continue;
-    const word = token.text.replaceAll("*", "").toLowerCase();
-    if (word.length > 1) words.push(word);
+  let negated = false;
+  let negatedFrom: number | null = null;
+  for (const { kind, text, depth } of tokens(splitPipe(query).search)) {
+    if (kind === "not") {
+      negated = !negated;
+      continue;
+    }
+    if (kind === "open" && negated) negatedFrom ??= depth;
+    if (kind === "close" && depth === negatedFrom) negatedFrom = null;
+    // A star within a word stands for letters that are not known.
+    const word = (kind === "word" ? text.replace(/\*$/, "").replace(/^[^\p{L}\p{N}*]+|[^\p{L}\p{N}*]+$/gu, "") : text).toLowerCase();
+    const isText = kind === "phrase" || (kind === "word" && !word.includes("*"));
+    if (isText && !negated && negatedFrom === null && word.length > 1) words.push(word);
+    negated = false;
   }
   return words;
 }

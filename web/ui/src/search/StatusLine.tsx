@@ -1,5 +1,6 @@
 // What the list is, in plain words: how many are shown, whether there are more, whether anything is missing.
 
+import { DataLine } from "../components/Data";
 import { CompletenessNote } from "../components/Tags";
 import type { Found } from "./useSearch";
 
@@ -16,6 +17,7 @@ export function StatusLine({ found }: { found: Found }) {
       {found.tookMs !== null && <span className="tabular-nums">{Math.max(1, Math.round(found.tookMs))} ms</span>}
       {shards !== undefined && <span>{shards.toLocaleString("en")} {shards === 1 ? "shard" : "shards"}</span>}
       <span className="hidden sm:inline">newest first</span>
+      {found.notes.map((note) => <span key={note} className="text-warn"><DataLine text={note} /></span>)}
       {(found.refreshing || found.loadingMore) && <span className="text-info">loading</span>}
     </div>
   );

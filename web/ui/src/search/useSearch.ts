@@ -11,6 +11,8 @@ const PAGE_RECORDS = 100;
 export interface Found {
   records: LogOrSpan[];
   completeness: Completeness | null;
+  /** What the server says about the question. */
+  notes: readonly string[];
   pending: boolean;
   refreshing: boolean;
   more: boolean;
@@ -49,6 +51,7 @@ export function useSearch(q: string, range: TimeRange, zone: Zone, run: number, 
   return {
     records,
     completeness: worstOf(pages ?? []),
+    notes: pages?.[0]?.notes ?? [],
     pending: query.isPending && enabled,
     refreshing: query.isPlaceholderData,
     more: query.hasNextPage,
