@@ -15,7 +15,7 @@ use super::inspect::{meta_of, open};
 use super::ranges::RowRanges;
 use super::read::{ShardReader, Wanted, footer_entry};
 use super::write::{ShardDescription, Tail};
-use super::{BLOCKS_KEY, SHARD_KEY, ShardError};
+use super::{BLOCKS_KEY, SHARD_KEY, ShardError, tail};
 use crate::catalog::ShardMeta;
 use crate::model::{IdKey, RecordId, RecordsView, TraceId, UnixNanos, column, words_lowercase};
 use crate::predicate::{Comparison, Field, FieldTest, Literal, Predicate, TextTest, for_each_text};
@@ -59,6 +59,7 @@ fn examine_parts(path: &str, bytes: &Bytes) -> Result<Examined, ShardError> {
     let blocks: Blocks = footer_entry(&parquet, BLOCKS_KEY)?;
     let before = usize::try_from(blocks.bytes).ok().and_then(|end| bytes.split_at_checked(end));
     let (before, tail) = before.ok_or_else(|| ShardError::Form("its table of checksums covers more than there is".to_owned()))?;
+    tail::verify(tail, description.tail_sum)?;
     let tail = Tail { offset: blocks.bytes, crc32: crc32fast::hash(tail) };
     let mut examined = Examined {
         meta: meta_of(&description, path, bytes.len() as u64, tail)?,

@@ -14,7 +14,7 @@ use parquet::file::metadata::{PageIndexPolicy, RowGroupMetaData};
 use super::blocks::Blocks;
 use super::read::{ShardReader, footer_entry};
 use super::write::{IndexDescription, ShardDescription, Tail};
-use super::{BLOCKS_KEY, FIRST_INDEXED_FORMAT, INDEX_KEY, SHARD_KEY, ShardError};
+use super::{BLOCKS_KEY, FIRST_INDEXED_FORMAT, INDEX_KEY, SHARD_KEY, ShardError, tail};
 use crate::catalog::ShardMeta;
 use crate::disk::{Disk, LocalDisk};
 use crate::model::{RecordId, Signal, Tenant, UnixNanos};
@@ -109,6 +109,7 @@ fn report(path: &Path, bytes: Bytes) -> Result<ShardReport, ShardError> {
     let description: ShardDescription = footer_entry(&parquet, SHARD_KEY)?;
     let blocks: Blocks = footer_entry(&parquet, BLOCKS_KEY)?;
     let (before, tail) = bytes.split_at(usize::try_from(blocks.bytes).unwrap_or(usize::MAX).min(bytes.len()));
+    tail::verify(tail, description.tail_sum)?;
     let tail_crc32 = crc32fast::hash(tail);
     let index = match description.format >= FIRST_INDEXED_FORMAT {
         true => Some(footer_entry::<IndexDescription>(&parquet, INDEX_KEY)?),

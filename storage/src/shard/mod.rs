@@ -19,6 +19,7 @@ mod pick;
 mod postings;
 mod ranges;
 mod read;
+mod tail;
 mod words;
 mod write;
 

@@ -87,6 +87,19 @@ fn a_flipped_bit_is_an_error_wherever_it_is() {
 }
 
 #[test]
+fn without_a_catalog_the_tail_vouches_for_itself() {
+    let (meta, bytes) = built();
+    assert!(examine("whole", &bytes.clone().into(), None).is_ok());
+    let start = meta.tail.offset as usize;
+    for at in start..bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << (at % 8);
+        let examined = examine("flipped", &flipped.into(), None);
+        assert!(examined.is_err(), "a bit of byte {} of the tail went unnoticed", at - start);
+    }
+}
+
+#[test]
 fn with_a_damaged_index_columns_are_scanned() {
     let (meta, bytes) = built();
     let (_, rows) = read(&meta, bytes.clone()).unwrap();
@@ -134,5 +147,6 @@ fn a_footer_that_hides_a_column_is_a_fault() {
     let at = empty + memchr::memmem::find(&bytes[empty..], b"\"event_name\"").unwrap();
     let mut hiding = bytes;
     hiding[at..at + 12].copy_from_slice(b"\"request_id\"");
+    tail::put(&mut hiding[meta.tail.offset as usize..]).unwrap();
     assert!(hides(&hiding));
 }

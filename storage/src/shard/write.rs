@@ -18,7 +18,7 @@ use super::cover::Cover;
 use super::file::{IndexFile, PAGES_FILE};
 use super::index::{BuiltIndex, IndexBuilder};
 use super::pages::PagesDescription;
-use super::{BLOCKS_KEY, FIELDS_KEY, FORMAT, INDEX_KEY, SHARD_KEY, ShardError, order};
+use super::{BLOCKS_KEY, FIELDS_KEY, FORMAT, INDEX_KEY, SHARD_KEY, ShardError, order, tail};
 use crate::catalog::Origins;
 use crate::fields::FieldCounts;
 use crate::model::{IdKey, RecordId, RecordsView, Signal, Tenant, UnixNanos, ValueKind, column};
@@ -82,6 +82,9 @@ pub(super) struct ShardDescription {
     /// Attributes that stand in the general column in some rows; none when there are too many, or they were not noted.
     #[serde(default)]
     pub(super) general_keys: Option<BTreeSet<String>>,
+    /// Whether the tail carries its own checksum.
+    #[serde(default)]
+    pub(super) tail_sum: bool,
 }
 
 /// Where the index is and what it covers.
@@ -138,7 +141,10 @@ pub(crate) fn build(
         writer.append_key_value_metadata(entry(FIELDS_KEY, &fields));
     }
     writer.append_key_value_metadata(entry(INDEX_KEY, &IndexDescription { files: placed, pages: pages_description, cover }));
-    let bytes: Bytes = writer.into_inner()?.into();
+    writer.append_key_value_metadata(tail::entry());
+    let mut bytes = writer.into_inner()?;
+    tail::put(&mut bytes[blocks.bytes as usize..])?;
+    let bytes = Bytes::from(bytes);
     let tail = Tail { offset: blocks.bytes, crc32: crc32fast::hash(&bytes[blocks.bytes as usize..]) };
     Ok(BuiltShard {
         bytes,
@@ -192,6 +198,7 @@ fn describe(id: &str, tenant: &Tenant, signal: Signal, origins: &Origins, views:
         empty_columns: BTreeSet::new(),
         request_keys: BTreeSet::new(),
         general_keys: None,
+        tail_sum: true,
     }
 }
 
