@@ -8,6 +8,7 @@ mod literal;
 mod pattern;
 mod select;
 mod words;
+mod reader;
 
 use regex::Regex;
 
@@ -20,6 +21,7 @@ pub(crate) use facet::FacetValues;
 pub use literal::{Literal, duration_ns, number, time, unit_ns};
 pub use pattern::Wildcard;
 pub(crate) use select::matching_rows;
+pub(crate) use reader::FieldReader;
 
 /// A condition on a record.
 #[derive(Clone, Debug)]
