@@ -14,9 +14,9 @@ use tokio::sync::Semaphore;
 
 use crate::aggregate::Aggregation;
 use crate::answer::{
-    AggregateRequest, CompareAnswer, CompareRequest, CountAnswer, FieldValuesAnswer, FieldValuesRequest, FieldsAnswer, FieldsRequest, GraphAnswer,
-    GraphRequest, HistogramAnswer, HistogramRequest, Journey, JourneyRequest, JourneysAnswer, Order, PatternsAnswer, PatternsRequest,
-    SearchAnswer, SearchRequest, ServicesAnswer, TailEvent,
+    AggregateRequest, CompareAnswer, CompareRequest, CountAnswer, FieldValuesAnswer, FieldValuesRequest, FieldsAnswer, FieldsRequest,
+    GraphAnswer, GraphRequest, HistogramAnswer, HistogramRequest, Journey, JourneyRequest, JourneysAnswer, Order, PatternsAnswer,
+    PatternsRequest, SearchAnswer, SearchRequest, ServicesAnswer, TailEvent,
 };
 use crate::error::{QueryError, predicate_in, predicate_of};
 use crate::graph::{Visit, Wanted};

@@ -68,11 +68,11 @@ impl Question {
     }
 
     pub(crate) fn services(expected: Expected) -> Question {
-        Question { path: "/api/v1/services".to_owned(), parameters: Vec::new(), expected }
+        Question { path: "/api/v1/services".to_owned(), parameters: Vec::new(), body: None, expected }
     }
 
     pub(crate) fn graph() -> Question {
-        Question { path: "/api/v1/services/graph".to_owned(), parameters: Vec::new(), expected: Expected::Answer }
+        Question { path: "/api/v1/services/graph".to_owned(), parameters: Vec::new(), body: None, expected: Expected::Answer }
     }
 
     pub(crate) fn count(query: impl Into<String>, expected: Expected) -> Question {

@@ -101,7 +101,7 @@ fn measured(measure: &Measure, columns: &mut Vec<NamedColumn>, known: &FieldCoun
 /// Integers where nothing else is counted.
 fn number_type(fields: &[Field], known: &FieldCounts) -> ValueType {
     let are_integers = |field: &Field| match field {
-        Field::Duration | Field::Severity => true,
+        Field::Duration | Field::Severity | Field::Time => true,
         Field::Any(keys) => is_all_integers(kinds(keys, &known.attributes).chain(kinds(keys, &known.resource))),
         Field::Attribute(keys) => is_all_integers(kinds(keys, &known.attributes)),
         Field::Resource(keys) => is_all_integers(kinds(keys, &known.resource)),

@@ -19,8 +19,8 @@ use needle_storage::predicate::{Facet, Field, Predicate};
 
 pub(crate) use error::{LanguageError, nearest};
 pub(crate) use fields::NAMES;
-pub(crate) use values::LEVELS;
 pub(crate) use pipe::{Direction, Measure, Pipe};
+pub(crate) use values::LEVELS;
 
 use crate::limits::QUERY_BYTES_MAX;
 

@@ -189,7 +189,7 @@ fn text_comparison(fields: &[Field], operator: Operator, wanted: &str, doubles: 
 /// A level word stands for four numbers; where a record has none, the word of its source counts.
 fn level(wanted: &str) -> Predicate {
     let compared = |severity| {
-        let literal = Literal { text: wanted.to_owned(), number: None, severity };
+        let literal = Literal { text: wanted.to_owned(), severity, ..Literal::default() };
         Predicate::Field { field: Field::Severity, test: FieldTest::Compare(Comparison::Equal, literal) }
     };
     Predicate::Or(vec![compared(Severity::from_name(wanted)), compared(None)])
@@ -250,7 +250,8 @@ fn on_field(column: &NamedColumn, test: FieldTest, exact: bool) -> Translated {
 }
 
 fn field_compared(field: Field, comparison: Comparison, wanted: &str) -> Predicate {
-    let literal = Literal { text: wanted.to_owned(), number: number(wanted), severity: None };
+    let duration_ns = number(wanted).filter(|_| field == Field::Duration);
+    let literal = Literal { text: wanted.to_owned(), number: number(wanted), duration_ns, ..Literal::default() };
     Predicate::Field { field, test: FieldTest::Compare(comparison, literal) }
 }
 

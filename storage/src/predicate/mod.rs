@@ -6,9 +6,9 @@ mod evaluate;
 mod facet;
 mod literal;
 mod pattern;
+mod reader;
 mod select;
 mod words;
-mod reader;
 
 use regex::Regex;
 
@@ -20,8 +20,8 @@ pub use facet::Facet;
 pub(crate) use facet::FacetValues;
 pub use literal::{Literal, duration_ns, number, time, unit_ns};
 pub use pattern::Wildcard;
-pub(crate) use select::matching_rows;
 pub(crate) use reader::FieldReader;
+pub(crate) use select::matching_rows;
 
 /// A condition on a record.
 #[derive(Clone, Debug)]

@@ -39,6 +39,7 @@ impl<'v, 'a> FieldReader<'v, 'a> {
         let view = self.view;
         let text = |text: Option<&'a str>| text.map(|text| ColumnValue::Text(ValueKind::String, text));
         match field {
+            Field::Time => Some(ColumnValue::Int(view.time(row).saturating_i64())),
             Field::Service => text(Some(view.service(row)).filter(|service| !service.is_empty())),
             Field::Severity if view.signal == Signal::Logs => {
                 Some(view.severity(row).0).filter(|number| *number > 0).map(|number| ColumnValue::Int(number.into()))

@@ -34,7 +34,7 @@ impl Snapshot {
                 return Err(ReadError::Cancelled);
             }
             if !enough.get() && sink.wants(batch.time_min, batch.time_max) {
-                scan::live(batch, &self.tombstones, &wanted.predicate, &mut sink);
+                scan::live(batch, &self.tombstones, &wanted.predicate, cancelled, &mut sink)?;
             }
         }
         self.table_of_shards(wanted, share, cancelled, &mut sink)

@@ -122,7 +122,11 @@ impl TableColumn {
 
     /// Whether the time of each row is looked at.
     pub(crate) fn shows_time(&self) -> bool {
-        matches!(self, TableColumn::Record(RecordColumn::Time | RecordColumn::ObservedTime))
+        match self {
+            TableColumn::Record(record) => matches!(record, RecordColumn::Time | RecordColumn::ObservedTime),
+            TableColumn::Text(Facet::First(fields)) | TableColumn::Value(fields, _) => fields.contains(&Field::Time),
+            TableColumn::Text(Facet::Signal) => false,
+        }
     }
 
     /// These columns, and what this one is made of.

@@ -1,7 +1,7 @@
 //! Version 1 of the API: wire types, conversions, handlers. `query` answers plain structs; JSON begins here.
 
-mod compare;
 mod aggregate;
+mod compare;
 mod completeness;
 mod delete;
 mod fields;
