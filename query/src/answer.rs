@@ -80,6 +80,17 @@ pub struct CountAnswer {
     pub completeness: Completeness,
 }
 
+/// A question for numbers of records.
+#[derive(Clone, Debug, Default)]
+pub struct AggregateRequest {
+    /// In the query language, with a pipe that says what to count.
+    pub query: String,
+    /// From this time on, inclusive.
+    pub start: Option<UnixNanos>,
+    /// Up to this time, exclusive.
+    pub end: Option<UnixNanos>,
+}
+
 /// A question for numbers of records over time.
 #[derive(Clone, Debug, Default)]
 pub struct HistogramRequest {

@@ -12,10 +12,11 @@ use needle_storage::{AcceptedAfter, AcceptedEach, Coverage, Found, Known, Look, 
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use crate::aggregate::Aggregation;
 use crate::answer::{
-    CompareAnswer, CompareRequest, CountAnswer, FieldValuesAnswer, FieldValuesRequest, FieldsAnswer, FieldsRequest, GraphAnswer,
-    GraphRequest, HistogramAnswer, HistogramRequest, Journey, JourneyRequest, JourneysAnswer, Order, PatternsAnswer, PatternsRequest,
-    SearchAnswer, SearchRequest, ServicesAnswer, TailEvent,
+    AggregateRequest, CompareAnswer, CompareRequest, CountAnswer, FieldValuesAnswer, FieldValuesRequest, FieldsAnswer, FieldsRequest,
+    GraphAnswer, GraphRequest, HistogramAnswer, HistogramRequest, Journey, JourneyRequest, JourneysAnswer, Order, PatternsAnswer,
+    PatternsRequest, SearchAnswer, SearchRequest, ServicesAnswer, TailEvent,
 };
 use crate::error::{QueryError, predicate_in, predicate_of};
 use crate::graph::{Visit, Wanted};
@@ -23,9 +24,12 @@ use crate::kept::{Kept, KeptJourney, Key};
 use crate::limits::{JOURNEY_WHOLE_MAX, TAIL_BACKFILL_MAX};
 use crate::metrics::Metrics;
 use crate::services::Tally;
+use crate::sql::records::Source;
+use crate::sql::session::Memory;
 use crate::stitch::{Options, Take};
+use crate::table::Table;
 use crate::tail::{Following, Lookout};
-use crate::{compare, fields, graph, histogram, journey, journeys, notes, patterns, search, services, tail};
+use crate::{compare, fields, graph, histogram, journey, journeys, notes, patterns, search, services, sql, tail};
 
 /// What the engine can be told.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -35,11 +39,13 @@ pub struct QuerySettings {
     pub tail_heartbeat_ms: u64,
     /// Questions that are worked on at once; further ones wait. Each has a thread, and memory for one page of records.
     pub queries_max: usize,
+    /// Memory in bytes that aggregations and SQL statements compute in, all together. What would take more is refused.
+    pub sql_memory_bytes_max: usize,
 }
 
 impl Default for QuerySettings {
     fn default() -> Self {
-        QuerySettings { tail_heartbeat_ms: 10_000, queries_max: 16 }
+        QuerySettings { tail_heartbeat_ms: 10_000, queries_max: 16, sql_memory_bytes_max: 256 << 20 }
     }
 }
 
@@ -52,6 +58,7 @@ pub struct QueryEngine {
     kept: KeptJourney,
     places: Arc<Semaphore>,
     lookouts: Lookouts,
+    memory: Memory,
 }
 
 /// Who looks out for the tails of each tenant, as long as there are some.
@@ -65,6 +72,7 @@ impl QueryEngine {
 
     /// An engine over `store` that was told otherwise.
     pub fn with_settings(store: Arc<Store>, settings: QuerySettings, metrics: &mut prometheus_client::registry::Registry) -> QueryEngine {
+        let memory = Memory::new(settings.sql_memory_bytes_max);
         let places = Arc::new(Semaphore::new(settings.queries_max.max(1)));
         QueryEngine {
             store,
@@ -73,6 +81,7 @@ impl QueryEngine {
             kept: KeptJourney::default(),
             places,
             lookouts: Lookouts::default(),
+            memory,
         }
     }
 
@@ -108,6 +117,18 @@ impl QueryEngine {
             Ok(plan.answer(reading.snapshot.histogram(&plan.histogram, &reading.cancelled())?))
         })
         .await
+    }
+
+    /// Numbers of matching records, as the pipe of the query says.
+    pub async fn aggregate(&self, tenant: &Tenant, request: AggregateRequest) -> Result<Table, QueryError> {
+        let memory = self.memory.clone();
+        self.ask("aggregate", tenant, move |reading| Aggregation::of(&request)?.answer(&reading.source(), &memory)).await
+    }
+
+    /// The answer of an SQL statement over the tables `logs` and `spans`.
+    pub async fn sql(&self, tenant: &Tenant, statement: String) -> Result<Table, QueryError> {
+        let memory = self.memory.clone();
+        self.ask("sql", tenant, move |reading| sql::answer(&reading.source(), &memory, &statement)).await
     }
 
     /// The fields of matching records.
@@ -342,6 +363,11 @@ impl Reading {
     fn notes(&self, predicate: &Predicate, is_empty: bool) -> Vec<String> {
         let known = || self.snapshot.fields(&Predicate::All, None, None, &self.cancelled()).ok().map(|(counts, _)| counts);
         notes::of(predicate, is_empty, known)
+    }
+
+    /// What tables of this question read from.
+    fn source(&self) -> Source {
+        Source::new(self.snapshot.clone(), self.withdrawn.clone())
     }
 }
 

@@ -4,7 +4,7 @@ use needle_storage::ReadError;
 use needle_storage::model::UnixNanos;
 use needle_storage::predicate::Predicate;
 
-use crate::language;
+use crate::language::{self, LanguageError, Pipe};
 
 /// Why a question was not answered.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -19,6 +19,12 @@ pub enum QueryError {
         /// The query with a caret line below it.
         caret: String,
     },
+    /// The SQL statement cannot be answered.
+    #[error("{0}")]
+    Statement(String),
+    /// The answer takes more than it may.
+    #[error("{0}")]
+    TooLarge(String),
     /// A parameter is unusable.
     #[error("{0}")]
     Parameter(String),
@@ -35,19 +41,28 @@ impl From<ReadError> for QueryError {
 
 /// The predicate of a query about a time range that is one.
 pub(crate) fn predicate_in(query: &str, start: Option<UnixNanos>, end: Option<UnixNanos>) -> Result<Predicate, QueryError> {
-    if let (Some(start), Some(end)) = (start, end)
-        && start > end
-    {
-        return Err(QueryError::Parameter("start is after end: swap them".to_owned()));
-    }
+    in_order(start, end)?;
     predicate_of(query)
+}
+
+fn in_order(start: Option<UnixNanos>, end: Option<UnixNanos>) -> Result<(), QueryError> {
+    match (start, end) {
+        (Some(start), Some(end)) if start > end => Err(QueryError::Parameter("start is after end: swap them".to_owned())),
+        _ => Ok(()),
+    }
+}
+
+fn in_query(error: LanguageError, query: &str) -> QueryError {
+    QueryError::Language { caret: error.caret(query), position: error.position, message: error.message }
+}
+
+/// The predicate and the pipe of a query about a time range that is one.
+pub(crate) fn piped_in(query: &str, start: Option<UnixNanos>, end: Option<UnixNanos>) -> Result<(Predicate, Pipe), QueryError> {
+    in_order(start, end)?;
+    language::parse_piped(query).map_err(|error| in_query(error, query))
 }
 
 /// The predicate of a query.
 pub(crate) fn predicate_of(query: &str) -> Result<Predicate, QueryError> {
-    language::parse(query).map_err(|error| QueryError::Language {
-        caret: error.caret(query),
-        position: error.position,
-        message: error.message,
-    })
+    language::parse(query).map_err(|error| in_query(error, query))
 }

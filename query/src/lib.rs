@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod aggregate;
 mod answer;
 mod compare;
 mod cursor;
@@ -20,13 +21,19 @@ mod notes;
 #[cfg(test)]
 mod one_meaning;
 mod patterns;
+#[cfg(test)]
+mod sample;
 mod search;
 mod services;
+mod sql;
 mod stitch;
+mod table;
 mod tail;
 
 pub use answer::*;
 pub use engine::{QueryEngine, QuerySettings};
 pub use error::QueryError;
 pub use language::duration_of;
+pub use language::is_piped;
 pub use needle_storage::model;
+pub use table::{Cell, Table, TableColumnSummary};

@@ -63,6 +63,22 @@ pub(crate) const COMPARE_FIELDS: usize = 20;
 pub(crate) const COMPARE_FIELDS_MAX: usize = 1_000;
 /// Values of a field that are compared in an answer: those that differ most.
 pub(crate) const COMPARE_VALUES: usize = 10;
+/// Columns of an aggregation: more no table shows.
+pub(crate) const PIPE_COLUMNS_MAX: usize = 64;
+/// Rows that an aggregation can be limited to.
+pub(crate) const PIPE_LIMIT_MAX: usize = 1_000_000;
+/// Length of an SQL statement.
+pub(crate) const SQL_BYTES_MAX: usize = 32 << 10;
+/// How deep expressions and queries of an SQL statement may be nested.
+pub(crate) const SQL_DEPTH_MAX: usize = 50;
+/// How often an SQL statement may read a table: each reading has threads of its own.
+pub(crate) const SQL_SCANS_MAX: usize = 32;
+/// Threads that read one table for one question.
+pub(crate) const SCAN_THREADS_MAX: usize = 4;
+/// Batches that wait between a thread that reads and the one that computes.
+pub(crate) const SCAN_BATCHES_WAITING: usize = 2;
+/// How often a running computation looks whether the asker is still there.
+pub(crate) const WITHDRAWN_POLL_MS: u64 = 20;
 
 /// A span is silent where it has neither child nor log for at least one of so many parts of the journey.
 pub(crate) const GAP_SHARE: i64 = 10;
@@ -124,6 +140,10 @@ const _: () = {
     assert!(HISTOGRAM_BUCKETS <= HISTOGRAM_BUCKETS_MAX && VALUES <= VALUES_MAX);
     assert!(PATTERNS <= PATTERNS_MAX && PATTERN_BUCKETS <= PATTERN_BUCKETS_MAX && PATTERN_BUCKETS_MAX <= HISTOGRAM_BUCKETS_MAX);
     assert!(COMPARE_FIELDS <= COMPARE_FIELDS_MAX);
+    assert!(
+        SQL_SCANS_MAX * SCAN_THREADS_MAX < 512,
+        "tokio gives out so many threads for blocking work; scans that wait for one would wait for ever"
+    );
     assert!(LATE_MAX_NS < UNNAMED_CLOCK_ERROR_MAX_NS);
     assert!(VISIT_GAP_NS < CLOCK_ERROR_MAX_NS);
     assert!(UNNAMED_CLOCK_ERROR_MAX_NS < CLOCK_ERROR_MAX_NS, "a name weighs more than time");

@@ -18,6 +18,8 @@ mod report;
 mod send;
 mod services;
 mod shard;
+mod sql;
+mod table;
 mod tail;
 pub(crate) mod terminal;
 mod time;
@@ -53,6 +55,7 @@ enum Command {
     Fields(fields::FieldsCommand),
     Patterns(patterns::PatternsCommand),
     Compare(compare::CompareCommand),
+    Sql(sql::SqlCommand),
     Send(send::SendCommand),
     Delete(delete::DeleteCommand),
     Flush(flush::FlushCommand),
@@ -75,6 +78,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Fields(command) => fields::run(&command),
         Command::Patterns(command) => patterns::run(&command),
         Command::Compare(command) => compare::run(&command),
+        Command::Sql(command) => sql::run(&command),
         Command::Send(command) => send::run(&command),
         Command::Delete(command) => delete::run(&command),
         Command::Flush(command) => flush::run(&command),

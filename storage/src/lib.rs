@@ -30,6 +30,7 @@ mod shard;
 mod snapshot;
 mod state;
 mod store;
+mod table;
 mod terms;
 mod tombstones;
 mod wal;
@@ -52,3 +53,4 @@ pub use snapshot::{
     LeftOut, Look, Outline, ReadError, RecordPlace, Search, Shapes, Sides, Snapshot, TimeBuckets, WantedShapes,
 };
 pub use store::Store;
+pub use table::{RecordColumn, Share, TableColumn, TableScan, ValueType, parquet_file};

@@ -1,13 +1,14 @@
 //! Records that are accepted and not yet in a shard: batches in memory, searched without an index but
 //! for their ids.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt64Array};
 use arrow::compute::concat_batches;
 use arrow::error::ArrowError;
 
 use crate::accept::Decoded;
+use crate::fields::FieldCounts;
 use crate::model::{IdKey, IdTerm, RecordId, RecordsView, Signal, Tenant, UnixNanos};
 use crate::terms::{for_each_id_key, for_each_id_term};
 
@@ -27,6 +28,8 @@ pub(crate) struct LiveBatch {
     pub(crate) time_max: UnixNanos,
     /// The keys of ids and the rows that carry them, sorted.
     ids: Vec<(IdKey, u32)>,
+    /// Which fields they have, once it was asked for.
+    fields: OnceLock<FieldCounts>,
 }
 
 impl LiveBatch {
@@ -47,7 +50,7 @@ impl LiveBatch {
         }
         ids.sort_unstable();
         let bytes = records.get_array_memory_size() + ids.len() * size_of::<(IdKey, u32)>();
-        LiveBatch { tenant, signal, records, bytes, time_min, time_max, ids }
+        LiveBatch { tenant, signal, records, bytes, time_min, time_max, ids, fields: OnceLock::new() }
     }
 
     /// Numbers the records from `first` on.
@@ -60,6 +63,15 @@ impl LiveBatch {
 
     pub(crate) fn view(&self) -> RecordsView<'_> {
         RecordsView::new(self.signal, &self.records)
+    }
+
+    /// How many rows have which fields.
+    pub(crate) fn fields(&self) -> &FieldCounts {
+        self.fields.get_or_init(|| {
+            let mut counts = FieldCounts::default();
+            counts.add(&self.view(), &(0..self.records.num_rows() as u32).collect::<Vec<_>>());
+            counts
+        })
     }
 
     /// The lowest record id in it.
@@ -99,6 +111,7 @@ impl LiveBatch {
             time_min: first.time_min.min(second.time_min),
             time_max: first.time_max.max(second.time_max),
             ids,
+            fields: OnceLock::new(),
         })
     }
 }

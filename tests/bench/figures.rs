@@ -121,6 +121,7 @@ impl Run<'_> {
         self.again("count of everything", &Question::count("*", Expected::Count(self.floor.records)), "");
         self.again("count of a service", &Question::count(format!("service:{SERVICE}"), Expected::Count(of_service)), "");
         self.count_per_minute();
+        self.compute();
         let memory = self.program.peak_memory_bytes();
         self.table.add("peak memory, with queries", megabytes(memory), self.goals.memory, "");
     }
@@ -185,6 +186,23 @@ impl Run<'_> {
         let records = self.floor.records;
         self.again("count by service per minute over all", &Question::per_minute("*", "service", records), goal);
         self.again("count by level per minute over all", &Question::per_minute("*", "level", records), "");
+    }
+
+    /// What is computed from rows. One of the counts is told from codes by the histogram, as a pipe is.
+    fn compute(&mut self) {
+        let all = Expected::InRows(self.floor.records);
+        let table = match self.workload.signal {
+            Signal::Logs => "logs",
+            Signal::Spans => "spans",
+        };
+        let by_service = format!("SELECT service, count(*) FROM {table} GROUP BY service");
+        self.again("SQL: count by service over all", &Question::sql(&by_service, all), "");
+        let by_status = format!("SELECT attributes['http.response.status_code'], count(*) FROM {table} GROUP BY 1");
+        self.again("SQL: count by an attribute over all", &Question::sql(&by_status, all), "");
+        self.again("pipe: count by service over all", &Question::aggregate("| count() by service", all), "");
+        if self.workload.signal == Signal::Spans {
+            self.again("pipe: p95 of durations by service", &Question::aggregate("| p95(duration), count() by service", all), "");
+        }
     }
 
     fn each(&mut self, name: &str, questions: &[Question], goal: &str) {

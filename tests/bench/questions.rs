@@ -14,6 +14,8 @@ use crate::program::Program;
 pub(crate) struct Question {
     path: String,
     parameters: Vec<(&'static str, String)>,
+    /// What is posted; without it the question is a GET.
+    body: Option<String>,
     expected: Expected,
 }
 
@@ -29,6 +31,8 @@ pub(crate) enum Expected {
     Nothing,
     /// So many records in the groups of a histogram.
     InAll(usize),
+    /// So many records in the last cells of all rows.
+    InRows(usize),
     /// Any answer.
     Answer,
 }
@@ -47,44 +51,58 @@ pub(crate) struct Cost {
 impl Question {
     pub(crate) fn search(query: impl Into<String>, limit: usize, expected: Expected) -> Question {
         let parameters = vec![("q", query.into()), ("limit", limit.to_string())];
-        Question { path: "/api/v1/search".to_owned(), parameters, expected }
+        Question { path: "/api/v1/search".to_owned(), parameters, body: None, expected }
     }
 
     pub(crate) fn journey(id: &str, expected: Expected) -> Question {
-        Question { path: format!("/api/v1/journey/{id}"), parameters: Vec::new(), expected }
+        Question { path: format!("/api/v1/journey/{id}"), parameters: Vec::new(), body: None, expected }
     }
 
     pub(crate) fn journey_page(id: &str, nodes: usize, cursor: Option<String>, expected: Expected) -> Question {
         let parameters = [("limit", nodes.to_string())].into_iter().chain(cursor.map(|cursor| ("cursor", cursor))).collect();
-        Question { path: format!("/api/v1/journey/{id}"), parameters, expected }
+        Question { path: format!("/api/v1/journey/{id}"), parameters, body: None, expected }
     }
 
     pub(crate) fn skeleton(id: &str, expected: Expected) -> Question {
-        Question { path: format!("/api/v1/journey/{id}/skeleton"), parameters: Vec::new(), expected }
+        Question { path: format!("/api/v1/journey/{id}/skeleton"), parameters: Vec::new(), body: None, expected }
     }
 
     pub(crate) fn services(expected: Expected) -> Question {
-        Question { path: "/api/v1/services".to_owned(), parameters: Vec::new(), expected }
+        Question { path: "/api/v1/services".to_owned(), parameters: Vec::new(), body: None, expected }
     }
 
     pub(crate) fn graph() -> Question {
-        Question { path: "/api/v1/services/graph".to_owned(), parameters: Vec::new(), expected: Expected::Answer }
+        Question { path: "/api/v1/services/graph".to_owned(), parameters: Vec::new(), body: None, expected: Expected::Answer }
     }
 
     pub(crate) fn count(query: impl Into<String>, expected: Expected) -> Question {
-        Question { path: "/api/v1/count".to_owned(), parameters: vec![("q", query.into())], expected }
+        Question { path: "/api/v1/count".to_owned(), parameters: vec![("q", query.into())], body: None, expected }
     }
 
     /// Per minute and value of a field.
     pub(crate) fn per_minute(query: impl Into<String>, by: &str, records: usize) -> Question {
         let parameters = vec![("q", query.into()), ("by", by.to_owned()), ("interval", "1m".to_owned())];
-        Question { path: "/api/v1/histogram".to_owned(), parameters, expected: Expected::InAll(records) }
+        Question { path: "/api/v1/histogram".to_owned(), parameters, body: None, expected: Expected::InAll(records) }
+    }
+
+    /// A query with a pipe.
+    pub(crate) fn aggregate(query: impl Into<String>, expected: Expected) -> Question {
+        Question { path: "/api/v1/aggregate".to_owned(), parameters: vec![("q", query.into())], body: None, expected }
+    }
+
+    pub(crate) fn sql(statement: &str, expected: Expected) -> Question {
+        let body = Some(serde_json::json!({ "query": statement }).to_string());
+        Question { path: "/api/v1/sql".to_owned(), parameters: Vec::new(), body, expected }
     }
 
     fn ask(&self, agent: &ureq::Agent, base: &str) -> (u16, Vec<u8>) {
         let parameters = self.parameters.iter().map(|(name, value)| (*name, value.as_str()));
-        let (head, body) =
-            agent.get(format!("{base}{}", self.path)).query_pairs(parameters).call().expect("an answer over HTTP").into_parts();
+        let url = format!("{base}{}", self.path);
+        let answer = match &self.body {
+            Some(body) => agent.post(url).send(body.as_str()),
+            None => agent.get(url).query_pairs(parameters).call(),
+        };
+        let (head, body) = answer.expect("an answer over HTTP").into_parts();
         (head.status.as_u16(), body.into_with_config().limit(u64::MAX).read_to_vec().expect("a whole answer"))
     }
 
@@ -111,6 +129,7 @@ impl Question {
             Expected::Nothing => (status == 404 || (status == 200 && records() == Some(0))).then_some(()),
             _ if status != 200 => None,
             Expected::Answer => Some(()),
+            Expected::InRows(expected) => (in_rows(&answer) == expected as u64).then_some(()),
             Expected::InAll(expected) => (in_all(&answer) == expected as u64).then_some(()),
             Expected::Records(expected) => (records() == Some(expected)).then_some(()),
             Expected::Count(expected) => (answer["count"] == expected).then_some(()),
@@ -127,6 +146,12 @@ fn journey_records(journey: &Value) -> usize {
     let services = journey["services"].as_array().map(Vec::as_slice).unwrap_or_default();
     let number = |service: &Value, name: &str| service[name].as_u64().unwrap_or(0) as usize;
     services.iter().map(|service| number(service, "logs") + number(service, "spans")).sum()
+}
+
+/// Records that the last column counts.
+fn in_rows(table: &Value) -> u64 {
+    let rows = table["rows"].as_array().into_iter().flatten();
+    rows.filter_map(|row| row.as_array()?.last()?.as_u64()).sum()
 }
 
 /// Records of all values in all buckets.

@@ -8,7 +8,7 @@ use crate::search::START;
 const MINUTE: u64 = 60_000_000_000;
 
 /// Three minutes of two services.
-fn with_lines() -> Server {
+pub(crate) fn with_lines() -> Server {
     let server = Server::start();
     let line = |minute: u64, service: &str, level: &str, fields: Value| {
         let mut line = json!({"ts": START + minute * MINUTE + 1, "service": service, "level": level, "msg": "counted"});
@@ -25,7 +25,7 @@ fn with_lines() -> Server {
 }
 
 /// Asks of live records, then of sealed ones.
-fn live_and_sealed(ask: impl Fn(&Server)) {
+pub(crate) fn live_and_sealed(ask: impl Fn(&Server)) {
     let server = with_lines();
     ask(&server);
     server.flush();

@@ -25,6 +25,7 @@ mod json_logs;
 mod keep;
 mod lost_spans;
 mod nezha;
+mod numbers;
 mod openstack;
 mod patterns;
 mod sdk;

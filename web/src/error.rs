@@ -23,6 +23,14 @@ pub(crate) enum ApiError {
     /// The id in the path cannot be read.
     #[error("the path cannot be used: {0}")]
     Path(String),
+    /// The body is not what the route takes.
+    #[error("the body cannot be used: {0}: send {{\"query\": \"SELECT ...\"}}")]
+    Body(String),
+    /// None of the forms that the client accepts.
+    #[error(
+        "there is no answer as {accepted:?}: accept application/json, text/csv, application/vnd.apache.arrow.stream or application/vnd.apache.parquet"
+    )]
+    Accept { accepted: String },
     /// Nothing carries the id.
     #[error("no record carries the id {id:?}: check its spelling, or whether its services send here")]
     UnknownId { id: String },
@@ -56,7 +64,8 @@ pub(crate) struct ErrorBody {
 /// What happened, for programs and for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct ErrorDetail {
-    /// For programs: `bad_query`, `bad_parameter`, `not_found`, `method_not_allowed`, `cross_site`, `timeout`, `storage`, `internal`.
+    /// For programs: `bad_query`, `bad_parameter`, `not_found`, `method_not_allowed`, `not_acceptable`, `cross_site`, `too_large`,
+    /// `timeout`, `storage`, `internal`.
     pub(crate) code: &'static str,
     /// What, where, and how to mend it.
     pub(crate) message: String,
@@ -73,10 +82,14 @@ pub(crate) struct ErrorDetail {
 impl ApiError {
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
-            ApiError::Query(QueryError::Language { .. }) => (StatusCode::BAD_REQUEST, "bad_query"),
-            ApiError::Query(QueryError::Parameter(_)) | ApiError::Parameter { .. } | ApiError::QueryString(_) | ApiError::Path(_) => {
-                (StatusCode::BAD_REQUEST, "bad_parameter")
-            }
+            ApiError::Query(QueryError::Language { .. } | QueryError::Statement(_)) => (StatusCode::BAD_REQUEST, "bad_query"),
+            ApiError::Query(QueryError::Parameter(_))
+            | ApiError::Parameter { .. }
+            | ApiError::QueryString(_)
+            | ApiError::Path(_)
+            | ApiError::Body(_) => (StatusCode::BAD_REQUEST, "bad_parameter"),
+            ApiError::Query(QueryError::TooLarge(_)) => (StatusCode::UNPROCESSABLE_ENTITY, "too_large"),
+            ApiError::Accept { .. } => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),
             ApiError::Query(_) => (StatusCode::INTERNAL_SERVER_ERROR, "storage"),
             ApiError::UnknownId { .. } | ApiError::UnknownPath { .. } => (StatusCode::NOT_FOUND, "not_found"),
             ApiError::Method { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
@@ -142,6 +155,10 @@ mod tests {
             (unusable, 400, "bad_parameter"),
             (QueryError::Parameter("cursor".to_owned()).into(), 400, "bad_parameter"),
             (ApiError::UnknownId { id: "x".to_owned() }, 404, "not_found"),
+            (QueryError::Statement("no table".to_owned()).into(), 400, "bad_query"),
+            (QueryError::TooLarge("memory".to_owned()).into(), 422, "too_large"),
+            (ApiError::Body("no JSON".to_owned()), 400, "bad_parameter"),
+            (ApiError::Accept { accepted: "image/png".to_owned() }, 406, "not_acceptable"),
             (ApiError::CrossSite, 403, "cross_site"),
             (ApiError::Timeout(Duration::from_secs(1)), 504, "timeout"),
             (QueryError::Storage("shard 7".to_owned()).into(), 500, "storage"),

@@ -17,3 +17,5 @@ pub use web::Web;
 
 /// The room whose answers are shown, for the program that makes its engine.
 pub use needle_query as query;
+/// Whether a query asks for numbers instead of records.
+pub use needle_query::is_piped;

@@ -86,12 +86,12 @@ impl<'a> Lexer<'a> {
         let rest = self.rest();
         let mut chars = rest.chars();
         let token = match (chars.next(), chars.next()) {
-            (None, _) => Token::End,
+            (Some('|'), Some('|')) => self.take(2, Token::Or),
+            // What follows a pipe is another language.
+            (None | Some('|'), _) => Token::End,
             (Some('('), _) => self.take(1, Token::Open),
             (Some(')'), _) => self.take(1, Token::Close),
             (Some(','), _) if place == Place::Value => self.take(1, Token::Or),
-            (Some('|'), Some('|')) => self.take(2, Token::Or),
-            (Some('|'), _) => return Err(no_pipes_yet(start)),
             (Some(sign @ ('-' | '!' | '\u{2212}' | '\u{2013}')), Some(next)) if negates(next, place) => {
                 self.take(sign.len_utf8(), Token::Not)
             }
@@ -108,6 +108,11 @@ impl<'a> Lexer<'a> {
             },
         };
         Ok((token, start))
+    }
+
+    /// Where the query ends: at a `|`, or with the text.
+    pub(super) fn end(&self) -> usize {
+        self.at
     }
 
     /// Where `(` stands, if it follows directly, as in `field:(a OR b)`; it is consumed.
@@ -128,9 +133,8 @@ impl<'a> Lexer<'a> {
     pub(super) fn value(&mut self) -> Result<Option<(Text, usize)>, LanguageError> {
         let start = self.at;
         match self.rest().chars().next() {
-            None | Some(')') => Ok(None),
+            None | Some(')' | '|') => Ok(None),
             Some(c) if is_blank(c) => Ok(None),
-            Some('|') => Err(no_pipes_yet(start)),
             Some('[' | '{') if opens_other_syntax(self.rest()) => Err(other_syntax(self.rest(), start)),
             _ => Ok(Some((self.text(Place::Term)?.without_what_follows(), start))),
         }
@@ -257,10 +261,6 @@ fn other_syntax(rest: &str, position: usize) -> LanguageError {
         None => "lists and objects are not compared: name a field of it, as user.id:42, or quote the text to search for it".to_owned(),
     };
     LanguageError::new(position, message)
-}
-
-fn no_pipes_yet(position: usize) -> LanguageError {
-    LanguageError::new(position, "aggregation with `|` is not available yet: leave it out, or quote the text if a | is searched for")
 }
 
 /// `-x` negates; `--flag`, `->` and `- ` do not. Between values `-5` is a number.

@@ -5,6 +5,7 @@ mod fields;
 mod lexer;
 mod operators;
 mod parser;
+mod pipe;
 mod values;
 
 #[cfg(test)]
@@ -18,17 +19,47 @@ use needle_storage::predicate::{Facet, Field, Predicate};
 
 pub(crate) use error::{LanguageError, nearest};
 pub(crate) use fields::NAMES;
+pub(crate) use pipe::{Direction, Measure, Pipe};
 pub(crate) use values::LEVELS;
 
 use crate::limits::QUERY_BYTES_MAX;
 
 /// What a record must be to match the query. An empty query matches everything.
 pub(crate) fn parse(query: &str) -> Result<Predicate, LanguageError> {
+    match split(query)? {
+        (predicate, None) => Ok(predicate),
+        (_, Some(position)) => {
+            let message = "a pipe makes numbers of records, and here records are asked for: ask /api/v1/aggregate (`needle grep` does by \
+                           itself), or quote the text if a | is searched for";
+            Err(LanguageError { message: message.to_owned(), position })
+        }
+    }
+}
+
+/// What a record must be to match the query, and what is made of those that do.
+pub(crate) fn parse_piped(query: &str) -> Result<(Predicate, Pipe), LanguageError> {
+    match split(query)? {
+        (predicate, Some(position)) => Ok((predicate, pipe::parse(query, position)?)),
+        (_, None) => {
+            let message = "there is no pipe that says what to count: add one, as in `| count() by service`";
+            Err(LanguageError { message: message.to_owned(), position: query.len() })
+        }
+    }
+}
+
+/// Whether a query asks for numbers instead of records.
+pub fn is_piped(query: &str) -> bool {
+    matches!(split(query), Ok((_, Some(_))))
+}
+
+/// The predicate of a query, and where its first pipe stands.
+fn split(query: &str) -> Result<(Predicate, Option<usize>), LanguageError> {
     if query.len() > QUERY_BYTES_MAX {
         let message = format!("the query is {} bytes long, more than {QUERY_BYTES_MAX}: shorten it", query.len());
         return Err(LanguageError { message, position: QUERY_BYTES_MAX });
     }
-    parser::Parser::new(query).query()
+    let (predicate, end) = parser::Parser::new(query).query()?;
+    Ok((predicate, Some(end).filter(|end| *end < query.len())))
 }
 
 /// What records are told apart by, when they are counted by a field of that name.

@@ -29,8 +29,13 @@ impl<'a> Parser<'a> {
         Parser { lexer: Lexer::new(query), peeked: None, depth: 0, terms: 0, patterns: 0 }
     }
 
-    /// The whole query.
-    pub(super) fn query(mut self) -> Result<Predicate, LanguageError> {
+    /// The whole query, up to a `|` if there is one, and where it ends.
+    pub(super) fn query(mut self) -> Result<(Predicate, usize), LanguageError> {
+        let predicate = self.predicate()?;
+        Ok((predicate, self.lexer.end()))
+    }
+
+    fn predicate(&mut self) -> Result<Predicate, LanguageError> {
         if self.peek(Place::Term)?.0 == Token::End {
             return Ok(Predicate::All);
         }

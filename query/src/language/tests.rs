@@ -91,14 +91,62 @@ fn errors_say_where_and_how_to_mend_it() {
     refused("user.id>a*", 8, "no order");
     refused("kind>log", 5, "no order");
     refused("-- ..", 0, "nothing to search for");
-    refused("a | count() by service", 2, "not available yet");
-    refused("a|count()", 1, "not available yet");
+    refused("a | count() by service", 2, "/api/v1/aggregate");
+    refused("a|count()", 1, "/api/v1/aggregate");
+    refused("(a | count())", 0, "not closed");
     refused("\"\"", 0, "empty");
     refused("service:(a b)", 11, "service:(a OR b)");
     refused("status:[500 TO 599]", 7, "(>=500 <=599)");
     refused("timestamp>yesterday", 10, "2026-11-01T10:00:00Z");
     let long = "x".repeat(500);
     assert!(parse(&format!("duration>{long}")).expect_err("refused").message.len() < 200, "what is repeated is cut");
+}
+
+#[test]
+fn a_bad_pipe_says_where_and_how_to_mend_it() {
+    for (query, position, mend) in [
+        ("a", 1, "add one, as in `| count() by service`"),
+        ("a |", 3, "a function is expected"),
+        ("a | cuont()", 4, "did you mean count?"),
+        ("a | count", 9, "`count` needs parentheses: count()"),
+        ("a | p95", 7, "`p95` needs parentheses: p95(field)"),
+        ("a | p95()", 7, "needs a field"),
+        ("a | p95(duration", 7, "not closed"),
+        ("a | p95(duration, 3)", 16, "one field"),
+        ("a | rate(x)", 9, "takes no field"),
+        ("a | sum(trace)", 8, "not a number"),
+        ("a | count() by", 14, "the name of a field"),
+        ("a | count() by has", 15, "a test, not a field"),
+        ("a | count() every", 17, "`every` needs a time"),
+        ("a | count() every 5", 18, "needs a unit"),
+        ("a | count() service", 12, "`by field`"),
+        ("a | count() by service, service", 31, "there twice"),
+        ("a | count() | sort -cuont", 19, "did you mean count?"),
+        ("a | count() | sort -count desc", 19, "said twice"),
+        ("a | count() | limit 0", 20, "a number from 1"),
+        ("a | count() | limit ten", 20, "a number from 1"),
+        ("a | count() | limit 5 5", 22, "takes no more"),
+        ("a | count() | limit 5 | limit 6", 24, "said before"),
+        ("a | top 5 service | sort count", 20, "said before"),
+        ("a | top service", 8, "`top` needs a number"),
+        ("a | count() | count()", 14, "side by side"),
+        ("a | count() | srot count", 14, "did you mean sort?"),
+        ("a | count() by \"x", 15, "not closed"),
+        ("kind:sapn | count()", 5, "did you mean span?"),
+    ] {
+        let error = super::parse_piped(query).expect_err(query);
+        assert_eq!(error.position, position, "{query}: {}", error.message);
+        assert!(error.message.contains(mend), "{query}: {}", error.message);
+    }
+}
+
+#[test]
+fn a_pipe_names_its_columns() {
+    let columns = |query: &str| super::parse_piped(query).unwrap_or_else(|error| panic!("{query}: {error}")).1.column_names();
+    assert_eq!(columns("a | count()"), ["count"]);
+    assert_eq!(columns("| P95(duration), count() BY service EVERY 1m"), ["time", "service", "p95(duration)", "count"]);
+    assert_eq!(columns("| top 3 \"my key\""), ["my key", "count"]);
+    assert_eq!(columns("a|count() every 1m by level|sort -count(),level|limit 1_000"), ["time", "level", "count"]);
 }
 
 #[test]
@@ -130,6 +178,11 @@ fn the_examples_of_the_reference_parse_or_are_refused_as_it_says() {
                 parse(query).unwrap_or_else(|error| panic!("{query}: {error}"));
                 accepted += 1;
             }
+            None if block == "pipe" => {
+                let query = line.split("   ").next().unwrap_or("");
+                super::parse_piped(query).unwrap_or_else(|error| panic!("{query}: {error}"));
+                accepted += 1;
+            }
             None if block == "refused" => {
                 let (query, reason) = line.split_once("   ").expect("a query and the reason");
                 let error = parse(query).expect_err(query);
@@ -147,7 +200,7 @@ proptest! {
 
     #[test]
     fn any_text_is_parsed_or_refused_at_a_place_in_it(query in "\\PC{0,60}") {
-        if let Err(error) = parse(&query) {
+        for error in [parse(&query).err(), super::parse_piped(&query).err()].into_iter().flatten() {
             prop_assert!(error.position <= query.len());
             prop_assert!(error.caret(&query).contains('^'));
         }

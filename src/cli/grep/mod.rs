@@ -1,5 +1,6 @@
 //! `needle grep`: records that match, oldest first like a file.
 
+mod aggregate;
 mod context;
 mod lines;
 mod pattern;
@@ -27,6 +28,7 @@ const LIMIT_DEFAULT: usize = 200;
   needle grep 'service:payments \"card declined\"' --since 2h -R
   needle grep -e 'conn(ection)? refused' -C 3
   needle grep req-7f3a9c1e --json | jq .body
+  needle grep 'level>=warn | count() by service every 1m' --since 1h
   kubectl logs deploy/payments | needle grep --stdin -R ERROR
 
 Exit codes: 0 found, 1 nothing found, 2 error or a partial answer without --allow-partial, 3 timed out.")]
@@ -93,6 +95,9 @@ pub(crate) fn run(command: &GrepCommand) -> anyhow::Result<Exit> {
     }
     let written = command.query();
     let piped = patterns::piped(&written);
+    if piped.is_none() && needle_web::is_piped(&written) {
+        return aggregate::run(command);
+    }
     let query = whole_query(piped.unwrap_or(&written), &command.expressions, command.invert_match);
     let has_id = ids::names_an_id(&query) && !command.invert_match;
     let now = Zoned::now().with_time_zone(command.output.timezone.clone());

@@ -142,6 +142,24 @@ impl<'a> ColumnValue<'a> {
         }
     }
 
+    /// The number it counts as when values are added up: also one that stands in a text, none of what is no number.
+    pub(crate) fn counted(&self) -> Option<f64> {
+        match self.kind() {
+            ValueKind::Int | ValueKind::Double => self.number().filter(|number| !number.is_nan()),
+            ValueKind::String => self.number().filter(|number| number.is_finite()),
+            _ => None,
+        }
+    }
+
+    /// The truth value it is.
+    pub(crate) fn truth(&self) -> Option<bool> {
+        match self {
+            ColumnValue::Bool(truth) => Some(*truth),
+            ColumnValue::Text(ValueKind::Bool, text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+
     /// The value itself.
     pub fn to_value(&self) -> Value {
         match self {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, AsArray, BooleanArray, FixedSizeBinaryArray, Float64Array, Int32Array, Int64Array, ListArray, MapArray, RecordBatch,
+    Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryArray, Float64Array, Int32Array, Int64Array, ListArray, MapArray, RecordBatch,
     StringArray, TimestampNanosecondArray, UInt8Array, UInt32Array, UInt64Array,
 };
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, TimestampNanosecondType, UInt8Type, UInt32Type, UInt64Type};
@@ -123,7 +123,7 @@ impl<'a> AttributeColumn<'a> {
 pub struct RecordsView<'a> {
     /// What the rows are.
     pub signal: Signal,
-    rows: usize,
+    batch: &'a RecordBatch,
     record_id: Option<&'a UInt64Array>,
     time: Option<&'a TimestampNanosecondArray>,
     original_time: Option<&'a UInt64Array>,
@@ -173,7 +173,7 @@ impl<'a> RecordsView<'a> {
         let i32s = |name: &str| column(name).map(|array: &dyn Array| array.as_primitive::<Int32Type>());
         RecordsView {
             signal,
-            rows: batch.num_rows(),
+            batch,
             record_id: u64s(column::RECORD_ID),
             time: time(match signal {
                 Signal::Logs => column::TIMESTAMP,
@@ -216,12 +216,17 @@ impl<'a> RecordsView<'a> {
 
     /// How many rows there are.
     pub fn len(&self) -> usize {
-        self.rows
+        self.batch.num_rows()
     }
 
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
-        self.rows == 0
+        self.batch.num_rows() == 0
+    }
+
+    /// A column as it is in the batch.
+    pub(crate) fn array(&self, name: &str) -> Option<&'a ArrayRef> {
+        self.batch.column_by_name(name)
     }
 
     /// The record's number.
@@ -229,7 +234,8 @@ impl<'a> RecordsView<'a> {
         RecordId(self.record_id.map_or(0, |ids| ids.value(row)))
     }
 
-    fn time_column(&self, row: usize) -> i64 {
+    /// What the time column holds.
+    pub(crate) fn time_column(&self, row: usize) -> i64 {
         self.time.map_or(0, |times| times.value(row))
     }
 
@@ -445,7 +451,7 @@ impl<'a> RecordsView<'a> {
     }
 
     /// By key: which of them have a column of their own changes from shard to shard, and must not show.
-    fn sorted_attributes(&self, row: usize, is_wanted: impl Fn(&str) -> bool) -> Attributes {
+    pub(crate) fn sorted_attributes(&self, row: usize, is_wanted: impl Fn(&str) -> bool) -> Attributes {
         let attributes = self.attributes(row).filter(|(key, _)| is_wanted(key));
         let mut attributes: Attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_value())).collect();
         attributes.sort_by(|(one, _), (other, _)| one.cmp(other));

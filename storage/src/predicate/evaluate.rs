@@ -147,6 +147,7 @@ pub(super) fn field_holds(field: &Field, test: &FieldTest, view: &RecordsView<'_
     }
 }
 
+/// The first of these attributes that a row has.
 pub(super) fn attribute<'a>(keys: &[String], view: &RecordsView<'a>, row: usize) -> Option<ColumnValue<'a>> {
     keys.iter().find_map(|key| {
         // A key with a column of its own may still stand in the general one, where a row has a value of another kind.

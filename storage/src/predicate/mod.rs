@@ -6,6 +6,7 @@ mod evaluate;
 mod facet;
 mod literal;
 mod pattern;
+mod reader;
 mod select;
 mod words;
 
@@ -19,6 +20,7 @@ pub use facet::Facet;
 pub(crate) use facet::FacetValues;
 pub use literal::{Literal, duration_ns, number, time, unit_ns};
 pub use pattern::Wildcard;
+pub(crate) use reader::FieldReader;
 pub(crate) use select::matching_rows;
 
 /// A condition on a record.

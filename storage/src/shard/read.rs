@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
@@ -53,6 +53,8 @@ pub(crate) struct ShardReader {
     request_keys: BTreeSet<String>,
     /// Attributes that stand in the general column, as far as that is known.
     general_keys: Option<BTreeSet<String>>,
+    /// What the footer says of fields, once it was asked for.
+    fields: OnceLock<Option<FieldCounts>>,
 }
 
 /// The index of a shard.
@@ -109,7 +111,7 @@ impl ShardReader {
         let cuts = chunks::cuts(parquet.metadata());
         let ShardDescription { empty_columns: empty, request_keys, general_keys, .. } = description;
         let picked = picked_columns(&parquet);
-        Ok(ShardReader { meta, file, parquet, index, pages, cuts, picked, empty, request_keys, general_keys })
+        Ok(ShardReader { meta, file, parquet, index, pages, cuts, picked, empty, request_keys, general_keys, fields: OnceLock::new() })
     }
 
     /// Why the index is not used, if it should be.
@@ -121,8 +123,8 @@ impl ShardReader {
     }
 
     /// How many rows have which fields, if that was noted.
-    pub(crate) fn fields(&self) -> Option<FieldCounts> {
-        footer_entry(&self.parquet, FIELDS_KEY).ok()
+    pub(crate) fn fields(&self) -> Option<&FieldCounts> {
+        self.fields.get_or_init(|| footer_entry(&self.parquet, FIELDS_KEY).ok()).as_ref()
     }
 
     /// The rows by page, with their times.

@@ -22,7 +22,7 @@ impl Sink for Fields {
     fn take_shard(&mut self, shard: &ShardReader) -> bool {
         let noted = Some(shard).filter(|shard| self.bounds_suffice(shard.meta.time_min, shard.meta.time_max)).and_then(ShardReader::fields);
         let taken = noted.is_some();
-        noted.into_iter().for_each(|counts| self.counts.add_all(counts));
+        noted.into_iter().for_each(|counts| self.counts.add_all(counts.clone()));
         taken
     }
 

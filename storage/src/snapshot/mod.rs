@@ -8,6 +8,7 @@ mod look;
 mod nearest;
 mod scan;
 mod shapes;
+mod table;
 #[cfg(test)]
 mod tests;
 

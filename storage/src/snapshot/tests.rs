@@ -3,6 +3,7 @@
 mod compare;
 mod histogram;
 mod shapes;
+mod table;
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use regex::Regex;
 
 use super::Search;
 use crate::accept::{BodyFormat, Decoded, Incoming, RawRequest};
-use crate::model::*;
+use crate::model::{write_json_map, *};
 use crate::predicate::{Comparison, Field, FieldTest, IdKind, IdTest, Literal, Predicate, TextTest, Wildcard};
 use crate::settings::StoreSettings;
 use crate::store::Store;
@@ -197,6 +198,7 @@ fn answers(store: &Store, predicates: &[(Predicate, usize)]) -> Vec<Vec<Record>>
         if way.is_multiple_of(4) {
             shapes::assert_shapes(&snapshot, predicate, way.is_multiple_of(8));
         }
+        table::assert_table(&snapshot, predicate, &found.records, *way);
         found.records
     };
     assert_accepted(&snapshot, &predicates.iter().map(|(predicate, _)| predicate).collect::<Vec<_>>());

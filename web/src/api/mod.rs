@@ -64,6 +64,8 @@ mod tests {
         for (path, method) in [
             ("/api/v1/search", "get"),
             ("/api/v1/count", "get"),
+            ("/api/v1/aggregate", "get"),
+            ("/api/v1/sql", "post"),
             ("/api/v1/histogram", "get"),
             ("/api/v1/fields", "get"),
             ("/api/v1/fields/{name}/values", "get"),

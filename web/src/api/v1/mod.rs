@@ -1,5 +1,6 @@
 //! Version 1 of the API: wire types, conversions, handlers. `query` answers plain structs; JSON begins here.
 
+mod aggregate;
 mod compare;
 mod completeness;
 mod delete;
@@ -16,6 +17,8 @@ mod respond;
 mod search;
 mod services;
 mod services_graph;
+mod sql;
+mod table;
 pub(crate) mod tail;
 mod time;
 mod value;
@@ -30,6 +33,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
     OpenApiRouter::new()
         .routes(routes!(search::search))
         .routes(routes!(search::count))
+        .routes(routes!(aggregate::aggregate))
         .routes(routes!(histogram::histogram))
         .routes(routes!(fields::fields))
         .routes(routes!(fields::values))
@@ -40,6 +44,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         .routes(routes!(journey::skeleton))
         .routes(routes!(services::services))
         .routes(routes!(services_graph::graph))
+        .routes(routes!(sql::sql))
         .routes(routes!(tail::tail))
         .routes(routes!(delete::delete))
         .routes(routes!(flush::flush))
