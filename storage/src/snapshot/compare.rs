@@ -101,17 +101,18 @@ const UNREAD_COLUMNS: [&str; 4] = [column::BODY, column::TRACE_ID, column::SPAN_
 impl Snapshot {
     /// How many records of each of two sets have which values of which fields. Each column is read once.
     pub fn compare(&self, comparison: &Comparison, cancelled: &dyn Fn() -> bool) -> Result<Compared, ReadError> {
-        let mut columns = Columns::of(&comparison.selected).with(&TIME_COLUMNS).with_every_attribute();
+        let asked = Columns::of(&comparison.selected).with_predicate(comparison.baseline.as_ref().unwrap_or(&Predicate::All));
+        let asks_time = TIME_COLUMNS.iter().any(|name| asked.contain(name));
+        let columns = asked.with(&TIME_COLUMNS).with_every_attribute();
         let either = match &comparison.baseline {
             None => Predicate::All,
             Some(baseline) => Predicate::Or(vec![comparison.selected.clone(), baseline.clone()]),
         };
-        columns.add_predicate(&either);
         let mut unread: Vec<&'static str> = UNREAD_COLUMNS.to_vec();
         unread.retain(|name| !columns.contain(name));
         let columns = columns.with(&FIELD_COLUMNS).without(&unread);
         let facets = COLUMNS.map(|(name, field)| (name, Facet::First(vec![field])));
-        let mut sink = Comparing { comparison, facets, all_values: 0, compared: Compared::default() };
+        let mut sink = Comparing { comparison, asks_time, facets, all_values: 0, compared: Compared::default() };
         let coverage = self.sweep(&either, &columns, cancelled, &mut sink)?;
         Ok(Compared { coverage, ..sink.compared })
     }
@@ -120,6 +121,8 @@ impl Snapshot {
 /// Counts while rows go by.
 struct Comparing<'c> {
     comparison: &'c Comparison,
+    /// Whether a record's side depends on its time: then bounds do not do.
+    asks_time: bool,
     facets: [(&'static str, Facet); COLUMNS.len()],
     all_values: usize,
     compared: Compared,
@@ -284,7 +287,7 @@ impl Sink for Comparing<'_> {
     }
 
     fn bounds_suffice(&self, time_min: UnixNanos, time_max: UnixNanos) -> bool {
-        self.contains(time_min, time_max)
+        !self.asks_time && self.contains(time_min, time_max)
     }
 
     fn take_between(&mut self, view: &RecordsView<'_>, rows: &[u32], _time_min: UnixNanos, _time_max: UnixNanos) {

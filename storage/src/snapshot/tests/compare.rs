@@ -72,7 +72,7 @@ pub(super) fn assert_compared(snapshot: &Snapshot, selected: &Predicate, baselin
     let (one, other) = (find(selected), find(&others));
     let comparison = Comparison { selected: selected.clone(), baseline: baseline.cloned(), start, end };
     let Compared { fields, records, more, coverage } = snapshot.compare(&comparison, &|| false).unwrap();
-    assert_eq!((records, more, coverage.failures), ([one.len() as u64, other.len() as u64], false, Vec::new()));
+    assert_eq!((records, more, coverage.failures), ([one.len() as u64, other.len() as u64], false, Vec::new()), "{comparison:?}");
     let fields: Fields = fields.into_iter().map(|(place, field)| (place, (field.present, field.values, field.left_out))).collect();
     assert_eq!(fields, compared([&one, &other]), "{comparison:?}");
 }
