@@ -46,6 +46,20 @@ fn a_retried_call_makes_two_visits() {
 }
 
 #[test]
+fn lines_that_no_span_encloses_stand_under_the_root_that_began_last_before_them() {
+    let mut shop = Shop::default();
+    shop.span("agent", SERVER, 1, 0, 100, 200).request("r-1");
+    shop.span("agent", SERVER, 2, 0, 5_000, 5_100).of_trace(2).request("r-1");
+    for (at, body) in [(50, "early"), (250, "first"), (5_150, "second")] {
+        shop.log("worker", at, body).request("r-1");
+    }
+    let journey = shop.journey("r-1");
+    let drawing = ["1", "  ~inferred-worker-1 [early, first]", "2", "  ~inferred-worker-2 [second]"];
+    check(&journey, &drawing);
+    assert!(inference(&journey, "inferred-worker-2").reason.contains("no span encloses it in time"));
+}
+
+#[test]
 fn a_wrong_clock_of_a_named_service_is_recognised() {
     let mut shop = Shop::default();
     shop.span("gateway", SERVER, 1, 0, 0, 400).request("r-1");
