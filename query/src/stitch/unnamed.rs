@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 
-use needle_storage::model::{SpanKind, TraceId, UnixNanos};
+use needle_storage::model::{SpanId, SpanKind, TraceId, UnixNanos};
 
 use super::calls::Calls;
 use super::clocks::{Clocks, Usual};
@@ -11,7 +11,7 @@ use super::contexts::offer;
 use super::cover::{Window, cover};
 use super::enclose::Sweep;
 use super::fit::{Lies, Offer, Wanted, fit};
-use super::line::Line;
+use super::line::{Line, of_one_span};
 use super::logs::Context;
 use super::logs_only::{add_visit, describe, resolution_ns, stay, weakened, without_spans};
 use super::tree::{Process, Role, Tree};
@@ -125,7 +125,7 @@ impl Hosts<'_> {
     fn part(&self, guests: Vec<Guest>) -> Vec<Guest> {
         let waits = |call: &usize| !self.calls.all[*call].asynchronous;
         let unanswered: Vec<usize> = self.calls.unnamed().filter(waits).collect();
-        guests.into_iter().flat_map(|guest| self.parted(guest, &unanswered)).collect()
+        guests.into_iter().flat_map(Guest::by_span).flat_map(|guest| self.parted(guest, &unanswered)).collect()
     }
 
     /// How long after a call a guest may go on without doubt about its clock. What did not fit into the calls that name it
@@ -140,7 +140,7 @@ impl Hosts<'_> {
     fn parted(&self, guest: Guest, unanswered: &[usize]) -> Vec<Guest> {
         let What::Lines(logs) = &guest.what else { return vec![guest] };
         let late_max_ns = self.late_max_ns(&guest);
-        if late_max_ns == 0 {
+        if late_max_ns == 0 || of_one_span(logs) {
             return vec![guest];
         }
         let held = |late_ns_max: i64| {
@@ -286,9 +286,12 @@ impl Hosts<'_> {
     fn divide(&mut self, guests: Vec<Guest>) -> Vec<Guest> {
         let mut left = Vec::new();
         for mut guest in guests {
-            let What::Lines(logs) = &mut guest.what else {
-                left.push(guest);
-                continue;
+            let logs = match &mut guest.what {
+                What::Lines(logs) if !of_one_span(logs) => logs,
+                _ => {
+                    left.push(guest);
+                    continue;
+                }
             };
             let logs = std::mem::take(logs);
             let mut open: Vec<usize> = self.calls.unnamed().collect();
@@ -544,11 +547,22 @@ impl Guest {
         }
     }
 
+    /// Where every line says in which span it was written, and none of those was received: the lines of each.
+    fn by_span(self) -> Vec<Guest> {
+        let What::Lines(logs) = &self.what else { return vec![self] };
+        let mut spans: BTreeMap<Option<SpanId>, Vec<Line>> = BTreeMap::new();
+        logs.iter().for_each(|log| spans.entry(log.span_id).or_default().push(log.clone()));
+        if spans.contains_key(&None) || spans.len() == 1 {
+            return vec![self];
+        }
+        spans.into_values().map(|lines| self.with(lines)).collect()
+    }
+
     /// Lines cut at the gaps.
     fn pieces(self) -> Vec<Guest> {
-        let logs = match self.what {
-            What::Root(_) => return vec![self],
-            What::Lines(ref logs) => logs.clone(),
+        let logs = match &self.what {
+            What::Lines(logs) if !of_one_span(logs) => logs.clone(),
+            _ => return vec![self],
         };
         let mut pieces: Vec<Vec<Line>> = Vec::new();
         for log in logs {
