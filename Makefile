@@ -26,13 +26,13 @@ test: tools ui ## everything, with real SDKs, DuckDB and a browser; installs wha
 bench: ## what a record and an answer cost, beside goals and a floor; RECORDS=2000000 SPANS=2400000 SEED=1 for the whole
 	@$(CARGO) bench --bench figures -- --records $(RECORDS) --spans $(SPANS) --seed $(SEED)
 
-bench-cuts: ## 10,000 power cuts under the real storage, and failures of the disk; CUTS=10000 SEED=1 DURATION=600
+cuts: ## 10,000 power cuts under the real storage, and failures of the disk; CUTS=10000 SEED=1 DURATION=600
 	@CUTS=$(or $(CUTS),10000) SEED=$(SEED) DURATION=$(DURATION) $(CARGO) test --release --test cuts -- --nocapture --test-threads 1
 
 kills: ## kill -9 of the program while it works, 1,000 times; KILLS=1000 SEED=1 DURATION=600
 	@KILLS=$(or $(KILLS),1000) SEED=$(SEED) DURATION=$(DURATION) $(CARGO) test --release --test kills -- --nocapture
 
-journeys: ## what a journey costs among RECORDS logs and SPANS spans, and one of 100,000 spans and 1,000,000 logs
+bench-journeys: ## what a journey costs among RECORDS logs and SPANS spans, and one of 100,000 spans and 1,000,000 logs
 	@$(CARGO) bench --bench figures -- --records $(RECORDS) --spans $(SPANS) --seed $(SEED) --journey $(or $(JOURNEY),100000)
 
 bench-shards: ## what an id costs over 10, 1,000 and 10,000 shards

@@ -67,6 +67,8 @@ pub(crate) enum DecodeError {
     Json(String),
     #[error("the body is not UTF-8 (byte {0} is the first bad one): send text in UTF-8")]
     Utf8(usize),
+    #[error("the time zone {0:?} is not known: name one like Europe/Berlin or UTC, or give an offset like +01:00")]
+    Zone(String),
     #[error("a value is nested more than {0} deep: flatten it, or raise nesting_max")]
     Nesting(usize),
     #[error("the request holds more than {0} records, attributes and values: send smaller batches, or raise elements_max")]

@@ -15,7 +15,7 @@ use crate::decode::{Budget, DecodeError, Decoder, Outcome};
 use crate::levels::severity_of;
 use crate::rows::{LogRows, RawLog};
 use crate::text_logs::{NOT_UTF8, append_text, lines};
-use crate::times;
+use crate::times::{self, TimeReader};
 
 /// Keys of the time, the text, the level and the service; the first found wins. Case does not matter.
 const TIME_KEYS: &[&str] = &["timestamp", "time", "ts", "@timestamp", "date", "datetime", "asctime", "@t"];
@@ -28,6 +28,7 @@ pub(crate) fn decode(decoder: &Decoder, request: &RawRequest) -> Result<Outcome,
         rows: LogRows::new(decoder, request, 0),
         budget: Budget::new(&decoder.settings, request.body.len()),
         request,
+        times: TimeReader::of(request)?,
         nesting_max: decoder.settings.nesting_max,
     };
     match std::str::from_utf8(&request.body) {
@@ -41,6 +42,7 @@ struct Reader<'d> {
     rows: LogRows<'d>,
     budget: Budget,
     request: &'d RawRequest,
+    times: TimeReader,
     nesting_max: usize,
 }
 
@@ -82,7 +84,7 @@ impl Reader<'_> {
             } else {
                 self.budget.rows(1)?;
                 self.rows.builder.set_service(request.service.as_deref());
-                append_text(&mut self.rows, line.number, text, times::leading(text, request.arrival));
+                append_text(&mut self.rows, line.number, text, self.times.leading(text));
             }
         }
         Ok(())
@@ -115,9 +117,8 @@ impl Reader<'_> {
     fn record(&mut self, line: usize, entries: Attributes, bytes: usize) {
         let mut fields = Fields::default();
         entries.into_iter().for_each(|(key, value)| fields.flatten(key, value));
-        let arrival = self.request.arrival;
         let time = fields.take(TIME_KEYS, |value| match value {
-            Value::String(text) => times::of_text(text, arrival),
+            Value::String(text) => self.times.of_text(text),
             Value::Int(_) | Value::Double(_) => times::of_number(&value.text()),
             _ => None,
         });

@@ -12,9 +12,10 @@ use crate::decode::{Budget, DecodeError, Decoder, Outcome};
 use crate::ids::KeyKind;
 use crate::levels::find_level;
 use crate::rows::{LogRows, RawLog};
-use crate::times::{self, Leading};
+use crate::times::{Leading, TimeReader};
 
 pub(crate) fn decode(decoder: &Decoder, request: &RawRequest) -> Result<Outcome, DecodeError> {
+    let times = TimeReader::of(request)?;
     let mut budget = Budget::new(&decoder.settings, request.body.len());
     // Columns that grow are there twice while they do.
     let begins = |line: &Line| request.body[line.start..line.end].first().is_some_and(|first| !first.is_ascii_whitespace());
@@ -30,7 +31,7 @@ pub(crate) fn decode(decoder: &Decoder, request: &RawRequest) -> Result<Outcome,
         if text.trim().is_empty() {
             continue;
         }
-        let time = if is_indented(text) { None } else { times::leading(text, request.arrival) };
+        let time = if is_indented(text) { None } else { times.leading(text) };
         if assembly.continues(text, time.is_some(), decoder) {
             assembly.extend(line.end);
         } else {

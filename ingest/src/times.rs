@@ -1,13 +1,19 @@
-//! Times as logs write them. A time without a zone is UTC; one without a year or a date is the latest
-//! such time that is not after the arrival of the request.
+//! Times as logs write them. A time without a zone is of the zone that the sender names, else UTC; one without a year or
+//! a date is the latest such time that is not after the arrival of the request.
+//!
+//! Where clocks are put back, an hour comes twice, and where they are put forward, one is left out: such a time is read by
+//! the offset that was in force before the change.
 
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::{Offset, TimeZone};
+use needle_storage::RawRequest;
 use needle_storage::model::UnixNanos;
 use regex::{Captures, Regex, RegexBuilder};
+
+use crate::decode::DecodeError;
 
 /// A time at the begin of a line.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,20 +25,99 @@ pub(crate) struct Leading<'a> {
     pub(crate) level: Option<&'a str>,
 }
 
-/// The time a line begins with.
-pub(crate) fn leading(line: &str, arrival: UnixNanos) -> Option<Leading<'_>> {
-    FORMS.iter().find_map(|form| {
-        let captures = form.captures(line)?;
-        let time = time_of(&captures, arrival)?;
-        let end = captures.name("time").map_or(0, |time| time.end());
-        Some(Leading { time, end, level: captures.name("level").map(|level| level.as_str()) })
-    })
+/// Reads the times of one request.
+#[derive(Clone, Debug)]
+pub(crate) struct TimeReader {
+    arrival: UnixNanos,
+    /// Of times that carry none.
+    zone: TimeZone,
 }
 
-/// The time a text is, if it is nothing else.
-pub(crate) fn of_text(text: &str, arrival: UnixNanos) -> Option<UnixNanos> {
-    let text = text.trim();
-    of_number(text).or_else(|| leading(text, arrival).filter(|found| found.end == text.len()).map(|found| found.time))
+impl TimeReader {
+    /// For the times in a request, or what is wrong with the zone that it names.
+    pub(crate) fn of(request: &RawRequest) -> Result<TimeReader, DecodeError> {
+        let zone = match &request.timezone {
+            Some(name) => zone_of(name).ok_or_else(|| DecodeError::Zone(name.chars().take(ZONE_SHOWN_MAX).collect()))?,
+            None => TimeZone::UTC,
+        };
+        Ok(TimeReader { arrival: request.arrival, zone })
+    }
+
+    /// The time a line begins with.
+    pub(crate) fn leading<'a>(&self, line: &'a str) -> Option<Leading<'a>> {
+        FORMS.iter().find_map(|form| {
+            let captures = form.captures(line)?;
+            let time = self.time_of(&captures)?;
+            let end = captures.name("time").map_or(0, |time| time.end());
+            Some(Leading { time, end, level: captures.name("level").map(|level| level.as_str()) })
+        })
+    }
+
+    /// The time a text is, if it is nothing else.
+    pub(crate) fn of_text(&self, text: &str) -> Option<UnixNanos> {
+        let text = text.trim();
+        of_number(text).or_else(|| self.leading(text).filter(|found| found.end == text.len()).map(|found| found.time))
+    }
+
+    fn time_of(&self, captures: &Captures<'_>) -> Option<UnixNanos> {
+        let text = |name: &str| captures.name(name).map(|found| found.as_str());
+        if let Some(epoch) = text("epoch") {
+            return of_number(epoch);
+        }
+        let number = |name: &str| text(name).and_then(|digits| digits.parse::<i16>().ok());
+        let month = text("mon").and_then(month_of).or_else(|| number("m").map(|month| month as i8));
+        let day = number("d").map(|day| day as i8);
+        let year = number("y").or_else(|| number("yy").map(|year| 2000 + year));
+        let named = match text("z").or_else(|| text("hz")) {
+            Some(zone) => Some(TimeZone::fixed(offset_of(zone)?)),
+            None => None,
+        };
+        let zone = named.as_ref().unwrap_or(&self.zone);
+        let nanos = fraction_of(text("f").unwrap_or(""), 9) as i32;
+        let (hour, minute, second) = (number("h")? as i8, number("mi")? as i8, number("s")?.min(59) as i8);
+        let at = |year: i16, month: i8, day: i8| {
+            let civil = DateTime::new(year, month, day, hour, minute, second, nanos).ok()?;
+            // "Compatible" is by the offset before a change of clocks.
+            let time = zone.to_ambiguous_timestamp(civil).compatible().ok()?;
+            u64::try_from(time.as_nanosecond()).ok().map(UnixNanos)
+        };
+        match (year, month, day) {
+            (Some(year), Some(month), Some(day)) => at(year, month, day),
+            (None, Some(month), Some(day)) => {
+                let this_year = self.today(zone)?.year();
+                // A sender's clock may be ahead of ours by a little; by a day it is last year's line.
+                let plausible = |time: &UnixNanos| time.since(self.arrival) < DAY_NS;
+                at(this_year, month, day).filter(plausible).or_else(|| (1..=4).find_map(|years| at(this_year - years, month, day)))
+            }
+            (None, None, None) => {
+                let today = self.today(zone)?;
+                let ahead = |time: &UnixNanos| time.since(self.arrival) < DAY_NS / 2;
+                let yesterday = || today.yesterday().ok().and_then(|day| at(day.year(), day.month(), day.day()));
+                at(today.year(), today.month(), today.day()).filter(ahead).or_else(yesterday)
+            }
+            _ => None,
+        }
+    }
+
+    /// The day of the arrival.
+    fn today(&self, zone: &TimeZone) -> Option<Date> {
+        let arrival = Timestamp::from_nanosecond(i128::from(self.arrival.0)).ok()?;
+        Some(zone.to_datetime(arrival).date())
+    }
+}
+
+const DAY_NS: i64 = 86_400_000_000_000;
+/// Of the name of a zone that is none, so many characters are told.
+const ZONE_SHOWN_MAX: usize = 100;
+
+/// `Europe/Berlin`, `UTC`, `+01:00`.
+fn zone_of(name: &str) -> Option<TimeZone> {
+    // A plus that was not escaped arrives as a space.
+    let name = &*name.replace(' ', "+");
+    match name.as_bytes().first()? {
+        b'+' | b'-' => OFFSET.is_match(name).then(|| offset_of(name).map(TimeZone::fixed)).flatten(),
+        _ => TimeZone::get(name).ok(),
+    }
 }
 
 /// The time of a number since the epoch in seconds, milli-, micro- or nanoseconds, told apart by its size:
@@ -72,6 +157,8 @@ const CLOCK: &str = r"(?P<h>[0-2]\d):(?P<mi>[0-5]\d):(?P<s>[0-6]\d)(?:[.,:](?P<f
 const ZONE: &str = r"(?:\s?(?P<z>[Zz]|UTC|GMT|WEST|WET|CEST|CET|EEST|EET|MSK|BST|EST|EDT|CST|CDT|MST|MDT|PST|PDT|JST|KST|AEST|AEDT|[+-]\d\d:?\d\d)\b|(?P<hz>[+-]\d\d)\b)?";
 const MONTH: &str = "(?P<mon>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)";
 
+static OFFSET: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^[+-]\d\d(?::?\d\d)?$").expect("the pattern is constant"));
+
 static FORMS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let compile = |pattern: String| RegexBuilder::new(&pattern).unicode(false).build().expect("the patterns are constant");
     [
@@ -100,49 +187,13 @@ static FORMS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     .into()
 });
 
-fn time_of(captures: &Captures<'_>, arrival: UnixNanos) -> Option<UnixNanos> {
-    let text = |name: &str| captures.name(name).map(|found| found.as_str());
-    if let Some(epoch) = text("epoch") {
-        return of_number(epoch);
-    }
-    let number = |name: &str| text(name).and_then(|digits| digits.parse::<i16>().ok());
-    let month = text("mon").and_then(month_of).or_else(|| number("m").map(|month| month as i8));
-    let day = number("d").map(|day| day as i8);
-    let year = number("y").or_else(|| number("yy").map(|year| 2000 + year));
-    let offset_seconds = match text("z").or_else(|| text("hz")) {
-        Some(zone) => zone_offset_seconds(zone)?,
-        None => 0,
-    };
-    let nanos = fraction_of(text("f").unwrap_or(""), 9) as i32;
-    let (hour, minute, second) = (number("h")? as i8, number("mi")? as i8, number("s")?.min(59) as i8);
-    let at = |year: i16, month: i8, day: i8| {
-        let civil = DateTime::new(year, month, day, hour, minute, second, nanos).ok()?;
-        let nanos = civil.to_zoned(TimeZone::UTC).ok()?.timestamp().as_nanosecond() - i128::from(offset_seconds) * 1_000_000_000;
-        u64::try_from(nanos).ok().map(UnixNanos)
-    };
-    let today = Timestamp::from_nanosecond(i128::from(arrival.0)).ok()?.to_zoned(TimeZone::UTC).datetime();
-    // A sender's clock may be ahead of ours by a little; by a day it is last year's line.
-    let plausible = |time: &UnixNanos| time.since(arrival) < 86_400_000_000_000;
-    match (year, month, day) {
-        (Some(year), Some(month), Some(day)) => at(year, month, day),
-        (None, Some(month), Some(day)) => {
-            at(today.year(), month, day).filter(plausible).or_else(|| (1..=4).find_map(|years| at(today.year() - years, month, day)))
-        }
-        (None, None, None) => {
-            let ahead = |time: &UnixNanos| time.since(arrival) < 43_200_000_000_000;
-            let time = at(today.year(), today.month(), today.day())?;
-            Some(if ahead(&time) { time } else { time.saturating_add_signed(-86_400_000_000_000) })
-        }
-        _ => None,
-    }
-}
-
 fn month_of(name: &str) -> Option<i8> {
     const NAMES: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     NAMES.iter().position(|month| *month == name).map(|at| at as i8 + 1)
 }
 
-fn zone_offset_seconds(zone: &str) -> Option<i64> {
+/// The offset that an abbreviation or digits mean.
+fn offset_of(zone: &str) -> Option<Offset> {
     let hours = match zone {
         "Z" | "z" | "UTC" | "GMT" | "WET" => 0,
         "BST" | "WEST" | "CET" => 1,
@@ -158,21 +209,40 @@ fn zone_offset_seconds(zone: &str) -> Option<i64> {
         "PST" => -8,
         numeric => {
             let digits: String = numeric.chars().filter(char::is_ascii_digit).collect();
-            let hours: i64 = digits.get(..2)?.parse().ok()?;
-            let minutes: i64 = digits.get(2..).filter(|m| !m.is_empty()).map_or(Some(0), |m| m.parse().ok())?;
+            let hours: i32 = digits.get(..2)?.parse().ok()?;
+            let minutes: i32 = digits.get(2..).filter(|m| !m.is_empty()).map_or(Some(0), |m| m.parse().ok())?;
             let seconds = hours * 3600 + minutes * 60;
-            return Some(if numeric.starts_with('-') { -seconds } else { seconds });
+            return Offset::from_seconds(if numeric.starts_with('-') { -seconds } else { seconds }).ok();
         }
     };
-    Some(hours * 3600)
+    Some(Offset::constant(hours))
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use needle_storage::BodyFormat;
+    use needle_storage::model::Tenant;
+
     use super::*;
 
     /// 2026-11-20T12:00:00Z
     const ARRIVAL: UnixNanos = UnixNanos(1_795_176_000_000_000_000);
+
+    fn reader(timezone: Option<&str>, arrival: UnixNanos) -> Result<TimeReader, DecodeError> {
+        TimeReader::of(&RawRequest {
+            tenant: Tenant::default(),
+            format: BodyFormat::TextLogs,
+            arrival,
+            service: None,
+            timezone: timezone.map(str::to_owned),
+            body: Bytes::new(),
+        })
+    }
+
+    fn leading(line: &str, arrival: UnixNanos) -> Option<Leading<'_>> {
+        reader(None, arrival).unwrap().leading(line)
+    }
 
     fn shown(time: UnixNanos) -> String {
         Timestamp::from_nanosecond(i128::from(time.0)).unwrap().to_string()
@@ -246,7 +316,58 @@ mod tests {
     }
 
     #[test]
+    fn a_zone_is_that_of_times_that_carry_none() {
+        let cases = [
+            ("2018-06-27 06:39:57.993 x", "2018-06-27T04:39:57.993Z"),
+            ("2018-01-27 06:39:57.993 x", "2018-01-27T05:39:57.993Z"),
+            ("2018-06-27T06:39:57Z x", "2018-06-27T06:39:57Z"),
+            ("2018-06-27 06:39:57 EST x", "2018-06-27T11:39:57Z"),
+            ("Jun  3 09:23:38 host x", "2026-06-03T07:23:38Z"),
+            ("1761019822.315 x", "2025-10-21T04:10:22.315Z"),
+            // Put back at three, put forward at two.
+            ("2018-10-28 02:30:00 x", "2018-10-28T00:30:00Z"),
+            ("2018-10-28 03:00:00 x", "2018-10-28T02:00:00Z"),
+            ("2018-03-25 02:30:00 x", "2018-03-25T01:30:00Z"),
+            // The arrival is at 13:00 there.
+            ("12:51:24.967 x", "2026-11-20T11:51:24.967Z"),
+        ];
+        let berlin = reader(Some("Europe/Berlin"), ARRIVAL).unwrap();
+        for (line, time) in cases {
+            assert_eq!(berlin.leading(line).map(|found| shown(found.time)).as_deref(), Some(time), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_day_of_a_time_without_a_date_is_that_of_its_zone() {
+        // 2026-11-20T23:30:00Z, when it is the 21st in Berlin and five in the morning in Calcutta.
+        let arrival = UnixNanos(1_795_217_400_000_000_000);
+        let cases = [
+            (Some("Europe/Berlin"), "00:29:59.000 x", "2026-11-20T23:29:59Z"),
+            (Some("Europe/Berlin"), "23:59:59.000 x", "2026-11-20T22:59:59Z"),
+            (Some("+05:30"), "04:59:00.000 x", "2026-11-20T23:29:00Z"),
+            (Some("-08"), "15:29:00.000 x", "2026-11-20T23:29:00Z"),
+            (None, "23:29:00.000 x", "2026-11-20T23:29:00Z"),
+        ];
+        for (zone, line, time) in cases {
+            let found = reader(zone, arrival).unwrap().leading(line).map(|found| shown(found.time));
+            assert_eq!(found.as_deref(), Some(time), "{zone:?} {line}");
+        }
+    }
+
+    #[test]
+    fn a_zone_that_is_none_is_refused_with_what_would_be_one() {
+        for name in ["Europe/Atlantis", "", "+1", "+99:99", "+01:00 x", "berlin", "CEST"] {
+            let error = reader(Some(name), ARRIVAL).unwrap_err().to_string();
+            assert!(error.contains(&format!("{name:?}")) && error.contains("Europe/Berlin"), "{error}");
+        }
+        for name in ["UTC", "utc", "europe/berlin", "+01:00", " 01:00", "-0330", "+14"] {
+            assert!(reader(Some(name), ARRIVAL).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
     fn a_text_is_a_time_only_as_a_whole() {
+        let of_text = |text: &str, arrival| reader(None, arrival).unwrap().of_text(text);
         assert_eq!(of_text("2013-09-06T20:00:48.124817Z", ARRIVAL).map(shown).as_deref(), Some("2013-09-06T20:00:48.124817Z"));
         assert_eq!(of_text("2007-11-03 06:24:38.000", ARRIVAL).map(shown).as_deref(), Some("2007-11-03T06:24:38Z"));
         assert_eq!(of_text("2013-09-06T20:00:48Z and more", ARRIVAL), None);

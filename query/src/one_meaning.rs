@@ -45,7 +45,7 @@ impl Shelf {
             let kind = if format == BodyFormat::OtlpLogsJson { 'l' } else { 's' };
             let body = Bytes::from(format!("{kind} {} {}", numbers.start, numbers.end));
             let decoded = named_by(&body, &self.rows);
-            let request = RawRequest { tenant: Tenant::default(), format, arrival: UnixNanos(1), service: None, body };
+            let request = RawRequest { tenant: Tenant::default(), format, arrival: UnixNanos(1), service: None, timezone: None, body };
             self.runtime.block_on(store.append(Incoming { request, decoded, idempotency_key: None })).expect("stored");
         }
     }

@@ -148,7 +148,7 @@ impl Sample {
         for (number, signal) in Signal::ALL.into_iter().enumerate() {
             let body = vec![part, number as u8].into();
             let format = BodyFormat::OtlpLogsJson;
-            let request = RawRequest { tenant: Tenant::default(), format, arrival: UnixNanos(1), service: None, body };
+            let request = RawRequest { tenant: Tenant::default(), format, arrival: UnixNanos(1), service: None, timezone: None, body };
             let decoded = decoded(rows, signal);
             if decoded.records.num_rows() > 0 {
                 let incoming = Incoming { request, decoded, idempotency_key: None };

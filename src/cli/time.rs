@@ -118,6 +118,14 @@ pub(crate) fn parse_zone(text: &str) -> anyhow::Result<TimeZone> {
         .with_context(|| format!("{text:?} is no time zone: give utc, local, a name like Europe/Berlin or an offset like +01:00"))
 }
 
+/// The name by which a server knows a zone.
+pub(crate) fn zone_name(text: &str) -> anyhow::Result<String> {
+    let zone = parse_zone(text)?;
+    let offset = || zone.to_fixed_offset().ok().map(|offset| offset.to_string());
+    let name = zone.iana_name().map(str::to_owned).or_else(offset);
+    name.with_context(|| format!("the zone {text:?} has no name on this machine: give one like Europe/Berlin or an offset like +01:00"))
+}
+
 fn offset(text: &str) -> Option<Offset> {
     let sign = match text.as_bytes().first()? {
         b'+' => 1,

@@ -52,6 +52,8 @@ pub struct RawRequest {
     pub arrival: UnixNanos,
     /// The service of records that name none (`?service=` of `POST /api/v1/logs`).
     pub service: Option<String>,
+    /// The zone of times that carry none (`?timezone=`), as given; the receiver knows what it means.
+    pub timezone: Option<String>,
     /// The body.
     pub body: Bytes,
 }

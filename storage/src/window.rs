@@ -34,6 +34,8 @@ pub(crate) fn digest(incoming: &Incoming) -> Option<Digest> {
             part(&[incoming.request.format as u8]);
             part(incoming.request.service.as_deref().unwrap_or_default().as_bytes());
             part(&incoming.request.body);
+            // Last, and only where there is one: digests without are those that earlier versions wrote.
+            incoming.request.timezone.iter().for_each(|zone| part(zone.as_bytes()));
         }
         None => return None,
     }

@@ -245,7 +245,14 @@ fn decode() -> Decode {
 
 async fn send(store: &Store, batch: &Batch, idempotency_key: Option<String>) -> Answer {
     let arrival = SystemClock::default().now();
-    let request = RawRequest { tenant: Tenant::default(), format: BodyFormat::JsonLogs, arrival, service: None, body: batch.body().into() };
+    let request = RawRequest {
+        tenant: Tenant::default(),
+        format: BodyFormat::JsonLogs,
+        arrival,
+        service: None,
+        timezone: None,
+        body: batch.body().into(),
+    };
     let decoded = decode()(&request).expect("the batch is sound");
     match store.append(Incoming { request, decoded, idempotency_key }).await {
         Ok(_) => Answer::Yes,

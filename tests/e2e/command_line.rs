@@ -199,6 +199,23 @@ fn send_imports_files_and_stdin() {
 }
 
 #[test]
+fn send_reads_times_by_the_zone_that_it_is_given() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("local.log");
+    std::fs::write(&path, "2024-07-03 04:05:06 it broke\n").unwrap();
+    let send = |zone: &str| server.cli(&["send", "--service", "stall", "--timezone", zone, path.to_str().unwrap()]);
+    for (zone, time) in [("Europe/Berlin", "2024-07-03T02:05:06.000000000Z"), ("+5", "2024-07-02T23:05:06.000000000Z")] {
+        assert_eq!(code(&send(zone)), 0);
+        let times: Vec<_> = server.search("service:stall").iter().map(|record| record["timestamp"].clone()).collect();
+        assert!(times.contains(&json!(time)), "{zone}: {times:?}");
+    }
+    let refused = send("Europe/Atlantis");
+    assert_eq!(code(&refused), 2);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("Europe/Atlantis"), "{refused:?}");
+}
+
+#[test]
 fn send_imports_otlp_files() {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();

@@ -38,6 +38,56 @@ fn recognised_keys_become_fields_and_the_rest_attributes() {
 }
 
 #[test]
+fn times_without_a_zone_are_of_the_zone_that_is_named_also_when_the_log_is_replayed() {
+    let mut server = Server::start();
+    let text = "2018-06-27 06:39:57.993 local\n2018-06-27T06:39:57Z zoned\n";
+    let json = "{\"time\":\"2018-06-27 06:39:57\",\"msg\":\"local\"}\n{\"time\":\"2018-06-27T06:39:57+03:00\",\"msg\":\"zoned\"}\n";
+    for (service, content_type, body) in [("plain", "text/plain", text), ("json", "application/x-ndjson", json)] {
+        for (zone, name) in [("Europe/Berlin", "berlin"), ("%2B05:30", "offset"), ("", "none")] {
+            let path = format!("/api/v1/logs?service={service}-{name}&timezone={zone}");
+            assert_eq!(server.post(&path, content_type, body).expect(200)["accepted"], 2, "{path}");
+        }
+    }
+    let expected = [
+        ("plain-berlin", ["2018-06-27T04:39:57.993000000Z", "2018-06-27T06:39:57.000000000Z"]),
+        ("plain-offset", ["2018-06-27T01:09:57.993000000Z", "2018-06-27T06:39:57.000000000Z"]),
+        ("plain-none", ["2018-06-27T06:39:57.993000000Z", "2018-06-27T06:39:57.000000000Z"]),
+        ("json-berlin", ["2018-06-27T04:39:57.000000000Z", "2018-06-27T03:39:57.000000000Z"]),
+        ("json-offset", ["2018-06-27T01:09:57.000000000Z", "2018-06-27T03:39:57.000000000Z"]),
+        ("json-none", ["2018-06-27T06:39:57.000000000Z", "2018-06-27T03:39:57.000000000Z"]),
+    ];
+    let assert_times = |server: &Server| {
+        for (service, times) in expected {
+            for (word, time) in ["local", "zoned"].into_iter().zip(times) {
+                assert_eq!(server.search(&format!("service:{service} {word}"))[0]["timestamp"], time, "{service} {word}");
+            }
+        }
+    };
+    assert_times(&server);
+    server.kill();
+    server.start_again();
+    assert_times(&server);
+}
+
+#[test]
+fn one_body_read_by_two_zones_is_two_requests() {
+    let server = Server::start();
+    for zone in ["Europe/Berlin", "UTC", "UTC"] {
+        server.post(&format!("/api/v1/logs?timezone={zone}"), "text/plain", "2018-06-27 06:39:57 twice").expect(200);
+    }
+    assert_eq!(server.search("twice").len(), 2);
+}
+
+#[test]
+fn an_unknown_zone_is_refused_with_a_sentence() {
+    let server = Server::start();
+    let answer = server.post("/api/v1/logs?timezone=Europe/Atlantis", "text/plain", "2018-06-27 06:39:57 lost").expect(400);
+    assert!(answer.to_string().contains("Europe/Atlantis"), "{answer}");
+    assert!(answer.to_string().contains("name one like Europe/Berlin"), "{answer}");
+    assert_eq!(server.search("lost").len(), 0);
+}
+
+#[test]
 fn numbers_are_times_by_their_size() {
     let server = Server::start();
     let times = [

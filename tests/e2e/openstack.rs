@@ -11,8 +11,12 @@ use serde_json::Value;
 
 use crate::harness::{Server, shared_data, stdout_of};
 use crate::journey::assert_is_a_tree;
+use crate::source::nanoseconds;
 
 const REQUEST_ID: &str = "req-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}";
+
+/// In which the machine wrote its logs; its spans are in UTC.
+const ZONE: &str = "Europe/Berlin";
 
 /// The first round has an injected fault.
 #[test]
@@ -31,7 +35,7 @@ fn assert_round(round: u8) {
     let files = log_files(&data.join(format!("round_{round}")));
     assert!(files.len() > 15, "{files:?}");
     for (service, path) in &files {
-        let output = server.cli(&["send", "--service", service, path.to_str().unwrap()]);
+        let output = server.cli(&["send", "--service", service, "--timezone", ZONE, path.to_str().unwrap()]);
         assert!(output.status.success(), "{}: {output:?}", path.display());
     }
     assert_nothing_is_lost(&server, &files);
@@ -50,6 +54,7 @@ fn assert_round(round: u8) {
     assert_services_that_only_log(&server, &files, &ids_in_records);
     assert_spans(&server, &data.join(format!("spans_round_{round}_otlp.ndjson")), requests);
     assert_services_that_only_log(&server, &files, &ids_in_records);
+    assert_receivers(&server, requests.keys());
     for (id, expected) in requests.iter().take(5) {
         assert_command_line(&server, id, expected);
     }
@@ -199,6 +204,57 @@ fn assert_services_that_only_log(server: &Server, files: &BTreeMap<String, PathB
             assert_eq!(lines_with(&told, service, id, |node| node["inferred"].is_null()), lines, "{id}: {told}");
         }
     }
+}
+
+/// The processes that messages are sent to, by how the topics begin that the spans of the messages tell. No span is their own.
+const RECEIVERS: [(&str, &str); 10] = [
+    ("cinder-scheduler", "cinder/scheduler"),
+    ("compute", "nova/nova-compute"),
+    ("conductor", "nova/nova-conductor"),
+    ("dhcp_agent", "neutron/dhcp-agent"),
+    ("l3_agent", "neutron/l3-agent"),
+    ("neutron-vo-", "neutron/openvswitch-agent"),
+    ("q-agent-notifier", "neutron/openvswitch-agent"),
+    ("q-plugin", "neutron/server"),
+    ("q-reports-plugin", "neutron/server"),
+    ("scheduler", "nova/nova-scheduler"),
+];
+
+/// What the receivers of messages wrote hangs below a span, nearly always of a message to them, and meets the time of the span
+/// that it is said to lie within. Nothing but times tells which.
+fn assert_receivers<'id>(server: &Server, ids: impl Iterator<Item = &'id String>) {
+    let (mut visits, mut right, mut within) = (BTreeSet::new(), 0, 0);
+    for id in ids {
+        let journey = server.journey(id);
+        let nodes = journey["nodes"].as_array().unwrap();
+        let addressees: BTreeSet<&str> = nodes.iter().filter_map(addressee).collect();
+        for visit in nodes.iter().filter(|node| node["service"].as_str().is_some_and(|service| addressees.contains(service))) {
+            if !visits.insert(visit["logs"][0]["record_id"].to_string()) {
+                continue;
+            }
+            let parent = nodes.iter().find(|node| node["node_id"] == visit["parent_node_id"]).unwrap_or_else(|| panic!("{id}: {visit}"));
+            right += usize::from(addressee(parent) == visit["service"].as_str());
+            if visit["inferred"]["reason"].as_str().unwrap().contains("the innermost span around it") {
+                within += 1;
+                let [(from, to), (parent_from, parent_to)] = [visit, parent].map(range);
+                assert!(from <= parent_to && parent_from <= to, "{id}: {visit} does not meet {parent}");
+            }
+        }
+    }
+    let of = visits.len();
+    crate::harness::say(&format!("OpenStack: {right} of {of} visits of receivers are below a message to them, {within} lie within a span"));
+    assert!(of > 100 && right * 100 >= of * 85 && within * 3 > of, "{right} of {of}, {within} within");
+}
+
+/// The process that a span sends a message to.
+fn addressee(node: &Value) -> Option<&'static str> {
+    let (_, topic) = node["span"]["attributes"]["target"].as_str()?.split_once("topic=")?;
+    RECEIVERS.iter().find(|(begin, _)| topic.starts_with(begin)).map(|(_, service)| *service)
+}
+
+fn range(node: &Value) -> (u64, u64) {
+    let start = nanoseconds(&node["start"]);
+    (start, start + node["duration_ns"].as_u64().unwrap())
 }
 
 /// How many lines with the id hang on nodes of the service, all of which must be as `expected`.

@@ -186,6 +186,7 @@ async fn send(store: &Store, format: BodyFormat, body: Vec<u8>) {
         format,
         arrival: needle_ingest::storage::model::UnixNanos(1),
         service: None,
+        timezone: None,
         body: body.into(),
     };
     let mut decoded = decode()(&request).unwrap();

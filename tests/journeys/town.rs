@@ -33,8 +33,14 @@ impl Town {
 
     /// Takes a body as the doors do once they have received it.
     pub(crate) fn take(&self, body: Body) {
-        let request =
-            RawRequest { tenant: Tenant::default(), format: body.format, arrival: UnixNanos(1), service: None, body: body.bytes.into() };
+        let request = RawRequest {
+            tenant: Tenant::default(),
+            format: body.format,
+            arrival: UnixNanos(1),
+            service: None,
+            timezone: None,
+            body: body.bytes.into(),
+        };
         let decoded = decoder(&IngestSettings::default())(&request).unwrap();
         self.runtime.block_on(self.store.append(Incoming { request, decoded, idempotency_key: None })).unwrap();
     }

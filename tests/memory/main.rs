@@ -38,7 +38,8 @@ static ALONE: Mutex<()> = Mutex::new(());
 fn peak_of(format: BodyFormat, body: &Bytes) -> (usize, bool) {
     let settings = IngestSettings { request_bytes_max: 1 << 30, ..IngestSettings::default() };
     let decode = decoder(&settings);
-    let request = RawRequest { tenant: Tenant::default(), format, arrival: UnixNanos(1), service: None, body: body.clone() };
+    let request =
+        RawRequest { tenant: Tenant::default(), format, arrival: UnixNanos(1), service: None, timezone: None, body: body.clone() };
     ALLOCATOR.reset_peak_usage();
     let before = ALLOCATOR.current_usage();
     let decoded = decode(&request);

@@ -11,6 +11,7 @@ fn try_decode(body: &[u8]) -> Result<Outcome, DecodeError> {
         format: BodyFormat::JsonLogs,
         arrival: UnixNanos(1_795_176_000_000_000_000),
         service: Some("fallback".to_owned()),
+        timezone: None,
         body: Bytes::copy_from_slice(body),
     };
     Decoder::new(IngestSettings::default()).decode(&request)

@@ -108,7 +108,7 @@ async fn take(ingest: &Ingest, request: tonic::Request<Bytes>, format: BodyForma
     let key = request.metadata().get("idempotency-key").and_then(|key| key.to_str().ok()).map(str::to_owned);
     let body = request.into_inner();
     in_flight.hold(body.len())?;
-    let request = RawRequest { tenant: Tenant::default(), format, arrival: now(), service: None, body };
+    let request = RawRequest { tenant: Tenant::default(), format, arrival: now(), service: None, timezone: None, body };
     let acknowledgement = ingest.accept(Transport::Grpc, request, key).await?;
     drop(in_flight);
     Ok(respond::protobuf(signal_of(format), &acknowledgement.rejections).into())

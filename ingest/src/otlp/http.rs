@@ -84,7 +84,7 @@ async fn export(ingest: &Ingest, request: Request, protobuf: BodyFormat, json: B
     let known = encoding
         .ok_or_else(|| Refusal::ContentType { given: media_type(request.headers()), wanted: "application/x-protobuf or application/json" });
     let taken = match known {
-        Ok(_) => take(ingest, request, transport, format, None).await,
+        Ok(_) => take(ingest, request, transport, format, Parameters::default()).await,
         Err(refusal) => Err(refusal),
     };
     let encoding = encoding.unwrap_or(Encoding::Json);
@@ -108,6 +108,7 @@ async fn export(ingest: &Ingest, request: Request, protobuf: BodyFormat, json: B
 #[derive(Debug, Default, Deserialize)]
 struct Parameters {
     service: Option<String>,
+    timezone: Option<String>,
 }
 
 async fn json_logs(State(ingest): State<Ingest>, request: Request) -> Response {
@@ -125,7 +126,7 @@ async fn json_logs(State(ingest): State<Ingest>, request: Request) -> Response {
     };
     let parameters = Query::<Parameters>::try_from_uri(request.uri()).map_err(|error| Refusal::Parameter(error.to_string()));
     let taken = match (format, parameters) {
-        (Ok(format), Ok(Query(parameters))) => take(&ingest, request, Transport::Api, format, parameters.service).await,
+        (Ok(format), Ok(Query(parameters))) => take(&ingest, request, Transport::Api, format, parameters).await,
         (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
     };
     match taken {
@@ -152,7 +153,7 @@ async fn take(
     request: Request,
     transport: Transport,
     format: BodyFormat,
-    service: Option<String>,
+    parameters: Parameters,
 ) -> Result<Acknowledgement, Refusal> {
     let arrival = now();
     let (parts, body) = request.into_parts();
@@ -172,8 +173,9 @@ async fn take(
             .await?
         }
     };
-    let service = service.filter(|service| !service.is_empty());
-    let request = RawRequest { tenant: Tenant::default(), format, arrival, service, body };
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let (service, timezone) = (given(parameters.service), given(parameters.timezone));
+    let request = RawRequest { tenant: Tenant::default(), format, arrival, service, timezone, body };
     let acknowledgement = ingest.accept(transport, request, idempotency_key).await;
     drop(in_flight);
     acknowledgement

@@ -14,6 +14,7 @@ fn outcome(body: &[u8]) -> Outcome {
         format: BodyFormat::TextLogs,
         arrival: UnixNanos(1_795_176_000_000_000_000),
         service: Some("shop".to_owned()),
+        timezone: None,
         body: Bytes::copy_from_slice(body),
     };
     Decoder::new(IngestSettings::default()).decode(&request).unwrap()

@@ -86,7 +86,7 @@ impl Shop {
         let decoded = self.requests[usize::from(number)].clone();
         let format = if decoded.signal == Signal::Spans { BodyFormat::OtlpTracesJson } else { BodyFormat::OtlpLogsJson };
         let body = Bytes::from(vec![number]);
-        let request = RawRequest { tenant: Tenant::default(), format, arrival: UnixNanos(1), service: None, body };
+        let request = RawRequest { tenant: Tenant::default(), format, arrival: UnixNanos(1), service: None, timezone: None, body };
         self.runtime.block_on(self.store.append(Incoming { request, decoded, idempotency_key: None })).expect("accepted");
     }
 

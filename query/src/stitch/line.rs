@@ -36,6 +36,11 @@ pub(super) struct Source {
     pub(super) resource: Arc<Attributes>,
 }
 
+/// Whether all lines say that they were written in one span.
+pub(super) fn of_one_span(lines: &[Line]) -> bool {
+    lines.first().is_some_and(|first| first.span_id.is_some() && lines.iter().all(|line| line.span_id == first.span_id))
+}
+
 /// The sources of a journey's lines, each once.
 #[derive(Default)]
 pub(super) struct Sources {

@@ -208,8 +208,9 @@ impl Group {
         let stays: Vec<Stay> = self.logs.iter().map(|log| stay(log, self.offset_ns)).collect();
         let by_line = fits(&stays, &offers, wanted);
         let oddities = |fits: &Vec<Fit>| fits.first().map_or(f64::INFINITY, |fit| fit.oddities);
-        let by_strand = STRAND_KEYS.iter().map(|keys| self.fit_strands(keys, &offers, wanted));
-        let fits = by_strand.chain([by_line]).min_by(|a, b| oddities(a).total_cmp(&oddities(b)));
+        let by_strand = STRAND_KEYS.iter().map(|keys| self.fit_strands(|log| strand_of(log, keys), &offers, wanted));
+        let by_span = self.fit_strands(|log| log.span_id.map(|span_id| span_id.to_string()), &offers, wanted);
+        let fits = by_strand.chain([by_span]).chain([by_line]).min_by(|a, b| oddities(a).total_cmp(&oddities(b)));
         (callers, offers, fits.unwrap_or_default())
     }
 
@@ -244,8 +245,8 @@ impl Group {
     }
 
     /// Where every line says which strand of work it belongs to: those of one strand are one visit.
-    fn fit_strands(&self, keys: &[&str], offers: &[Offer], wanted: Wanted) -> Vec<Fit> {
-        let Some(strands) = self.logs.iter().map(|log| strand_of(log, keys)).collect::<Option<Vec<String>>>() else { return Vec::new() };
+    fn fit_strands(&self, strand_of: impl Fn(&Line) -> Option<String>, offers: &[Offer], wanted: Wanted) -> Vec<Fit> {
+        let Some(strands) = self.logs.iter().map(strand_of).collect::<Option<Vec<String>>>() else { return Vec::new() };
         let mut stays: BTreeMap<&str, Stay> = BTreeMap::new();
         for (strand, log) in strands.iter().zip(&self.logs) {
             let line = stay(log, self.offset_ns);

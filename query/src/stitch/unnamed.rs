@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 
-use needle_storage::model::{SpanKind, TraceId, UnixNanos};
+use needle_storage::model::{SpanId, SpanKind, TraceId, UnixNanos};
 
 use super::calls::Calls;
 use super::clocks::{Clocks, Usual};
@@ -11,7 +11,7 @@ use super::contexts::offer;
 use super::cover::{Window, cover};
 use super::enclose::Sweep;
 use super::fit::{Lies, Offer, Wanted, fit};
-use super::line::Line;
+use super::line::{Line, of_one_span};
 use super::logs::Context;
 use super::logs_only::{add_visit, describe, resolution_ns, stay, weakened, without_spans};
 use super::tree::{Process, Role, Tree};
@@ -125,7 +125,7 @@ impl Hosts<'_> {
     fn part(&self, guests: Vec<Guest>) -> Vec<Guest> {
         let waits = |call: &usize| !self.calls.all[*call].asynchronous;
         let unanswered: Vec<usize> = self.calls.unnamed().filter(waits).collect();
-        guests.into_iter().flat_map(|guest| self.parted(guest, &unanswered)).collect()
+        guests.into_iter().flat_map(Guest::by_span).flat_map(|guest| self.parted(guest, &unanswered)).collect()
     }
 
     /// How long after a call a guest may go on without doubt about its clock. What did not fit into the calls that name it
@@ -140,7 +140,7 @@ impl Hosts<'_> {
     fn parted(&self, guest: Guest, unanswered: &[usize]) -> Vec<Guest> {
         let What::Lines(logs) = &guest.what else { return vec![guest] };
         let late_max_ns = self.late_max_ns(&guest);
-        if late_max_ns == 0 {
+        if late_max_ns == 0 || of_one_span(logs) {
             return vec![guest];
         }
         let held = |late_ns_max: i64| {
@@ -286,9 +286,12 @@ impl Hosts<'_> {
     fn divide(&mut self, guests: Vec<Guest>) -> Vec<Guest> {
         let mut left = Vec::new();
         for mut guest in guests {
-            let What::Lines(logs) = &mut guest.what else {
-                left.push(guest);
-                continue;
+            let logs = match &mut guest.what {
+                What::Lines(logs) if !of_one_span(logs) => logs,
+                _ => {
+                    left.push(guest);
+                    continue;
+                }
             };
             let logs = std::mem::take(logs);
             let mut open: Vec<usize> = self.calls.unnamed().collect();
@@ -332,17 +335,21 @@ impl Hosts<'_> {
             let depths = super::nodes::depths(self.tree);
             let working = |index: &usize| !matches!(self.tree.nodes[*index].kind, SpanKind::CLIENT | SpanKind::PRODUCER);
             let spans: Vec<usize> = self.context.spans_in(&traces).into_iter().filter(working).collect();
-            let first = self.context.spans_in(&traces).into_iter().min_by_key(|&index| (self.tree.nodes[index].placed_start(), index));
-            let mut by_start = spans.clone();
-            by_start.sort_by_key(|&index| (self.tree.nodes[index].placed_start(), index));
+            let by_start = self.by_start(spans.clone());
+            let all_by_start = self.by_start(self.context.spans_in(&traces));
             let mut sweep = Sweep::new(self.tree, &depths, spans);
             let mut place = |part: &Guest| {
-                let around = around(self.tree, &mut sweep, part).map(|(node, doubt)| Place { node, doubt, shift_ns: 0 });
-                filled(self.tree, &by_start, part).or(around)
+                let around = around(self.tree, &mut sweep, part).map(|(node, doubt)| Place { node, doubt, shift_ns: 0, within: true });
+                filled(self.tree, &by_start, part).or(around).or_else(|| before(self.tree, &all_by_start, part))
             };
             let places: Vec<Option<Place>> = parts.iter().map(&mut place).collect();
-            self.lodge_parts(parts, places, first.map(|first| self.tree.root_of(first)));
+            self.lodge_parts(parts, places);
         }
+    }
+
+    fn by_start(&self, mut spans: Vec<usize>) -> Vec<usize> {
+        spans.sort_by_key(|&index| (self.tree.nodes[index].placed_start(), index));
+        spans
     }
 
     /// The traces among whose spans a guest is placed: for a root, the others of its request.
@@ -361,7 +368,7 @@ impl Hosts<'_> {
         }
     }
 
-    fn lodge_parts(&mut self, parts: Vec<Guest>, places: Vec<Option<Place>>, root: Option<usize>) {
+    fn lodge_parts(&mut self, parts: Vec<Guest>, places: Vec<Option<Place>>) {
         // Neighbouring pieces in one place are one visit.
         let mut visits: Vec<(Guest, Option<Place>)> = Vec::new();
         let mut last_of: BTreeMap<(String, Process), usize> = BTreeMap::new();
@@ -378,33 +385,31 @@ impl Hosts<'_> {
             }
         }
         for (guest, place) in visits {
-            let is_root = matches!(guest.what, What::Root(_));
+            let Some(place) = place else { continue };
             // Of two that lie within each other's trees only one can be the caller.
-            if let (What::Root(root), Some(Place { node, .. })) = (&guest.what, place)
-                && self.tree.root_of(node) == *root
+            if let What::Root(root) = guest.what
+                && self.tree.root_of(place.node) == root
             {
                 continue;
             }
-            let (host, reason, confidence) = match place {
-                Some(Place { node, shift_ns, .. }) if shift_ns != 0 => {
-                    let caller = describe(self.tree, node);
-                    (
-                        node,
-                        format!("it fills {caller} if its clock is moved by {:+.1} ms, as far as others are off", shift_ns as f64 / 1e6),
-                        0.4,
-                    )
-                }
-                Some(Place { node, doubt: false, .. }) => {
-                    (node, format!("it lies within {}, the innermost span around it", describe(self.tree, node)), 0.6)
-                }
-                Some(Place { node, .. }) => (node, format!("it lies within {}, and within others", describe(self.tree, node)), 0.4),
-                None if is_root => continue,
-                None => {
-                    let Some(root) = root else { continue };
-                    (root, "no span encloses it in time, so it stands under the root".to_owned(), 0.2)
-                }
-            };
-            self.lodge(guest, host, place.map_or(0, |place| place.shift_ns), reason, confidence);
+            let (reason, confidence) = self.reason(place);
+            self.lodge(guest, place.node, place.shift_ns, reason, confidence);
+        }
+    }
+
+    /// Why a guest stands in its place, and how sure that is.
+    fn reason(&self, place: Place) -> (String, f64) {
+        let host = describe(self.tree, place.node);
+        match place {
+            Place { within: false, .. } => {
+                ("no span encloses it in time, so it stands under the root that begins last before it".to_owned(), 0.2)
+            }
+            Place { shift_ns, .. } if shift_ns != 0 => {
+                let moved = format!("{:+.1} ms", shift_ns as f64 / 1e6);
+                (format!("it fills {host} if its clock is moved by {moved}, as far as others are off"), 0.4)
+            }
+            Place { doubt: false, .. } => (format!("it lies within {host}, the innermost span around it"), 0.6),
+            Place { .. } => (format!("it lies within {host}, and within others"), 0.4),
         }
     }
 
@@ -462,6 +467,15 @@ struct Place {
     /// Whether another may be meant.
     doubt: bool,
     shift_ns: i64,
+    /// Whether it lies in that span.
+    within: bool,
+}
+
+/// Where no span is around lines: the root of the span that began last before them, else of the first.
+fn before(tree: &Tree, by_start: &[usize], guest: &Guest) -> Option<Place> {
+    let begun = by_start.partition_point(|&index| tree.nodes[index].placed_start() <= guest.from);
+    let nearest = by_start.get(begun.saturating_sub(1)).filter(|_| matches!(guest.what, What::Lines(_)))?;
+    Some(Place { node: tree.root_of(*nearest), doubt: true, shift_ns: 0, within: false })
 }
 
 /// Where clocks are known to be off: the span that a guest fills best, if its clock is no farther off than others.
@@ -483,7 +497,7 @@ fn filled(tree: &Tree, by_start: &[usize], guest: &Guest) -> Option<Place> {
     });
     let held: Vec<(i64, usize, i64)> = held.collect();
     let &(_, best, shift_ns) = held.iter().min()?;
-    Some(Place { node: above_all(tree, best, held.iter().map(|(_, node, _)| *node)), doubt: true, shift_ns })
+    Some(Place { node: above_all(tree, best, held.iter().map(|(_, node, _)| *node)), doubt: true, shift_ns, within: true })
 }
 
 /// A node, unless others that are not above it may be meant as well: then the innermost span at work above them all.
@@ -533,11 +547,22 @@ impl Guest {
         }
     }
 
+    /// Where every line says in which span it was written, and none of those was received: the lines of each.
+    fn by_span(self) -> Vec<Guest> {
+        let What::Lines(logs) = &self.what else { return vec![self] };
+        let mut spans: BTreeMap<Option<SpanId>, Vec<Line>> = BTreeMap::new();
+        logs.iter().for_each(|log| spans.entry(log.span_id).or_default().push(log.clone()));
+        if spans.contains_key(&None) || spans.len() == 1 {
+            return vec![self];
+        }
+        spans.into_values().map(|lines| self.with(lines)).collect()
+    }
+
     /// Lines cut at the gaps.
     fn pieces(self) -> Vec<Guest> {
-        let logs = match self.what {
-            What::Root(_) => return vec![self],
-            What::Lines(ref logs) => logs.clone(),
+        let logs = match &self.what {
+            What::Lines(logs) if !of_one_span(logs) => logs.clone(),
+            _ => return vec![self],
         };
         let mut pieces: Vec<Vec<Line>> = Vec::new();
         for log in logs {

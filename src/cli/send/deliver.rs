@@ -27,6 +27,8 @@ pub(super) struct Delivery<'a> {
     client: &'a Client,
     progress: &'a ProgressBar,
     service_given: Option<&'a str>,
+    /// Of times that carry none.
+    timezone: Option<&'a str>,
     service: Option<String>,
     name: String,
     /// What batches of this input are told apart from others by.
@@ -55,11 +57,17 @@ struct PartialSuccess {
 
 impl<'a> Delivery<'a> {
     /// A delivery to a server.
-    pub(super) fn new(client: &'a Client, progress: &'a ProgressBar, service_given: Option<&'a str>) -> Delivery<'a> {
+    pub(super) fn new(
+        client: &'a Client,
+        progress: &'a ProgressBar,
+        service_given: Option<&'a str>,
+        timezone: Option<&'a str>,
+    ) -> Delivery<'a> {
         Delivery {
             client,
             progress,
             service_given,
+            timezone,
             service: None,
             name: String::new(),
             origin: blake3::Hasher::new(),
@@ -99,6 +107,7 @@ impl<'a> Delivery<'a> {
         let mut parameters: Parameters = Vec::new();
         if matches!(batch.target, Target::Text | Target::JsonLines) {
             parameters.extend(self.service.clone().map(|service| ("service", service)));
+            parameters.extend(self.timezone.map(|zone| ("timezone", zone.to_owned())));
         }
         let headers = [("content-type", content_type.to_owned()), ("idempotency-key", self.key(batch))];
         let begun = Instant::now();
@@ -136,6 +145,7 @@ impl<'a> Delivery<'a> {
         let mut hasher = self.origin.clone();
         hasher.update(&self.ordinal.to_le_bytes());
         hasher.update(self.service.as_deref().unwrap_or_default().as_bytes());
+        hasher.update(self.timezone.unwrap_or_default().as_bytes());
         hasher.update(&batch.body);
         hasher.finalize().to_hex()[..32].to_owned()
     }

@@ -22,7 +22,7 @@ use super::arguments::ServerArguments;
 use super::client::Client;
 use super::output::{commas, plural, shown};
 use super::terminal::{Color, Output, note};
-use super::time::human_duration;
+use super::time::{self, human_duration};
 use deliver::Delivery;
 use input::Input;
 
@@ -44,7 +44,7 @@ The same file sent again within the server's window of exactly-once (15 minutes)
 
 Examples:
   needle send app.log
-  needle send --service nova /var/log/nova/*.gz
+  needle send --service nova --timezone Europe/Berlin /var/log/nova/*.gz
   kubectl logs deploy/payments | needle send --service payments
 
 Exit codes: 0 all accepted, 2 something was rejected or could not be sent, 3 timed out."
@@ -58,6 +58,9 @@ pub(crate) struct SendCommand {
     /// The service of records that name none.
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
+    /// The zone of times that carry none, in JSON lines and plain text; nothing is UTC: local, Europe/Berlin, +01:00.
+    #[arg(long, value_name = "ZONE", value_parser = parse_zone)]
+    timezone: Option<String>,
     /// Show no progress and no summary.
     #[arg(short, long)]
     quiet: bool,
@@ -180,7 +183,7 @@ pub(crate) fn run(command: &SendCommand) -> anyhow::Result<Exit> {
     let client = Client::new(&command.server);
     let inputs = input::find(&command.files)?;
     let progress = progress(command, &inputs);
-    let mut delivery = Delivery::new(&client, &progress, command.service.as_deref());
+    let mut delivery = Delivery::new(&client, &progress, command.service.as_deref(), command.timezone.as_deref());
     let mut failed = 0;
     for input in &inputs {
         progress.set_message(shown(&input.name()));
@@ -207,6 +210,10 @@ pub(crate) fn run(command: &SendCommand) -> anyhow::Result<Exit> {
         output.flush()?;
     }
     Ok(if delivery.rejected > 0 || failed > 0 { Exit::Partial } else { Exit::Found })
+}
+
+fn parse_zone(text: &str) -> Result<String, String> {
+    time::zone_name(text).map_err(|error| error.to_string())
 }
 
 fn send(command: &SendCommand, input: &Input, delivery: &mut Delivery<'_>, progress: &ProgressBar) -> anyhow::Result<()> {

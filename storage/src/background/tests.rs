@@ -108,6 +108,7 @@ impl House {
             format: BodyFormat::TextLogs,
             arrival: self.clock.now(),
             service: None,
+            timezone: None,
             body: Bytes::copy_from_slice(lines.as_bytes()),
         };
         let decoded = decode(&request).unwrap();

@@ -119,7 +119,7 @@ impl House {
         let seal = self.seals;
         let text = format!("{seal}0 {} one\n{seal}1 {COMMON} two\n{seal}2 {} three", own_id(seal), own_id(seal));
         let (tenant, body) = (Tenant::default(), Bytes::from(text));
-        let request = RawRequest { tenant, format: BodyFormat::TextLogs, arrival: UnixNanos(1), service: None, body };
+        let request = RawRequest { tenant, format: BodyFormat::TextLogs, arrival: UnixNanos(1), service: None, timezone: None, body };
         let decoded = decode(&request).unwrap();
         self.store().append(Incoming { request, decoded, idempotency_key: None }).await.unwrap();
         self.store().flush().await.unwrap();

@@ -254,7 +254,8 @@ fn check(rows: Vec<Row>, predicates: &[(Predicate, usize)], split: usize, delete
     let append = |store: &Store, body: &'static str| {
         let body = Bytes::from_static(body.as_bytes());
         let format = if body[0] == b's' { BodyFormat::OtlpTracesJson } else { BodyFormat::OtlpLogsJson };
-        let request = RawRequest { tenant: Tenant::default(), format, arrival: UnixNanos(1), service: None, body: body.clone() };
+        let request =
+            RawRequest { tenant: Tenant::default(), format, arrival: UnixNanos(1), service: None, timezone: None, body: body.clone() };
         runtime.block_on(store.append(Incoming { request, decoded: decode_part(&body), idempotency_key: None })).unwrap();
     };
     ["l0", "s0"].into_iter().for_each(|body| append(&store, body));

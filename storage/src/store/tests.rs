@@ -47,6 +47,7 @@ pub(crate) fn incoming(text: &str) -> Incoming {
         format: BodyFormat::TextLogs,
         arrival: SystemClock::default().now(),
         service: None,
+        timezone: None,
         body: Bytes::copy_from_slice(text.as_bytes()),
     };
     let decoded = decode(&request).unwrap();

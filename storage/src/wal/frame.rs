@@ -3,7 +3,7 @@
 //! ```text
 //! offset  size  field (little-endian)
 //!      0     4  magic "NDLF"
-//!      4     1  version of the frame's form, 1
+//!      4     1  version of the frame's form, 2; 1 has no time zone
 //!      5     1  body format (`BodyFormat`)
 //!      6     2  zero
 //!      8     8  sequence
@@ -16,7 +16,8 @@
 //!     48    16  digest for recognising repetitions; zero: exempt
 //!     64     4  zero
 //!     68     4  CRC-32 of bytes 0 to 67
-//!     72        payload, zstd: u16 length and tenant, u16 length and service (0xffff: none), body
+//!     72        payload, zstd: u16 length and tenant, u16 length and service (0xffff: none),
+//!               u16 length and time zone (0xffff: none), body
 //! ```
 
 use bytes::Bytes;
@@ -26,9 +27,12 @@ use crate::accept::{BodyFormat, RawRequest};
 use crate::model::{RecordId, Tenant, UnixNanos};
 
 const MAGIC: &[u8; 4] = b"NDLF";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Its payload has no time zone.
+const VERSION_WITHOUT_ZONE: u8 = 1;
 pub(super) const HEADER_BYTES: usize = 72;
-const NO_SERVICE: u16 = u16::MAX;
+/// The length of a text that is not there.
+const ABSENT: u16 = u16::MAX;
 /// Level 1: the log is written once and read seldom, so it is the CPU that counts.
 const COMPRESSION_LEVEL: i32 = 1;
 
@@ -38,6 +42,7 @@ pub(crate) type Digest = [u8; 16];
 /// A frame, its payload still compressed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
+    version: u8,
     pub(crate) sequence: Sequence,
     pub(crate) record_first: RecordId,
     pub(crate) record_count: u32,
@@ -62,20 +67,14 @@ pub(crate) enum Parsed {
 impl Frame {
     /// The frame of a request; sequence and record ids are given when it is committed.
     pub(crate) fn new(request: &RawRequest, record_count: u32, digest: Option<Digest>) -> std::io::Result<Frame> {
-        let tenant = request.tenant.as_str().as_bytes();
-        let service = request.service.as_deref().map(str::as_bytes);
-        let mut envelope = Vec::with_capacity(4 + tenant.len() + service.map_or(0, <[u8]>::len));
-        envelope.extend((tenant.len() as u16).to_le_bytes());
-        envelope.extend(tenant);
-        envelope.extend(service.map_or(NO_SERVICE, |name| name.len() as u16).to_le_bytes());
-        envelope.extend(service.unwrap_or_default());
-
+        let envelope = envelope(request);
         let mut encoder = zstd::stream::Encoder::new(Vec::with_capacity(request.body.len() / 4), COMPRESSION_LEVEL)?;
         std::io::Write::write_all(&mut encoder, &envelope)?;
         std::io::Write::write_all(&mut encoder, &request.body)?;
         let payload = Bytes::from(encoder.finish()?);
         let too_large = |_| std::io::Error::other("request larger than a frame can hold (4 GiB)");
         Ok(Frame {
+            version: VERSION,
             sequence: Sequence(0),
             record_first: RecordId(0),
             record_count,
@@ -104,12 +103,14 @@ impl Frame {
             Ok(Some(text))
         };
         let tenant = text(None)?.ok_or_else(damaged)?;
-        let service = text(Some(NO_SERVICE))?;
+        let service = text(Some(ABSENT))?;
+        let timezone = if self.version == VERSION_WITHOUT_ZONE { None } else { text(Some(ABSENT))? };
         Ok(RawRequest {
             tenant: Tenant::new(&tenant).map_err(std::io::Error::other)?,
             format: self.format,
             arrival: self.arrival,
             service,
+            timezone,
             body: rest,
         })
     }
@@ -128,7 +129,7 @@ impl Frame {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let start = out.len();
         out.extend(MAGIC);
-        out.extend([VERSION, self.format as u8, 0, 0]);
+        out.extend([self.version, self.format as u8, 0, 0]);
         out.extend(self.sequence.0.to_le_bytes());
         out.extend(self.record_first.0.to_le_bytes());
         out.extend(self.record_count.to_le_bytes());
@@ -153,7 +154,9 @@ impl Frame {
         }
         let u32_at = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("four bytes"));
         let u64_at = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().expect("eight bytes"));
-        let sound = &header[..4] == MAGIC && header[4] == VERSION && crc32fast::hash(&header[..68]) == u32_at(68);
+        let version = header[4];
+        let readable = (VERSION_WITHOUT_ZONE..=VERSION).contains(&version);
+        let sound = &header[..4] == MAGIC && readable && crc32fast::hash(&header[..68]) == u32_at(68);
         let Some(format) = BodyFormat::from_number(header[5]).filter(|_| sound) else { return Parsed::Damaged };
         let end = HEADER_BYTES + u32_at(28) as usize;
         let Some(payload) = bytes.get(HEADER_BYTES..end) else { return Parsed::Damaged };
@@ -162,6 +165,7 @@ impl Frame {
         }
         let digest: Digest = header[48..64].try_into().expect("sixteen bytes");
         let frame = Frame {
+            version,
             sequence: Sequence(u64_at(8)),
             record_first: RecordId(u64_at(16)),
             record_count: u32_at(24),
@@ -180,25 +184,61 @@ impl Frame {
     }
 }
 
+/// What stands before the body.
+fn envelope(request: &RawRequest) -> Vec<u8> {
+    let mut envelope = Vec::new();
+    for text in [Some(request.tenant.as_str()), request.service.as_deref(), request.timezone.as_deref()] {
+        envelope.extend(text.map_or(ABSENT, |text| text.len() as u16).to_le_bytes());
+        envelope.extend(text.unwrap_or_default().as_bytes());
+    }
+    envelope
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn frame(body: Vec<u8>, service: Option<String>, digest: Option<Digest>) -> Frame {
-        let request =
-            RawRequest { tenant: Tenant::default(), format: BodyFormat::JsonLogs, arrival: UnixNanos(7), service, body: body.into() };
-        let mut frame = Frame::new(&request, 3, digest).unwrap();
+    /// Arrived at 7 ns.
+    fn request(body: &[u8], service: Option<String>, timezone: Option<String>) -> RawRequest {
+        let body = Bytes::copy_from_slice(body);
+        RawRequest { tenant: Tenant::default(), format: BodyFormat::JsonLogs, arrival: UnixNanos(7), service, timezone, body }
+    }
+
+    fn frame(request: &RawRequest, digest: Option<Digest>) -> Frame {
+        let mut frame = Frame::new(request, 3, digest).unwrap();
         frame.sequence = Sequence(5);
         frame.record_first = RecordId(9);
-        assert_eq!(frame.request().unwrap(), request);
+        assert_eq!(frame.request().unwrap(), *request);
         frame
+    }
+
+    /// As the first version wrote it.
+    const OF_VERSION_1: &str = "4e444c46010500000500000000000000090000000000000003000000260000001d000000009f52c4\
+        07000000000000000707070707070707070707070707070700000000910bce77\
+        28b52ffd0048e90000070064656661756c74040073686f707b226d7367223a2270616964227d";
+
+    #[test]
+    fn a_frame_of_the_first_version_is_read_and_kept_as_it_is() {
+        let digits = OF_VERSION_1.as_bytes().chunks(2);
+        let bytes: Vec<u8> = digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect();
+        let Parsed::Frame(frame, length) = Frame::parse(&bytes.clone().into()) else { panic!("it is not read") };
+        assert_eq!((frame.sequence, frame.record_first, frame.digest, length), (Sequence(5), RecordId(9), Some([7; 16]), bytes.len()));
+        assert_eq!(frame.request().unwrap(), request(br#"{"msg":"paid"}"#, Some("shop".to_owned()), None));
+        let mut again = Vec::new();
+        frame.write(&mut again);
+        assert_eq!(again, bytes);
     }
 
     proptest! {
         #[test]
-        fn a_frame_reads_back(body: Vec<u8>, service: Option<String>, digest in prop::option::of(prop::array::uniform16(1u8..))) {
-            let frame = frame(body, service, digest);
+        fn a_frame_reads_back(
+            body: Vec<u8>,
+            service: Option<String>,
+            timezone: Option<String>,
+            digest in prop::option::of(prop::array::uniform16(1u8..)),
+        ) {
+            let frame = frame(&request(&body, service, timezone), digest);
             let mut bytes = Vec::new();
             frame.write(&mut bytes);
             prop_assert_eq!(bytes.len(), frame.bytes());
@@ -209,7 +249,7 @@ mod tests {
         #[test]
         fn a_flipped_bit_is_noticed(body: Vec<u8>, at: prop::sample::Index, bit in 0..8) {
             let mut bytes = Vec::new();
-            frame(body, None, None).write(&mut bytes);
+            frame(&request(&body, None, None), None).write(&mut bytes);
             let at = at.index(bytes.len());
             bytes[at] ^= 1u8 << bit;
             prop_assert_eq!(Frame::parse(&bytes.into()), Parsed::Damaged);

@@ -287,6 +287,7 @@ mod tests {
             format: BodyFormat::TextLogs,
             arrival: UnixNanos(1),
             service: None,
+            timezone: None,
             body: Bytes::copy_from_slice(text.as_bytes()),
         };
         let mut frame = Frame::new(&request, 1, None).unwrap();

@@ -36,7 +36,7 @@ impl MemoryStore {
 
 pub(super) fn decode_with(settings: IngestSettings, format: BodyFormat, body: &[u8]) -> Result<Outcome, DecodeError> {
     let body = Bytes::copy_from_slice(body);
-    let request = RawRequest { tenant: Tenant::default(), format, arrival: ARRIVAL, service: None, body };
+    let request = RawRequest { tenant: Tenant::default(), format, arrival: ARRIVAL, service: None, timezone: None, body };
     Decoder::new(settings).decode(&request)
 }
 

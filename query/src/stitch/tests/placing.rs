@@ -45,6 +45,47 @@ fn a_retried_call_makes_two_visits() {
     assert!(why.reason.contains("go on after the call returned"), "{}", why.reason);
 }
 
+/// A gateway with two calls that overlap.
+fn two_calls_at_once() -> Shop {
+    let mut shop = Shop::default();
+    shop.span("gateway", SERVER, 1, 0, 0, 400).request("r-1");
+    shop.span("gateway", CLIENT, 2, 1, 10, 100);
+    shop.span("gateway", CLIENT, 3, 1, 50, 200);
+    shop
+}
+
+#[test]
+fn lines_of_two_spans_that_never_arrived_are_two_visits() {
+    let mut shop = two_calls_at_once();
+    for (at, span, body) in [(55, 77, "a"), (60, 88, "x"), (95, 77, "b"), (190, 88, "y")] {
+        shop.log("audit", at, body).of_trace(1).on_span(span);
+    }
+    check(&shop.stitched(), &["1", "  2", "    ~inferred-audit-1 [a, b]", "  3", "    ~inferred-audit-2 [x, y]"]);
+}
+
+#[test]
+fn lines_of_one_span_that_never_arrived_are_one_visit() {
+    let mut shop = two_calls_at_once();
+    for (at, body) in [(15, "a"), (190, "b")] {
+        shop.log("audit", at, body).of_trace(1).on_span(77);
+    }
+    check(&shop.stitched(), &["1", "  2", "  ~inferred-audit-1 [a, b]", "  3"]);
+}
+
+#[test]
+fn lines_that_no_span_encloses_stand_under_the_root_that_began_last_before_them() {
+    let mut shop = Shop::default();
+    shop.span("agent", SERVER, 1, 0, 100, 200).request("r-1");
+    shop.span("agent", SERVER, 2, 0, 5_000, 5_100).of_trace(2).request("r-1");
+    for (at, body) in [(50, "early"), (250, "first"), (5_150, "second")] {
+        shop.log("worker", at, body).request("r-1");
+    }
+    let journey = shop.journey("r-1");
+    let drawing = ["1", "  ~inferred-worker-1 [early, first]", "2", "  ~inferred-worker-2 [second]"];
+    check(&journey, &drawing);
+    assert!(inference(&journey, "inferred-worker-2").reason.contains("no span encloses it in time"));
+}
+
 #[test]
 fn a_wrong_clock_of_a_named_service_is_recognised() {
     let mut shop = Shop::default();

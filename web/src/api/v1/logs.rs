@@ -5,13 +5,16 @@ use utoipa::ToSchema;
 
 use crate::error::ErrorBody;
 
-/// Whose lines.
+/// Whose lines, and how to read them.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes the parameter; ingest reads it")]
+#[expect(dead_code, reason = "describes the parameters; ingest reads it")]
 pub(crate) struct ImportParameters {
     /// The service of records that name none.
     service: Option<String>,
+    /// The zone of times that carry none: `Europe/Berlin`, `+01:00`; UTC unless told. Where clocks are changed, an hour that comes
+    /// twice or not at all is read by the offset before the change.
+    timezone: Option<String>,
 }
 
 /// What became of the lines.
@@ -49,7 +52,7 @@ pub(crate) struct RejectedLine {
     ),
     responses(
         (status = 200, description = "Stored, but for the lines named", body = ImportAnswer),
-        (status = 400, description = "No line could be read", body = ErrorBody),
+        (status = 400, description = "No line could be read, or the time zone is not known", body = ErrorBody),
         (status = 413, description = "The body is too long", body = ErrorBody),
         (status = 415, description = "Unknown content type or encoding", body = ErrorBody),
         (status = 429, description = "Too much at once; `retry-after` says when to send again", body = ErrorBody),
