@@ -8,8 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A read is widened to whole blocks, so they are about as large as a page.
-pub(super) const BLOCK_BYTES: u64 = 16 << 10;
+/// A read is widened to whole blocks: most pages are shorter than 4 KiB, and a question for few records reads one or two
+/// of every column.
+pub(super) const BLOCK_BYTES: u64 = 4 << 10;
 
 /// CRC-32 of every block before the tail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

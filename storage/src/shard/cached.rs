@@ -8,8 +8,6 @@ use parking_lot::Mutex;
 use parquet::column::page::Page;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::blocks::BLOCK_BYTES;
-
 /// A bounded cache of blocks and pages, the least recently used forgotten first.
 #[derive(Debug)]
 pub(crate) struct ReadCache {
@@ -80,9 +78,9 @@ impl ReadCache {
     }
 
     /// Keeps neighbouring blocks of a file, the first of which is `first`.
-    pub(super) fn keep_blocks(&self, file: u64, first: u64, bytes: &[u8]) {
+    pub(super) fn keep_blocks(&self, file: u64, block_bytes: u64, first: u64, bytes: &[u8]) {
         // Copied, so that a block does not keep what was read with it.
-        let blocks = bytes.chunks(BLOCK_BYTES as usize).map(|block| Read::Block(Bytes::copy_from_slice(block)));
+        let blocks = bytes.chunks(block_bytes as usize).map(|block| Read::Block(Bytes::copy_from_slice(block)));
         self.keep((first..).map(|block| (file, Part::Block(block))).zip(blocks));
     }
 
@@ -132,18 +130,32 @@ impl ReadCache {
 mod tests {
     use super::*;
 
+    const BLOCK_BYTES: usize = 4096;
+
     #[test]
     fn the_least_recently_used_is_forgotten_when_the_bound_is_reached() {
-        let cache = ReadCache::new(3 * (BLOCK_BYTES as usize + ENTRY_BYTES));
+        let cache = ReadCache::new(3 * (BLOCK_BYTES + ENTRY_BYTES));
         let (one, other) = (cache.number(), cache.number());
-        cache.keep_blocks(one, 7, &[1; 2 * BLOCK_BYTES as usize]);
-        cache.keep_blocks(other, 7, &[2; BLOCK_BYTES as usize]);
-        assert_eq!(cache.blocks(one, 7..9).map(|bytes| bytes.len()), Some(2 * BLOCK_BYTES as usize));
-        cache.keep_blocks(other, 8, &[3; BLOCK_BYTES as usize]);
+        cache.keep_blocks(one, BLOCK_BYTES as u64, 7, &[1; 2 * BLOCK_BYTES]);
+        cache.keep_blocks(other, BLOCK_BYTES as u64, 7, &[2; BLOCK_BYTES]);
+        assert_eq!(cache.blocks(one, 7..9).map(|bytes| bytes.len()), Some(2 * BLOCK_BYTES));
+        cache.keep_blocks(other, BLOCK_BYTES as u64, 8, &[3; BLOCK_BYTES]);
         assert_eq!(cache.blocks(other, 7..8), None, "it was not asked for");
         assert_eq!(cache.blocks(one, 7..9).map(|bytes| bytes[0]), Some(1));
-        cache.keep_blocks(other, 8, &[4; BLOCK_BYTES as usize]);
+        cache.keep_blocks(other, BLOCK_BYTES as u64, 8, &[4; BLOCK_BYTES]);
         assert_eq!(cache.blocks(other, 8..9).map(|bytes| bytes[0]), Some(4), "kept anew, counted once");
         assert!(cache.blocks(one, 7..9).is_some());
+    }
+
+    #[test]
+    fn blocks_are_as_long_as_their_file_says() {
+        let cache = ReadCache::new(1 << 20);
+        let (older, newer) = (cache.number(), cache.number());
+        let bytes: Vec<u8> = (0..10 * BLOCK_BYTES).map(|at| (at / BLOCK_BYTES) as u8).collect();
+        cache.keep_blocks(older, 4 * BLOCK_BYTES as u64, 2, &bytes);
+        cache.keep_blocks(newer, BLOCK_BYTES as u64, 2, &bytes);
+        assert_eq!(cache.blocks(older, 3..5).as_deref(), Some(&bytes[4 * BLOCK_BYTES..]), "the last one is shorter");
+        assert_eq!(cache.blocks(newer, 3..5).as_deref(), Some(&bytes[BLOCK_BYTES..3 * BLOCK_BYTES]));
+        assert_eq!(cache.blocks(older, 4..6), None);
     }
 }

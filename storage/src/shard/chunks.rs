@@ -40,8 +40,8 @@ pub(super) struct Chunks {
     pub(super) file: ShardFile,
     pub(super) metadata: Arc<ParquetMetaData>,
     pub(super) groups: Arc<[GroupRows]>,
-    /// Whether pages are kept for the next read.
-    pub(super) keep: bool,
+    /// What is kept for the next read.
+    pub(super) keep: Keep,
 }
 
 impl RowGroups for Chunks {
@@ -70,7 +70,7 @@ struct ColumnChunks {
     column: usize,
     groups: Arc<[GroupRows]>,
     next: usize,
-    keep: bool,
+    keep: Keep,
 }
 
 impl Iterator for ColumnChunks {
@@ -153,17 +153,30 @@ struct Pages {
     /// Those of data, with their rows.
     pages: std::vec::IntoIter<(PageLocation, usize)>,
     chunk: ColumnChunkMetaData,
-    keep: bool,
+    keep: Keep,
+}
+
+/// What is kept of a page for the next read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// The page; then not the blocks that it lies in, which would take as much room and be of no use.
+    Page,
+    /// The blocks that it lies in: its neighbours are read next.
+    Blocks,
+    /// Nothing: who reads it keeps what it makes of it.
+    Nothing,
 }
 
 /// A page of a chunk, as its values are decoded from.
-pub(super) fn read_page(file: &ShardFile, chunk: &ColumnChunkMetaData, place: &PageLocation, keep: bool) -> Result<Page> {
+pub(super) fn read_page(file: &ShardFile, chunk: &ColumnChunkMetaData, place: &PageLocation, keep: Keep) -> Result<Page> {
     let offset = place.offset as u64;
     if let Some(page) = file.kept_page(offset) {
         return Ok(page);
     }
-    let mut page = decompressed(as_it_lies(file, chunk, place)?, chunk.compression())?;
-    if keep {
+    let end = offset + u64::try_from(place.compressed_page_size)?;
+    let bytes = if keep == Keep::Blocks { file.read(offset..end)? } else { file.read_once(offset..end)? };
+    let mut page = decompressed(as_it_lies(bytes, chunk)?, chunk.compression())?;
+    if keep == Keep::Page {
         if chunk.compression() == Compression::UNCOMPRESSED {
             own_bytes(&mut page);
         }
@@ -179,12 +192,11 @@ fn own_bytes(page: &mut Page) {
     }
 }
 
-/// A page without decompressing it. The crate takes its header apart.
-fn as_it_lies(file: &ShardFile, chunk: &ColumnChunkMetaData, place: &PageLocation) -> Result<Page> {
-    let chunk = chunk.clone().into_builder();
-    let chunk = chunk.set_compression(Compression::UNCOMPRESSED).set_dictionary_page_offset(None).set_data_page_offset(place.offset);
-    let place = PageLocation { first_row_index: 0, ..place.clone() };
-    let mut reader = SerializedPageReader::new(Arc::new(file.clone()), &chunk.build()?, 0, Some(vec![place]))?;
+/// A page without decompressing it. The crate takes its header apart, as of a chunk of this page alone.
+fn as_it_lies(bytes: Bytes, chunk: &ColumnChunkMetaData) -> Result<Page> {
+    let alone = ColumnChunkMetaData::builder(chunk.column_descr_ptr()).build()?;
+    let place = PageLocation { offset: 0, compressed_page_size: i32::try_from(bytes.len())?, first_row_index: 0 };
+    let mut reader = SerializedPageReader::new(Arc::new(bytes), &alone, 0, Some(vec![place]))?;
     reader.get_next_page()?.ok_or_else(|| ParquetError::EOF("there is no page where the index of pages says".to_owned()))
 }
 

@@ -19,7 +19,7 @@ use tantivy::HasLen;
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
 use tantivy::directory::{Directory, DirectoryLock, FileHandle, Lock, OwnedBytes, WatchCallback, WatchHandle, WritePtr};
 
-use super::blocks::{BLOCK_BYTES, Blocks};
+use super::blocks::Blocks;
 use super::cached::ReadCache;
 use super::write::Tail;
 
@@ -41,8 +41,11 @@ pub(crate) struct ShardFile {
     number: u64,
 }
 
-/// Blocks that are read with the tail: what opening an index touches lies in them.
-const BLOCKS_BEFORE_TAIL: u64 = 2;
+/// Read with the tail, in these steps: what opening an index touches lies there. A whole number of blocks of any file.
+const STEP_BEFORE_TAIL_BYTES: u64 = 16 << 10;
+const STEPS_BEFORE_TAIL: u64 = 2;
+/// Read at a time by those who read on.
+const SEQUENTIAL_BYTES: u64 = 16 << 10;
 /// A longer read is not kept in the cache: it would push everything else out.
 const CACHED_BYTES_MAX: u64 = 1 << 20;
 
@@ -50,7 +53,7 @@ impl ShardFile {
     /// Reads the tail and verifies it.
     pub(super) fn open(objects: Arc<dyn ObjectStore>, path: Path, bytes: u64, tail: Tail, cache: Arc<ReadCache>) -> io::Result<ShardFile> {
         let offset = tail.offset.min(bytes);
-        let start = (offset.div_ceil(BLOCK_BYTES).saturating_sub(BLOCKS_BEFORE_TAIL)) * BLOCK_BYTES;
+        let start = (offset.div_ceil(STEP_BEFORE_TAIL_BYTES).saturating_sub(STEPS_BEFORE_TAIL)) * STEP_BEFORE_TAIL_BYTES;
         let mut before = block_on(objects.get_range(&path, start..bytes)).map_err(io::Error::other)?;
         let read = before.split_off(before.len().min((offset - start) as usize));
         if crc32fast::hash(&read) != tail.crc32 {
@@ -68,16 +71,25 @@ impl ShardFile {
         // What is damaged is not kept: who needs it reads it again, and says so.
         if let Some((start, before)) = self.before_tail.take()
             && blocks.bytes == self.tail_offset
-            && blocks.block_bytes == BLOCK_BYTES
+            && start.is_multiple_of(blocks.block_bytes)
             && blocks.damaged(start, &before).is_none()
         {
-            self.cache.keep_blocks(self.number, start / BLOCK_BYTES, &before);
+            self.cache.keep_blocks(self.number, blocks.block_bytes, start / blocks.block_bytes, &before);
         }
         self.blocks = Some(Arc::new(blocks));
     }
 
-    /// Reads a range. Blocks: reading happens on threads that may.
+    /// Reads a range, and keeps what was read for those who read there next. Blocks: reading happens on threads that may.
     pub(super) fn read(&self, range: Range<u64>) -> io::Result<Bytes> {
+        self.read_range(range, true)
+    }
+
+    /// Reads a range of which something better than its bytes is kept.
+    pub(super) fn read_once(&self, range: Range<u64>) -> io::Result<Bytes> {
+        self.read_range(range, false)
+    }
+
+    fn read_range(&self, range: Range<u64>, keep: bool) -> io::Result<Bytes> {
         if range.end > self.bytes || range.start > range.end {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
@@ -88,10 +100,10 @@ impl ShardFile {
             return Ok(self.tail.slice((range.start - self.tail_offset) as usize..(range.end - self.tail_offset) as usize));
         }
         if range.end > self.tail_offset {
-            let head = self.read_blocks(range.start..self.tail_offset)?;
+            let head = self.read_blocks(range.start..self.tail_offset, keep)?;
             return Ok([&head, &self.tail[..(range.end - self.tail_offset) as usize]].concat().into());
         }
-        self.read_blocks(range)
+        self.read_blocks(range, keep)
     }
 
     /// The page at a byte, if it was read lately.
@@ -114,15 +126,14 @@ impl ShardFile {
         self.cache.keep_texts(self.number, offset, texts);
     }
 
-    fn read_blocks(&self, range: Range<u64>) -> io::Result<Bytes> {
+    fn read_blocks(&self, range: Range<u64>, keep: bool) -> io::Result<Bytes> {
         let blocks = self.blocks.as_ref().filter(|blocks| blocks.bytes == self.tail_offset);
         let blocks = blocks.ok_or_else(|| io::Error::other(format!("{}: its checksums are not known", self.path)))?;
         let whole = blocks.widen(range.start, range.end);
         let within = |read: Bytes| read.slice((range.start - whole.start) as usize..(range.end - whole.start) as usize);
-        // Blocks are of one length in all files of today; of a file with others nothing is cached.
-        let cached = blocks.block_bytes == BLOCK_BYTES && whole.end - whole.start <= CACHED_BYTES_MAX;
-        let first = whole.start / BLOCK_BYTES;
-        if cached && let Some(found) = self.cache.blocks(self.number, first..whole.end.div_ceil(BLOCK_BYTES)) {
+        let cached = whole.end - whole.start <= CACHED_BYTES_MAX;
+        let first = whole.start / blocks.block_bytes;
+        if cached && let Some(found) = self.cache.blocks(self.number, first..whole.end.div_ceil(blocks.block_bytes)) {
             return Ok(within(found));
         }
         let read = block_on(self.objects.get_ranges(&self.path, std::slice::from_ref(&whole))).map_err(io::Error::other)?;
@@ -130,8 +141,8 @@ impl ShardFile {
         if let Some(offset) = blocks.damaged(whole.start, &read) {
             return Err(damaged(&self.path, offset));
         }
-        if cached {
-            self.cache.keep_blocks(self.number, first, &read);
+        if cached && keep {
+            self.cache.keep_blocks(self.number, blocks.block_bytes, first, &read);
         }
         Ok(within(read))
     }
@@ -159,7 +170,7 @@ impl ChunkReader for ShardFile {
     }
 }
 
-/// Reads on from a place, block by block.
+/// Reads on from a place, some blocks at a time.
 #[derive(Debug)]
 pub(crate) struct Sequential {
     file: ShardFile,
@@ -170,7 +181,7 @@ pub(crate) struct Sequential {
 impl Read for Sequential {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.buffer.is_empty() {
-            let end = (self.position + BLOCK_BYTES).min(self.file.bytes);
+            let end = (self.position + SEQUENTIAL_BYTES).min(self.file.bytes);
             self.buffer = self.file.read(self.position..end)?;
             self.position = end;
         }

@@ -9,13 +9,14 @@ use arrow::array::{
     Array, ArrayRef, BooleanArray, DictionaryArray, FixedSizeBinaryBuilder, Float64Array, Int32Array, Int64Array, StringArray,
     StringBuilder, StringDictionaryBuilder, TimestampNanosecondArray, UInt8Array, UInt32Array, UInt64Array,
 };
+use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, FieldRef, Int32Type, TimeUnit};
 use parquet::basic::{Encoding, Type};
 use parquet::column::page::Page;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
-use super::chunks::{dictionary_before, page_locations, read_page};
+use super::chunks::{Keep, dictionary_before, page_locations, read_page};
 use super::encoded::{Presence, Texts, Values, little_endian, malformed, sums, take};
 use super::file::ShardFile;
 
@@ -82,8 +83,8 @@ pub(super) struct Picker<'a> {
     pub(super) group: usize,
     /// Ascending, counted from the first row of the group.
     pub(super) rows: &'a [u32],
-    /// Whether pages are kept for the next read.
-    pub(super) keep: bool,
+    /// What is kept for the next read.
+    pub(super) keep: Keep,
 }
 
 /// A page, and the wanted rows in it, counted from its first one.
@@ -133,7 +134,7 @@ impl Picker<'_> {
         Ok(pages)
     }
 
-    fn dictionary_page(&self, column: &PickedColumn, keep: bool) -> Result<Page> {
+    fn dictionary_page(&self, column: &PickedColumn, keep: Keep) -> Result<Page> {
         let chunk = self.chunk(column);
         let locations = page_locations(self.metadata, self.group, column.column).unwrap_or_default();
         let place = dictionary_before(chunk, locations).ok_or_else(|| malformed("its dictionary is missing"))?;
@@ -195,14 +196,9 @@ impl Picker<'_> {
         if let Some(texts) = self.file.kept_texts(offset) {
             return Ok(texts);
         }
-        let page = self.dictionary_page(column, false)?;
-        let mut texts = Texts::new(page.buffer());
-        let mut dictionary = StringBuilder::with_capacity(page.num_values() as usize, page.buffer().len());
-        for _ in 0..page.num_values() {
-            dictionary.append_value(utf8(texts.next()?)?);
-        }
-        let dictionary = dictionary.finish();
-        if self.keep {
+        let page = self.dictionary_page(column, if self.keep == Keep::Page { Keep::Nothing } else { self.keep })?;
+        let dictionary = texts_of(&page)?;
+        if self.keep == Keep::Page {
             self.file.keep_texts(offset, &dictionary);
         }
         Ok(dictionary)
@@ -257,6 +253,18 @@ fn found_texts<'p>(column: &PickedColumn, pages: &'p [PickedPage]) -> Result<Vec
         Ok(())
     })?;
     Ok(found)
+}
+
+/// The texts of a dictionary. That they are UTF-8 is verified of all at once: most are short.
+fn texts_of(page: &Page) -> Result<StringArray> {
+    let mut texts = Texts::new(page.buffer());
+    let mut ends = vec![0];
+    let mut bytes = Vec::with_capacity(page.buffer().len());
+    for _ in 0..page.num_values() {
+        bytes.extend_from_slice(texts.next()?);
+        ends.push(i32::try_from(bytes.len())?);
+    }
+    Ok(StringArray::try_new(OffsetBuffer::new(ends.into()), bytes.into(), None)?)
 }
 
 /// The codes of the texts, if all are in the dictionary.

@@ -16,7 +16,7 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 
 use super::cached::ReadCache;
-use super::chunks::{self, Chunks, GroupRows};
+use super::chunks::{self, Chunks, GroupRows, Keep};
 use super::file::{IndexDirectory, ShardFile};
 use super::index::{Candidates, ShardIndex};
 use super::pick::{PickedColumn, Picker};
@@ -33,7 +33,7 @@ use crate::terms::WantedIds;
 const BATCH_ROWS: usize = 8_192;
 /// Rows that are picked out of their pages one by one: of more, decoding whole pages costs less.
 const PICKED_ROWS_MAX: u64 = 1_024;
-/// Pages of a read of more rows are not kept: they would push out those that are read again.
+/// Pages that hold more rows than this are not kept: they would push out those that are read again.
 const KEPT_ROWS_MAX: u64 = 32_768;
 
 /// An open shard.
@@ -267,7 +267,7 @@ impl ShardReader {
 
     /// Few rows: picked out of their pages. Columns that this is not known for are decoded.
     fn pick(&self, rows: &RowRanges, fields: &[usize], visit: &mut Visit<'_>) -> Result<(), ShardError> {
-        let keep = self.covered(rows).len() <= KEPT_ROWS_MAX;
+        let keep = kept_of(&self.covered(rows));
         let (picked, others): (Vec<usize>, Vec<usize>) = fields.iter().partition(|field| self.picked[**field].is_some());
         for group in self.groups(rows) {
             let local: Vec<u32> = group.ranges.iter().cloned().flatten().collect();
@@ -315,8 +315,8 @@ impl ShardReader {
 
     /// The parts of row groups that hold these rows.
     fn chunks(&self, covered: &RowRanges) -> Chunks {
-        let keep = covered.len() <= KEPT_ROWS_MAX;
-        Chunks { file: self.file.clone(), metadata: self.parquet.metadata().clone(), groups: self.groups(covered).into(), keep }
+        let (file, metadata) = (self.file.clone(), self.parquet.metadata().clone());
+        Chunks { file, metadata, groups: self.groups(covered).into(), keep: kept_of(covered) }
     }
 
     /// Rows by row group.
@@ -334,6 +334,11 @@ impl ShardReader {
         }
         groups
     }
+}
+
+/// What is kept of the pages that cover the wanted rows.
+fn kept_of(covered: &RowRanges) -> Keep {
+    if covered.len() <= KEPT_ROWS_MAX { Keep::Page } else { Keep::Blocks }
 }
 
 /// Of each field of the schema: how its values are picked, if they can be.

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::catalog::Origins;
 use crate::model::{LogRow, LogsBuilder, Record, RowIds, Severity, SpanId, SpanRow, SpansBuilder, Tenant, TraceId, ValueKind};
+use crate::shard::blocks::BLOCK_BYTES;
 use crate::shard::build;
 
 /// More than a page, and not a whole number of them.
@@ -99,6 +100,10 @@ fn spans() -> RecordBatch {
 }
 
 fn shard_of(signal: Signal, batch: RecordBatch) -> ShardReader {
+    shard_with(signal, batch, Arc::new(ReadCache::new(1 << 20)))
+}
+
+fn shard_with(signal: Signal, batch: RecordBatch, cache: Arc<ReadCache>) -> ShardReader {
     let built = build("id", &Tenant::default(), signal, &Origins::one(1), &[batch]).unwrap();
     let meta = ShardMeta {
         id: "id".to_owned(),
@@ -117,7 +122,7 @@ fn shard_of(signal: Signal, batch: RecordBatch) -> ShardReader {
     };
     let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     block_on(objects.put(&Path::from(meta.path.as_str()), built.bytes.into())).unwrap();
-    ShardReader::open_with(objects, meta, Arc::new(ReadCache::new(1 << 20))).unwrap()
+    ShardReader::open_with(objects, meta, cache).unwrap()
 }
 
 static SHARDS: LazyLock<[ShardReader; 2]> = LazyLock::new(|| [shard_of(Signal::Logs, logs()), shard_of(Signal::Spans, spans())]);
@@ -142,6 +147,22 @@ fn every_flat_column_can_be_picked() {
         let decoded: Vec<&str> = fields.filter(|(_, picked)| picked.is_none()).map(|(field, _)| field.name().as_str()).collect();
         assert_eq!(decoded, [column::MORE_IDS, column::ATTRIBUTES]);
     }
+}
+
+#[test]
+fn of_a_page_that_is_kept_no_blocks_are() {
+    let cache = Arc::new(ReadCache::new(4 << 20));
+    let shard = shard_with(Signal::Logs, logs(), cache.clone());
+    let place = &chunks::page_locations(shard.parquet.metadata(), 0, 0).unwrap()[0];
+    let block = place.offset as u64 / BLOCK_BYTES;
+    let first_of_file = 0;
+    assert!(cache.blocks(first_of_file, block..block + 1).is_none(), "opening reads only what is near the end");
+    let (numbers, _) = records(&shard, &RowRanges::of(0..3), true);
+    assert_eq!(numbers, [0, 1, 2]);
+    assert!(shard.file.kept_page(place.offset as u64).is_some());
+    assert!(cache.blocks(first_of_file, block..block + 1).is_none());
+    shard.file.read(0..1).unwrap();
+    assert!(cache.blocks(first_of_file, 0..1).is_some(), "but of what is read otherwise they are");
 }
 
 #[test]
