@@ -409,6 +409,26 @@ mod tests {
     }
 
     #[test]
+    fn a_full_disk_publishes_nothing_by_halves_and_later_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = SqliteCatalog::open(&folder.path().join("catalog.db")).unwrap();
+        let position = Position { sealed: Sequence(4), ..catalog.position().unwrap() };
+        let many: Vec<ShardMeta> = (0..500).map(|n| shard(&format!("{n:03}"))).collect();
+        let publication = Publication { shards: many, position, ..Publication::default() };
+        // SQLite says of a file that may not grow what it says of a disk that is full.
+        let pages: u32 = catalog.with(|connection| connection.query_row("pragma page_count", [], |row| row.get(0))).unwrap();
+        let allow =
+            |pages: u32| catalog.with(|connection| connection.query_row(&format!("pragma max_page_count = {pages}"), [], |_| Ok(())));
+        allow(pages + 3).unwrap();
+        let refusal = catalog.publish(&publication).unwrap_err().to_string();
+        assert!(refusal.contains("free some space"), "{refusal}");
+        assert_eq!((catalog.shards().unwrap(), catalog.position().unwrap().sealed), (Vec::new(), Sequence(0)));
+        allow(1_000_000).unwrap();
+        catalog.publish(&publication).unwrap();
+        assert_eq!((catalog.shards().unwrap().len(), catalog.position().unwrap().sealed), (500, Sequence(4)));
+    }
+
+    #[test]
     fn the_retention_is_what_was_last_noted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("catalog.db");
