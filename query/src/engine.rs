@@ -122,7 +122,13 @@ impl QueryEngine {
     /// Numbers of matching records, as the pipe of the query says.
     pub async fn aggregate(&self, tenant: &Tenant, request: AggregateRequest) -> Result<Table, QueryError> {
         let memory = self.memory.clone();
-        self.ask("aggregate", tenant, move |reading| Aggregation::of(&request)?.answer(&reading.source(), &memory)).await
+        self.ask("aggregate", tenant, move |reading| {
+            let aggregation = Aggregation::of(&request)?;
+            let mut table = aggregation.answer(&reading.source(), &memory)?;
+            table.notes = reading.notes(&aggregation.named(), table.is_empty());
+            Ok(table)
+        })
+        .await
     }
 
     /// The answer of an SQL statement over the tables `logs` and `spans`.

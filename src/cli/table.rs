@@ -20,6 +20,8 @@ pub(crate) struct Table {
     rows: Vec<Vec<Value>>,
     #[serde(default)]
     completeness: Completeness,
+    #[serde(default)]
+    notes: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -39,6 +41,7 @@ impl Table {
             }
         }
         output.flush()?;
+        table.notes.iter().for_each(|note| arguments.note(&shown(note)));
         Ok(verdict(!table.rows.is_empty(), &table.completeness, allow_partial))
     }
 

@@ -6,7 +6,7 @@ mod plan;
 mod tests;
 
 use needle_storage::model::UnixNanos;
-use needle_storage::predicate::Predicate;
+use needle_storage::predicate::{Field, FieldTest, Predicate};
 
 use crate::answer::AggregateRequest;
 use crate::error::{QueryError, piped_in};
@@ -29,6 +29,12 @@ impl Aggregation {
     pub(crate) fn of(request: &AggregateRequest) -> Result<Aggregation, QueryError> {
         let (predicate, pipe) = piped_in(&request.query, request.start, request.end)?;
         Ok(Aggregation { predicate, pipe, start: request.start, end: request.end })
+    }
+
+    /// Every field that the query names, before the pipe and after it.
+    pub(crate) fn named(&self) -> Predicate {
+        let exists = |field: &Field| Predicate::Field { field: field.clone(), test: FieldTest::Exists };
+        Predicate::And(std::iter::once(self.predicate.clone()).chain(self.pipe.fields().map(exists)).collect())
     }
 
     /// The numbers; counted without making rows where that is possible.

@@ -377,6 +377,14 @@ impl Measure {
         }
     }
 
+    /// The fields that it looks at.
+    fn fields(&self) -> &[Field] {
+        match self {
+            Measure::CountOf(column) | Measure::Distinct(column) => fields_of(column),
+            _ => self.number_fields().unwrap_or_default(),
+        }
+    }
+
     /// Whether it is in nanoseconds.
     pub(crate) fn is_time_that_passes(&self) -> bool {
         self.number_fields() == Some(&[Field::Duration])
@@ -384,6 +392,12 @@ impl Measure {
 }
 
 impl Pipe {
+    /// The fields that it looks at.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &Field> {
+        let measured = self.functions.iter().flat_map(|function| function.measure.fields());
+        self.by.iter().flat_map(|by| fields_of(&by.column)).chain(measured)
+    }
+
     /// The names of the columns of the answer.
     pub(crate) fn column_names(&self) -> Vec<String> {
         let time = self.every_ns.map(|_| TIME_COLUMN.to_owned());
@@ -438,6 +452,13 @@ fn group_column(name: &str, position: usize) -> Result<TableColumn, LanguageErro
 }
 
 /// Where the numbers of a field of that name stand.
+fn fields_of(column: &TableColumn) -> &[Field] {
+    match column {
+        TableColumn::Text(Facet::First(fields)) | TableColumn::Value(fields, _) => fields,
+        TableColumn::Text(Facet::Signal) | TableColumn::Record(_) => &[],
+    }
+}
+
 fn number_fields(name: &str, position: usize) -> Result<Vec<Field>, LanguageError> {
     match fields::target(name) {
         Target::Fields(fields) => Ok(fields),

@@ -23,6 +23,8 @@ pub struct Table {
     pub columns: Vec<TableColumnSummary>,
     /// What was searched.
     pub completeness: Completeness,
+    /// What is to be said beside it: fields that no record has.
+    pub notes: Vec<String>,
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
     /// The memory they take, given back with them.
@@ -71,7 +73,7 @@ impl Table {
         completeness: Completeness,
     ) -> Table {
         let columns = schema.fields().iter().map(|field| TableColumnSummary { name: field.name().clone(), kind: kind(field) }).collect();
-        Table { columns, completeness, schema: plain_schema(schema), batches, _reserved: reserved }
+        Table { columns, completeness, notes: Vec::new(), schema: plain_schema(schema), batches, _reserved: reserved }
     }
 
     /// A table of texts.

@@ -22,6 +22,9 @@ pub(crate) struct TableAnswer {
     rows: Rows,
     /// What was searched.
     completeness: Completeness,
+    /// What is to be said beside it: fields that no record has, and what may have been meant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 /// A column.
@@ -104,7 +107,8 @@ pub(crate) async fn answer(table: query::Table, form: Form) -> Result<Response, 
 impl From<query::Table> for TableAnswer {
     fn from(table: query::Table) -> TableAnswer {
         let columns = table.columns.iter().map(|column| TableColumn { name: column.name.clone(), r#type: column.kind.clone() });
-        TableAnswer { columns: columns.collect(), completeness: table.completeness.clone().into(), rows: Rows(table) }
+        let (completeness, notes) = (table.completeness.clone().into(), table.notes.clone());
+        TableAnswer { columns: columns.collect(), completeness, notes, rows: Rows(table) }
     }
 }
 
