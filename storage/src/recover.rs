@@ -275,7 +275,7 @@ struct Leftovers {
     /// It stays, and is named.
     unlisted: Vec<(Path, ShardName)>,
     /// It is there twice once the log is replayed, all of which can be decoded.
-    waiting: Vec<Path>,
+    waiting: Vec<(Path, Sequence)>,
 }
 
 /// Removes what a crash left: files that were being written, and shards that were never published. Only what
@@ -301,9 +301,11 @@ fn remove_leftovers(
         let file = location.filename().unwrap_or_default();
         let unfinished = file.strip_suffix(TEMPORARY_SUFFIX);
         let Some(name) = unfinished.unwrap_or(file).strip_suffix(".parquet").and_then(ShardName::parse) else { continue };
-        let in_log = |frames: &RangeInclusive<Sequence>| frames.contains(&name.first) && frames.contains(&name.last);
+        // One that begins in shards and ends in the log was made by a replay that other seals have overtaken: a published seal
+        // ends where the next begins.
+        let in_log = |frames: &RangeInclusive<Sequence>| frames.contains(&name.last);
         if unfinished.is_none() && name.rewrite.is_none() && replayed.as_ref().is_some_and(in_log) {
-            leftovers.waiting.push(location.clone());
+            leftovers.waiting.push((location.clone(), name.last));
             continue;
         }
         let twice = match name.rewrite {

@@ -295,9 +295,4 @@ impl State {
     pub(crate) fn live(&self) -> impl Iterator<Item = &Arc<LiveBatch>> {
         self.replayed.live().chain(self.accepted.live())
     }
-
-    /// Memory of live batches.
-    pub(crate) fn live_bytes(&self) -> usize {
-        self.live().map(|batch| batch.bytes).sum()
-    }
 }

@@ -350,14 +350,6 @@ pub(crate) fn search_at(url: &str, parameters: &[(&str, &str)]) -> Vec<Value> {
     }
 }
 
-/// Waits until the server at `url` has replayed its log, so that answers are complete.
-pub(crate) fn wait_replayed(url: &str) {
-    poll("the end of the replay", || {
-        let readiness = try_get(&format!("{url}/readyz"), &[]).expect("an answer over HTTP").json();
-        readiness["partial"].is_null().then_some(())
-    });
-}
-
 /// A request with any method and no body.
 pub(crate) fn request(method: &str, url: &str) -> Answer {
     request_with(method, url, &[])

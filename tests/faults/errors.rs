@@ -86,13 +86,8 @@ fn after_a_failed_sync_nothing_is_acknowledged_until_a_restart() {
     let settings = settings("");
     let process = start(&mounted.data(), settings.path(), |_| {}).unwrap();
     assert_eq!(send(&url(&process), 1), 200);
-    mounted.volume().traps = vec![Trap {
-        operation: Some(Operation::Sync),
-        path: "/wal/",
-        fault: Fault::Fails(errno::EIO),
-        skipped: 0,
-        times: 1,
-    }];
+    mounted.volume().traps =
+        vec![Trap { operation: Some(Operation::Sync), path: "/wal/", fault: Fault::Fails(errno::EIO), skipped: 0, times: 1 }];
     assert_eq!(send(&url(&process), 2), 503, "its sync failed");
     assert_eq!(send(&url(&process), 3), 503, "a later sync proves nothing");
     let readiness = try_get(&format!("{}/readyz", url(&process)), &[]).unwrap();
@@ -144,7 +139,10 @@ fn a_disk_that_stalls_is_waited_for_in_bounded_memory() {
                     let batch = sender * 100_000 + number;
                     loop {
                         match post(address, &large(batch)).status {
-                            200 => break _ = accepted.fetch_add(1, Ordering::Relaxed),
+                            200 => {
+                                accepted.fetch_add(1, Ordering::Relaxed);
+                                break;
+                            }
                             429 | 503 => _ = pushed_back.fetch_add(1, Ordering::Relaxed),
                             status => panic!("answered with {status}"),
                         }
@@ -174,36 +172,35 @@ fn a_disk_that_stalls_is_waited_for_in_bounded_memory() {
 /// expires makes room, and it goes on by itself.
 #[test]
 fn a_full_disk_refuses_answers_and_frees_itself() {
-    let Some(disk) = Tmpfs::of("size=40m") else { return };
+    let Some(disk) = Tmpfs::of("size=9m") else { return };
     let settings = settings(
         "[storage]
 live_bytes_seal = 2000000
 live_bytes_max = 8000000
 seal_interval_ms = 200
-wal_segment_bytes = 2000000
-reserve_bytes = 1000000
+wal_segment_bytes = 1000000
+reserve_bytes = 500000
 retention_settle_ms = 1000
 [retention]
-logs = \"10s\"
+logs = \"40s\"
 ",
     );
     let process = start(&disk.data(), settings.path(), |_| {}).unwrap();
     let address = url(&process);
-    let (mut sent, mut refusal) = (0_u64, None);
-    while refusal.is_none() && sent < 3_000 {
+    let (mut sent, mut refusal, mut said) = (0_u64, None, String::new());
+    poll("a full disk", || {
         let answer = post(&address, &incompressible(sent));
         match answer.status {
             200 => sent += 1,
-            503 => refusal = Some(answer),
-            429 => {}
+            429 | 503 => refusal = Some(answer),
             status => panic!("answered with {status}: {}", answer.text()),
         }
-    }
-    let refusal = refusal.expect("the disk is full before");
+        said = readiness(&address);
+        (refusal.is_some() && said.contains("No space left")).then_some(())
+    });
+    let refusal = refusal.expect("it was refused");
     assert!(!refusal.header("retry-after").is_empty(), "{refusal:?}");
-    let readiness = readiness(&address);
-    println!("full after {sent} batches: {}; {readiness}", refusal.text());
-    assert!(readiness.contains("No space left"), "{readiness}");
+    println!("full after {sent} batches: {}; {said}", refusal.text());
     let counted = try_get(&format!("{address}/api/v1/search"), &[("q", "*"), ("limit", "1")]).unwrap().expect(200);
     assert_eq!(counted["completeness"]["state"], "complete", "questions are answered: {counted}");
     poll("room again", || (post(&address, &incompressible(1_000_000 + sent)).status == 200).then_some(()));
@@ -216,7 +213,9 @@ logs = \"10s\"
 fn a_disk_without_room_for_files_refuses_and_goes_on() {
     let Some(disk) = Tmpfs::of("size=64m,nr_inodes=24") else { return };
     std::fs::write(disk.path().join("filler"), "").unwrap();
-    let settings = settings("[storage]\nlive_bytes_seal = 50000\nlive_bytes_max = 1000000\nseal_interval_ms = 50\nwal_segment_bytes = 100000\nmerged_rows_max = 1\n");
+    let settings = settings(
+        "[storage]\nlive_bytes_seal = 50000\nlive_bytes_max = 1000000\nseal_interval_ms = 50\nwal_segment_bytes = 100000\nmerged_rows_max = 1\n",
+    );
     let process = start(&disk.data(), settings.path(), |_| {}).unwrap();
     let address = url(&process);
     let (mut sent, mut refused) = (Vec::new(), 0);
@@ -285,7 +284,7 @@ fn send(url: &str, number: u64) -> u16 {
 
 /// The numbers of the records that were sent one by one, ascending.
 fn found(url: &str) -> Vec<u64> {
-    crate::harness::wait_replayed(url);
+    crate::senders::wait_replayed(url);
     let records = crate::harness::search_at(url, &[("q", "service:one"), ("limit", "1000"), ("order", "asc")]);
     records.iter().map(|record| record["body"].as_str().unwrap().parse().unwrap()).collect()
 }
@@ -295,13 +294,13 @@ fn large(batch: u64) -> String {
     (0..100).map(|number| format!("{}\n", line(number))).collect()
 }
 
-/// 100 records of now, of about a kilobyte that no compression makes much smaller.
+/// 500 records of now, of about a kilobyte that no compression makes much smaller.
 fn incompressible(batch: u64) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as u64;
     let mut random = Random::of(batch, 9);
     let mut text = || (0..60).map(|_| format!("{:016x}", random.next())).collect::<String>();
     let line = |text: String| -> Value { json!({"time": now, "service": "filler", "msg": text}) };
-    (0..100).map(|_| format!("{}\n", line(text()))).collect()
+    (0..500).map(|_| format!("{}\n", line(text()))).collect()
 }
 
 /// What of a process is in memory.

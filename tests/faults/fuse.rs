@@ -218,7 +218,7 @@ fn answer_late(device: &Device, volume: &Arc<Mutex<Volume>>, request: &Request<'
     let (device, volume) = (device.try_clone().unwrap(), volume.clone());
     let (opcode, unique, node, body) = (request.opcode, request.unique, request.node, request.body.to_vec());
     std::thread::spawn(move || {
-        std::thread::sleep(time);
+        std::thread::park_timeout(time);
         let answered = perform(&mut volume.lock().unwrap(), &Request { opcode, unique, node, body: &body }, None);
         reply(&device, unique, answered);
     });

@@ -10,8 +10,10 @@ mod fuse;
 #[allow(dead_code)]
 #[path = "../e2e/harness.rs"]
 mod harness;
+mod long_log;
 #[path = "../cuts/oracle.rs"]
 mod oracle;
+mod overload;
 mod points;
 mod program;
 #[allow(dead_code)]
@@ -32,7 +34,7 @@ const KILLS_SHORT: u64 = POINTS.len() as u64;
 /// On one volume.
 const KILLS_OF_A_VOLUME: u64 = 13;
 
-fn number(name: &str) -> Option<u64> {
+pub(crate) fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| text.parse().unwrap())
 }
 
@@ -41,16 +43,24 @@ fn kill_at_points(seed: u64, kills: u64, with_cuts: bool, lies: bool, until: Ins
     let (mut verdict, mut tally) = (Verdict::default(), Tally::default());
     while tally.kills < kills && Instant::now() < until && verdict.is_good() {
         let (first, of_this) = (tally.kills, (kills - tally.kills).min(KILLS_OF_A_VOLUME));
+        let mut unmet = Vec::new();
         let (found, happened) = live(seed, first, lies, |life, process| {
             for number in 0..of_this {
                 let point = &POINTS[((first + number) % POINTS.len() as u64) as usize];
                 let trap = point.trap(&mut life.random);
                 let with_cut = with_cuts && life.random.happens(0.7);
+                let hits = life.hits;
                 life.kill_at(process, trap, with_cut);
+                if life.hits == hits {
+                    unmet.push(point.to_string());
+                }
             }
         })?;
         verdict.add(&found);
         tally.add(happened);
+        if !unmet.is_empty() {
+            println!("SEED={seed}, kills {first} to {}, not met: {}", first + of_this, unmet.join("; "));
+        }
         if !found.is_good() {
             println!("SEED={seed}, volume at kill {first}: {found}");
         }
@@ -125,6 +135,9 @@ fn errors_of_the_disk_lose_and_double_nothing() {
     let (errors, seed, begun) = (number("FAULTS").unwrap_or(20), number("SEED").unwrap_or(1), Instant::now());
     let Some((verdict, tally, errors)) = errors::fail_at_random(seed, errors, until()) else { return };
     let Tally { kills, hits, .. } = tally;
-    println!("SEED={seed}: {errors} times errors of the disk ({hits} before one of {kills} restarts), in {} s; {verdict}", begun.elapsed().as_secs());
+    println!(
+        "SEED={seed}: {errors} times errors of the disk ({hits} before one of {kills} restarts), in {} s; {verdict}",
+        begun.elapsed().as_secs()
+    );
     assert!(verdict.audited > errors, "there was little to lose");
 }

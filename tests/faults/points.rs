@@ -1,13 +1,15 @@
 //! Where the program is killed: each step of the way of a record, by what it does to its disk there.
 
+use std::fmt;
+
 use crate::random::Random;
 use crate::volume::{Fault, Operation, Trap};
 
 /// A named moment. Numbers are those of the list of faults.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Point {
-    pub(crate) number: u32,
-    pub(crate) name: &'static str,
+    number: u32,
+    name: &'static str,
     operation: Option<Operation>,
     path: &'static str,
     fault: Fault,
@@ -45,9 +47,16 @@ pub(crate) const POINTS: [Point; 25] = [
     point(13, "a part of the id directory is removed", Operation::Remove, "/ids/", Fault::KillBefore),
 ];
 
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "fault {}: {}", self.number, self.name)
+    }
+}
+
 impl Point {
     pub(crate) fn trap(&self, random: &mut Random) -> Trap {
-        let skipped = random.below(4);
+        let is_frequent = self.path == "/wal/" && matches!(self.operation, Some(Operation::Write | Operation::Sync));
+        let skipped = random.below(if is_frequent { 20 } else { 2 });
         Trap { operation: self.operation, path: self.path, fault: self.fault, skipped, times: 1 }
     }
 }

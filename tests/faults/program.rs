@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::fuse::Mounted;
-use crate::harness::{Process, needle, poll, search_at, try_post, wait_replayed};
+use crate::harness::{Process, needle, poll, search_at, try_get, try_post};
 use crate::oracle::{Oracle, Verdict};
 use crate::random::Random;
-use crate::senders::{Round, told};
+use crate::senders::{Round, told, wait_replayed};
 use crate::volume::Trap;
 
 /// Seals, merges and new files of the log come often, and every start replays in the background.
@@ -16,7 +16,7 @@ pub(crate) const SETTINGS: &str = "[storage]
 live_bytes_seal = 200000
 live_bytes_max = 2000000
 seal_interval_ms = 100
-wal_segment_bytes = 200000
+wal_segment_bytes = 50000
 replay_at_open_bytes_max = 5000
 reserve_bytes = 65536
 ";
@@ -85,6 +85,8 @@ impl<'a> Life<'a> {
 
     /// Starts the program so that it is killed while it starts or soon after, so many times in a row.
     pub(crate) fn kill_starts(&mut self, process: &mut Process, times: u64, with_cut: bool, trap: impl Fn(&mut Random) -> Trap) {
+        let target = self.round.acknowledged.load(Ordering::Relaxed) + 30;
+        poll("acknowledgements", || (self.round.acknowledged.load(Ordering::Relaxed) >= target).then_some(()));
         self.end(process, with_cut);
         for _ in 0..times {
             let trap = trap(&mut self.random);
@@ -141,7 +143,7 @@ pub(crate) fn live(seed: u64, number: u64, lies: bool, act: impl FnOnce(&mut Lif
         round.stop.store(true, Ordering::Relaxed);
         senders.into_iter().for_each(|sender| oracle.batches.extend(sender.join().unwrap()));
     });
-    let verdict = judge(&oracle, &url(&process));
+    let verdict = if lies { judge_what_is_there(&oracle, &url(&process)) } else { judge(&oracle, &url(&process)) };
     assert!(life.mounted.volume().bytes() > 0);
     Some((verdict, Tally { kills: life.kills, hits: life.hits, cuts: life.cuts, starts_in_vain: life.starts_in_vain }))
 }
@@ -174,6 +176,12 @@ pub(crate) fn judge(oracle: &Oracle, url: &str) -> Verdict {
     let later = oracle.judge(search_at(url, &all).iter().map(told));
     assert!(later == verdict || !verdict.is_good(), "after merging everything: {later}, before: {verdict}");
     verdict
+}
+
+/// Also where the server says that something is missing.
+fn judge_what_is_there(oracle: &Oracle, url: &str) -> Verdict {
+    let found = try_get(&format!("{url}/api/v1/search"), &[("q", "*"), ("limit", "10000")]).unwrap().expect(200);
+    oracle.judge(found["records"].as_array().unwrap().iter().map(told))
 }
 
 /// A volume; where none can be mounted it is said.

@@ -260,7 +260,9 @@ impl Volume {
         for node in self.nodes.values() {
             if let Node::Folder(folder) = node {
                 named.extend(folder.names.values().chain(folder.durable.values()));
-                named.extend(folder.changes.iter().filter_map(|naming| if let Naming::Given(_, node) = naming { Some(*node) } else { None }));
+                named.extend(
+                    folder.changes.iter().filter_map(|naming| if let Naming::Given(_, node) = naming { Some(*node) } else { None }),
+                );
             }
         }
         self.nodes.retain(|number, node| named.contains(number) || matches!(node, Node::File(file) if file.opened > 0));

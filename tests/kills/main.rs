@@ -17,10 +17,10 @@ mod senders;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use harness::{Server, poll, wait_replayed};
+use harness::{Server, poll};
 use oracle::{Oracle, Verdict};
 use random::Random;
-use senders::{Round, told};
+use senders::{Round, told, wait_replayed};
 
 const KILLS_SHORT: u64 = 8;
 /// Of one data folder; then everything is read.

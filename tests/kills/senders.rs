@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::try_post;
+use crate::harness::{poll, try_get, try_post};
 use crate::oracle::{Answer, Batch, Told};
 use crate::random::Random;
 
@@ -64,7 +64,7 @@ impl Round {
                 match sent.map(|answer| answer.status) {
                     Ok(200) => break,
                     // Pushed back: the server lives.
-                    Ok(429 | 503) => std::thread::sleep(Duration::from_millis(5)),
+                    Ok(429 | 503) => std::thread::park_timeout(Duration::from_millis(5)),
                     Ok(status) => panic!("a batch was answered with {status}"),
                     Err(_) => dead = number,
                 }
@@ -85,6 +85,14 @@ impl Round {
             }
         }
     }
+}
+
+/// Waits until the server at `url` has replayed its log, so that answers are complete.
+pub(crate) fn wait_replayed(url: &str) {
+    poll("the end of the replay", || {
+        let readiness = try_get(&format!("{url}/readyz"), &[]).expect("an answer over HTTP").json();
+        readiness["partial"].is_null().then_some(())
+    });
 }
 
 /// A record as the API tells it.

@@ -10,7 +10,8 @@ use crate::limits::SETTLE_NS;
 /// than parents which have had the time to come.
 pub(super) fn of(closed: &Closed, last: UnixNanos, missing_parents: usize, now: UnixNanos) -> Completeness {
     let mut reasons: Vec<String> = Vec::new();
-    let (shards, others): (Vec<&str>, Vec<&str>) = closed.failures.iter().map(String::as_str).partition(|failure| failure.starts_with("shard "));
+    let (shards, others): (Vec<&str>, Vec<&str>) =
+        closed.failures.iter().map(String::as_str).partition(|failure| failure.starts_with("shard "));
     let failed = shards.len();
     if failed > 0 {
         let shards_named = if failed == 1 { "shard" } else { "shards" };

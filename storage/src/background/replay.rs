@@ -22,7 +22,7 @@ use crate::live::LiveBatch;
 use crate::model::RecordId;
 use crate::state::{Frozen, Progress, Unreadable};
 use crate::store::Shared;
-use crate::wal::{Frame, Unreplayed};
+use crate::wal::{Frame, Sequence, Unreplayed};
 
 /// How long a replay that fails, for want of space as a rule, waits before it goes on.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -44,8 +44,8 @@ pub(crate) struct Replay {
     decode: Decode,
     /// The frame that is worked on, until it is applied.
     frame: Option<Frame>,
-    /// Shards that nobody published. Their records come from the log; when all of it is replayed they are there twice.
-    leftovers: Vec<Path>,
+    /// Shards that nobody published, and their last frames. Their records come from the log again.
+    leftovers: Vec<(Path, Sequence)>,
     /// Where what cannot be decoded is kept.
     set_aside: PathBuf,
     disk: Arc<dyn Disk>,
@@ -57,7 +57,7 @@ impl Replay {
     pub(crate) fn new(
         unreplayed: Unreplayed,
         decode: Decode,
-        leftovers: Vec<Path>,
+        leftovers: Vec<(Path, Sequence)>,
         set_aside: PathBuf,
         disk: Arc<dyn Disk>,
     ) -> Replay {
@@ -81,11 +81,6 @@ impl Replay {
             self.frame = self.unreplayed.next().map_err(ReplayError::Read)?;
         }
         Ok(self.frame.clone())
-    }
-
-    /// What is published now is no leftover any more: it was written anew under the same name.
-    fn forget_leftovers(&mut self, published: &[ShardMeta]) {
-        self.leftovers.retain(|location| !published.iter().any(|shard| shard.path == location.as_ref()));
     }
 
     /// The records of a frame, numbered as when they were accepted; none where it has none. A decoder that panics refuses.
@@ -188,8 +183,8 @@ impl Shared {
         let frozen = self.state.write().freeze_replayed();
         let Some(frozen) = frozen else { return Ok(()) };
         let Sealed { shards, keys } = self.write_shards(&frozen)?;
+        self.remove_leftovers(replay, &shards, frozen.last);
         self.note_seal(self.keep.publish(&shards, &frozen.seen, frozen.last, frozen.next_record))?;
-        replay.forget_leftovers(&shards);
         let mut state = self.state.write();
         state.thaw_replayed(shards);
         self.measure(&state);
@@ -208,7 +203,7 @@ impl Shared {
             self.publish_all(replay)?;
         }
         drop(upkeep);
-        self.remove_leftovers(replay);
+        self.remove_leftovers(replay, &[], replay.unreplayed.last());
         self.metrics.replay_left_bytes.set(0);
         Ok(())
     }
@@ -231,8 +226,8 @@ impl Shared {
         };
         all.extend(shards.iter().cloned());
         seen.extend(frozen.iter().flat_map(|frozen| &frozen.seen).copied());
+        self.remove_leftovers(replay, &shards, sealed);
         self.note_seal(self.keep.publish(&all, &seen, sealed, next_record))?;
-        replay.forget_leftovers(&shards);
         let mut state = self.state.write();
         state.thaw_replayed(shards);
         state.unpublished = Default::default();
@@ -243,17 +238,28 @@ impl Shared {
         Ok(())
     }
 
-    /// Removes shards that a crash left and whose records came from the log again. If some of the log could not be decoded
-    /// they may be in such a shard: then it stays, and is named.
-    fn remove_leftovers(&self, replay: &mut Replay) {
-        for location in replay.leftovers.drain(..) {
-            if replay.has_undecodable {
+    /// Removes shards that a crash left of frames up to `through`: their records came from the log again, and are in `written`,
+    /// or live. That is done before it is published, for afterwards nobody could tell them from shards that the catalog lost.
+    /// If some of the log could not be decoded it may be in such a shard: then it stays, and is named.
+    fn remove_leftovers(&self, replay: &mut Replay, written: &[ShardMeta], through: Sequence) {
+        let (has_undecodable, disk) = (replay.has_undecodable, replay.disk.clone());
+        // One of the same name was written over.
+        replay.leftovers.retain(|(location, _)| !written.iter().any(|shard| shard.path == location.as_ref()));
+        for (location, _) in replay.leftovers.extract_if(.., |(_, last)| *last <= through) {
+            if has_undecodable {
                 tracing::warn!(shard = %location, "not in the catalog, left alone and not searched");
                 self.state.write().unreadable.push(Unreadable::unlisted(&location));
-            } else if let Err(error) = block_on(self.keep.objects.delete(&location)) {
-                tracing::warn!(%error, "a shard that a crash left stays until the next start");
+            } else if let Err(error) = self.remove_durably(disk.as_ref(), &location) {
+                tracing::warn!(%error, "a shard that a crash left stays");
             }
         }
+    }
+
+    /// Removes a shard so that no power cut brings it back.
+    fn remove_durably(&self, disk: &dyn Disk, location: &Path) -> Result<(), std::io::Error> {
+        block_on(self.keep.objects.delete(location))?;
+        let path = self.settings.data.join(location.as_ref());
+        disk.sync_folder(path.parent().expect("a shard lies in a folder"))
     }
 
     /// Waits until the whole log is readable. An error: why it is not.

@@ -375,12 +375,8 @@ mod tests {
     }
 
     fn recover(folder: &Path, after: u64) -> (SegmentedWal, RecoveryReport, Vec<u64>) {
-        let place = LogPlace {
-            disk: Arc::new(LocalDisk),
-            folder: folder.to_owned(),
-            segment_bytes: SEGMENT_BYTES,
-            durability: Durability::Disk,
-        };
+        let place =
+            LogPlace { disk: Arc::new(LocalDisk), folder: folder.to_owned(), segment_bytes: SEGMENT_BYTES, durability: Durability::Disk };
         let mut visited = Vec::new();
         let RecoveredLog { wal, report, mut unreplayed } =
             SegmentedWal::recover(place, Sequence(after), &mut |frame| visited.push(frame.sequence.0)).unwrap();
@@ -461,5 +457,31 @@ mod tests {
         assert_eq!(recover(folder.path(), 60).2, (61..=100).collect::<Vec<_>>());
         wal.forget(Sequence(100)).unwrap();
         assert_eq!(files(), 1);
+    }
+
+    #[test]
+    fn without_syncs_frames_outlive_the_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = LogPlace {
+            disk: Arc::new(LocalDisk),
+            folder: folder.path().to_owned(),
+            segment_bytes: SEGMENT_BYTES,
+            durability: Durability::Os,
+        };
+        let mut wal = SegmentedWal::recover(place, Sequence(0), &mut |_| {}).unwrap().wal;
+        (1..=100).for_each(|sequence| wal.append(&[frame(sequence, "written")]).unwrap());
+        drop(wal);
+        assert_eq!(recover(folder.path(), 0).2, (1..=100).collect::<Vec<_>>());
+        assert_eq!(crate::settings::StoreSettings::default().durability, Durability::Disk, "it has to be asked for");
+    }
+
+    #[test]
+    fn the_oldest_frame_is_that_of_the_oldest_file() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(recover(folder.path(), 0).0.oldest(), Sequence(u64::MAX), "none is held");
+        let mut wal = write(folder.path(), 1..=100);
+        assert_eq!(wal.oldest(), Sequence(1));
+        wal.forget(Sequence(60)).unwrap();
+        assert!(wal.oldest() > Sequence(1) && wal.oldest() <= Sequence(61));
     }
 }

@@ -40,7 +40,13 @@ impl Gate {
 fn settings(folder: &FilePath) -> StoreSettings {
     // Nothing is sealed but by the test.
     let (seal_interval_ms, replay_at_open_bytes_max) = (86_400_000, 0);
-    StoreSettings { data: folder.to_owned(), wal_segment_bytes: 4096, seal_interval_ms, replay_at_open_bytes_max, ..StoreSettings::default() }
+    StoreSettings {
+        data: folder.to_owned(),
+        wal_segment_bytes: 4096,
+        seal_interval_ms,
+        replay_at_open_bytes_max,
+        ..StoreSettings::default()
+    }
 }
 
 fn open_gated(folder: &FilePath) -> (Arc<Store>, Arc<Gate>) {
@@ -242,4 +248,47 @@ async fn what_a_crash_left_stays_where_the_log_cannot_be_decoded() {
     assert_eq!(found.records.len(), 5, "all but the one that is set aside");
     assert!(found.coverage.failures[0].contains("is not in the catalog"), "{:?}", found.coverage.failures);
     assert!(folder.path().join("_needle/undecodable/00000000000000000004.frame").exists());
+}
+
+/// A seal that nobody published, of frames that a later replay split otherwise.
+#[tokio::test]
+async fn a_seal_that_others_overtook_leaves_nothing_behind() {
+    let folder = five().await;
+    let seal_each = StoreSettings { live_bytes_seal: 1, ..settings(folder.path()) };
+    // A shard of frames 1 to 5 that a crash kept from the catalog.
+    let catalog = folder.path().join("_needle/catalog.db");
+    let before = std::fs::read(&catalog).unwrap();
+    let store = open(folder.path());
+    let log = tempfile::tempdir().unwrap();
+    copy_files(&folder.path().join("_needle/wal"), log.path());
+    store.flush().await.unwrap();
+    drop(store);
+    for suffix in ["-wal", "-shm"] {
+        _ = std::fs::remove_file(format!("{}{suffix}", catalog.display()));
+    }
+    std::fs::write(&catalog, before).unwrap();
+    copy_files(log.path(), &folder.path().join("_needle/wal"));
+    assert_eq!(shards_on_disk(folder.path()).len(), 1);
+    // The next start publishes a seal of the first of them, and crashes.
+    let gate = Arc::new(Gate::default());
+    let own = gate.clone();
+    let gated = move |request: &crate::accept::RawRequest| {
+        own.pass();
+        decode(request)
+    };
+    let store = Store::open(&seal_each, Arc::new(gated), &mut Registry::default()).unwrap();
+    gate.let_through(2);
+    wait_for("a seal", || published(&store) == 1);
+    crash(store, &gate);
+    let store = open(folder.path());
+    assert_eq!((numbers(&store), found(&store).coverage.failures), ((1..=5).collect(), Vec::new()));
+    store.flush().await.unwrap();
+    assert_eq!(shards_on_disk(folder.path()).len(), published(&store));
+}
+
+fn copy_files(from: &FilePath, to: &FilePath) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
 }
