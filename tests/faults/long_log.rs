@@ -84,6 +84,8 @@ fn write_log(data: &Path, bytes: u64) -> u64 {
         }
         let file = file.into_inner().unwrap();
         file.set_len(FILE_BYTES).unwrap();
+        // As the program leaves it: else the first sync of the start would write all of this.
+        file.sync_all().unwrap();
     }
     (sequence - 1) * RECORDS_OF_A_FRAME
 }
