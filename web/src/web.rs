@@ -11,6 +11,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use needle_query::{QueryEngine, QueryError};
 use prometheus_client::registry::Registry;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -60,6 +61,11 @@ impl Web {
     pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
         server::serve(listener, self.router(), &self.shared.settings, &shutdown, &self.shared.closing).await;
         Ok(())
+    }
+
+    /// Serves one connection that is open already, whatever it is made of, to its end.
+    pub async fn serve_on(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        server::serve_on(stream, self.router(), &self.shared.settings, &self.shared.closing).await;
     }
 
     /// All routes with everything around them, for a listener of the caller's own.
