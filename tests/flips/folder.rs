@@ -66,8 +66,10 @@ impl Original {
             }
             (files_below(folder.path()), by_number(deleted))
         });
-        let files: BTreeMap<String, Vec<u8>> =
-            files.into_iter().filter(|(path, _)| !path.ends_with("-shm") && !path.ends_with("lock")).collect();
+        let files: BTreeMap<String, Vec<u8>> = files
+            .into_iter()
+            .filter(|(path, _)| !path.ends_with("-shm") && !path.ends_with("lock") && !path.ends_with("reserve"))
+            .collect();
         let pristine = Copy::of(&files);
         assert!(check(pristine.path()).unwrap().findings.iter().all(|finding| finding.found.contains("replaced")));
         let shards = shards_of(pristine.path(), &files);
@@ -115,8 +117,13 @@ impl Copy {
 
 /// Opens a store that does nothing by itself.
 pub(crate) fn open(folder: &Path) -> Result<Arc<Store>, OpenError> {
-    let settings =
-        StoreSettings { data: folder.to_owned(), wal_segment_bytes: 16 << 10, seal_interval_ms: 86_400_000, ..StoreSettings::default() };
+    let settings = StoreSettings {
+        data: folder.to_owned(),
+        wal_segment_bytes: 16 << 10,
+        seal_interval_ms: 86_400_000,
+        reserve_bytes: 0,
+        ..StoreSettings::default()
+    };
     Store::open(&settings, decode(), &mut Registry::default())
 }
 

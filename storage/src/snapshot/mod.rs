@@ -160,7 +160,14 @@ pub struct Snapshot {
     cache: Arc<ShardCache>,
     lookup: Arc<Lookup>,
     tombstones: Arc<Tombstones>,
+    /// What the start could not read.
+    damaged: Vec<String>,
+    /// That, and what is still to be replayed.
     unreadable: Vec<String>,
+    /// Records from this one on came after the start.
+    opened_at: RecordId,
+    /// While the log is replayed: of those before, the ones before this are readable.
+    replayed: Option<RecordId>,
 }
 
 /// A page of records ends when it holds so many bytes; its cursor leads on. (In tests few.)
@@ -168,6 +175,9 @@ const PAGE_BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 64 << 20 };
 /// Records that are fetched before it is known how large they are, and at most at once.
 const FIRST_RECORDS: usize = 128;
 const RECORDS_AT_ONCE: usize = 16_384;
+
+/// How a failure of a shard begins.
+const SHARD_FAILURE: &str = "shard ";
 
 /// Columns that say where in the order a row stands.
 const PLACE_COLUMNS: [&str; 4] = [column::RECORD_ID, column::TIMESTAMP, column::START, column::ORIGINAL_TIME];
@@ -182,7 +192,10 @@ impl Snapshot {
             cache,
             lookup,
             tombstones: state.tombstones_of(tenant),
+            damaged: state.damaged_of(tenant),
             unreadable: state.unreadable_of(tenant),
+            opened_at: state.opened_at,
+            replayed: state.replay.map(|progress| progress.readable),
         }
     }
 
@@ -200,40 +213,65 @@ impl Snapshot {
         Coverage { shards_searched: 0, failures: self.unreadable.clone() }
     }
 
+    /// Up to where records are read in the order in which they were accepted, if they are read from `from` on: those that
+    /// are still to be replayed come before any that were accepted since.
+    fn accepted_until(&self, from: RecordId) -> RecordId {
+        self.replayed.filter(|_| from < self.opened_at).unwrap_or(self.next_record).max(from)
+    }
+
+    /// What of the records from `from` on and up to there cannot be read: what the start could not read came before it.
+    fn coverage_from(&self, from: RecordId) -> Coverage {
+        if from >= self.opened_at { Coverage::default() } else { Coverage { shards_searched: 0, failures: self.damaged.clone() } }
+    }
+
     /// Matching records in order, up to the limit. Shards that cannot improve the answer are not read.
     pub fn search(&self, search: &Search, cancelled: &dyn Fn() -> bool) -> Result<Found, ReadError> {
         let mut nearest = Nearest::new(search);
-        for (number, batch) in self.live.iter().enumerate() {
-            if cancelled() {
-                return Err(ReadError::Cancelled);
-            }
-            if nearest.may_improve(batch.time_min, batch.time_max) {
-                scan::live(batch, &self.tombstones, &search.predicate, cancelled, &mut nearest.of(Source::Live(number)))?;
-            }
-        }
-        let mut order = self.shards_that_may_match(&search.predicate);
-        let mut coverage = self.without_asking(&order);
+        let shards = self.shards_that_may_match(&search.predicate);
+        let mut coverage = self.without_asking(&shards);
         let columns = Columns::of(&search.predicate).with(&PLACE_COLUMNS);
         let sweep = if search.ascending { Sweep::Oldest } else { Sweep::Newest };
         let scan = Scan { predicate: &search.predicate, columns: &columns, tombstones: &self.tombstones, sweep, cancelled };
-        if search.ascending {
-            order.sort_by_key(|number| self.shards[*number].time_min);
-        } else {
-            order.reverse();
-        }
-        for number in order {
+        for source in self.nearest_first(shards, search.ascending) {
             if cancelled() {
                 return Err(ReadError::Cancelled);
             }
-            let shard = &self.shards[number];
-            if nearest.may_improve(shard.time_min, shard.time_max) {
-                coverage.note(shard, scan.shard(&self.cache, shard, &mut nearest.of(Source::Shard(number))))?;
+            match source {
+                Source::Live(number) => {
+                    let batch = &self.live[number];
+                    if nearest.may_improve(batch.time_min, batch.time_max) {
+                        scan::live(batch, &self.tombstones, &search.predicate, cancelled, &mut nearest.of(source))?;
+                    }
+                }
+                Source::Shard(number) => {
+                    let shard = &self.shards[number];
+                    if nearest.may_improve(shard.time_min, shard.time_max) {
+                        coverage.note(shard, scan.shard(&self.cache, shard, &mut nearest.of(source)))?;
+                    }
+                    coverage.shards_searched += 1;
+                }
             }
-            coverage.shards_searched += 1;
         }
         let (hits, more) = nearest.finish();
         let (records, cut) = self.fetch_page(&hits, &mut coverage, cancelled)?;
         Ok(Found { records, more: more || cut, coverage })
+    }
+
+    /// Live batches and these shards, those first whose first record in the order comes first: the sooner an answer is full, the less
+    /// is looked at.
+    fn nearest_first(&self, shards: Vec<usize>, ascending: bool) -> Vec<Source> {
+        let bounds = |source: &Source| match *source {
+            Source::Live(number) => (self.live[number].time_min, self.live[number].time_max),
+            Source::Shard(number) => (self.shards[number].time_min, self.shards[number].time_max),
+        };
+        let live = (0..self.live.len()).map(Source::Live);
+        let mut sources: Vec<Source> = live.chain(shards.into_iter().map(Source::Shard)).collect();
+        if ascending {
+            sources.sort_by_key(|source| bounds(source).0);
+        } else {
+            sources.sort_by_key(|source| std::cmp::Reverse(bounds(source).1));
+        }
+        sources
     }
 
     /// The records of the first hits, up to [`PAGE_BYTES_MAX`], and whether that left some out.
@@ -484,12 +522,17 @@ impl Snapshot {
 }
 
 impl Coverage {
+    /// How many shards could not be read. (Others of the failures are of the log.)
+    pub fn shards_failed(&self) -> usize {
+        self.failures.iter().filter(|failure| failure.starts_with(SHARD_FAILURE)).count()
+    }
+
     fn note(&mut self, shard: &ShardMeta, read: Result<(), scan::ScanError>) -> Result<(), ReadError> {
         match read {
             Ok(()) => Ok(()),
             Err(scan::ScanError::Cancelled) => Err(ReadError::Cancelled),
             Err(scan::ScanError::Unreadable(reason)) => {
-                let failure = format!("shard {} cannot be read: {reason}", shard.path);
+                let failure = format!("{SHARD_FAILURE}{} cannot be read: {reason}", shard.path);
                 tracing::error!("{failure}");
                 if !self.failures.contains(&failure) {
                     self.failures.push(failure);
