@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use memchr::memmem;
 
 /// The first byte of an input says whether the checksums of the rest are put right.
-pub(crate) fn chosen(input: &[u8], mend: fn(&mut Vec<u8>)) -> Option<Vec<u8>> {
+pub(crate) fn chosen(input: &[u8], mend: fn(&mut [u8])) -> Option<Vec<u8>> {
     let (first, rest) = input.split_first()?;
     let mut bytes = rest.to_vec();
     if first % 2 == 1 {
@@ -28,7 +28,7 @@ fn put(bytes: &mut [u8], at: usize, number: u32) {
 const FRAME_HEADER_BYTES: usize = 72;
 
 /// The frames of a file of the log.
-pub(crate) fn log(bytes: &mut Vec<u8>) {
+pub(crate) fn log(bytes: &mut [u8]) {
     let frames: Vec<usize> = memmem::find_iter(bytes, b"NDLF").collect();
     for (number, &start) in frames.iter().enumerate() {
         let Some(room) = frames.get(number + 1).unwrap_or(&bytes.len()).checked_sub(start + FRAME_HEADER_BYTES) else { continue };
@@ -47,7 +47,7 @@ const RUN_HEADER_BYTES: usize = 56;
 const BLOCK_BYTES: usize = 4096;
 
 /// Number, lengths and checksums of a run of the id directory.
-pub(crate) fn run(bytes: &mut Vec<u8>) {
+pub(crate) fn run(bytes: &mut [u8]) {
     if bytes.len() < RUN_HEADER_BYTES {
         return;
     }
@@ -84,7 +84,7 @@ fn head_of_run(bytes: &mut [u8], tables_end: usize) {
 }
 
 /// The table of checksums of a shard, and that of its tail.
-pub(crate) fn shard(bytes: &mut Vec<u8>) {
+pub(crate) fn shard(bytes: &mut [u8]) {
     const TAIL: &[u8] = b"needle.tail\x18\x08";
     let Some(table) = memmem::rfind(bytes, b"{\"block_bytes\":") else { return };
     let number = |name: &str| {

@@ -6,7 +6,7 @@ pub struct Random(pub u64);
 
 impl Random {
     /// A number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -16,7 +16,7 @@ impl Random {
 
     /// A number below `bound`; 0 when there is none.
     pub fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
+        (self.number() % bound.max(1) as u64) as usize
     }
 
     /// One of them.
@@ -75,7 +75,7 @@ impl<'a> Mutator<'a> {
         let some = self.random.below(length + 1);
         match self.random.below(12) {
             0 => self.with(input, at, |byte, random| *byte ^= 1 << random.below(8)),
-            1 => self.with(input, at, |byte, random| *byte = random.next() as u8),
+            1 => self.with(input, at, |byte, random| *byte = random.number() as u8),
             2 => self.with(input, at, |byte, random| *byte = *random.of(b"\0\x01 \n\"\\{}[]():,|/*-0919aZ\x7f\x80\xff").unwrap_or(&0)),
             3 => drop(input.drain(at..at + some)),
             4 => input.truncate(at),

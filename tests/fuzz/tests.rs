@@ -53,5 +53,5 @@ fn the_same_seed_makes_the_same_inputs() {
     assert_eq!(inputs(7), inputs(7));
     assert_ne!(inputs(7), inputs(8));
     assert!(inputs(7).iter().all(|input| input.len() <= 100));
-    assert_ne!(Random(1).next(), Random(2).next());
+    assert_ne!(Random(1).number(), Random(2).number());
 }
