@@ -37,7 +37,7 @@ pub(crate) struct SqlCommand {
 pub(crate) fn run(command: &SqlCommand) -> anyhow::Result<Exit> {
     const PATH: &str = "/api/v1/sql";
     let statement = statement(command)?;
-    let client = Client::new(&command.server);
+    let client = Client::new(&command.server)?;
     let body = serde_json::to_vec(&serde_json::json!({ "query": statement }))?;
     let response = client.post(PATH, &[], &[("content-type", "application/json".to_owned())], &body)?;
     let table: Table = client.parse(PATH, response)?;

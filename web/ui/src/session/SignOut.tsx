@@ -1,0 +1,23 @@
+// The way out, where there was one in.
+
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { session, signOut } from "../api";
+import { SESSION_KEY } from "./Gate";
+
+export function SignOut() {
+  const client = useQueryClient();
+  const asked = useQuery({ queryKey: SESSION_KEY, queryFn: ({ signal }) => session(signal), staleTime: Infinity });
+  const leaving = useMutation({
+    mutationFn: signOut,
+    onSuccess: (state) => {
+      client.clear();
+      client.setQueryData(SESSION_KEY, state);
+    },
+  });
+  if (!asked.data?.signed_in) return null;
+  return (
+    <button type="button" className="button" onClick={() => leaving.mutate()} disabled={leaving.isPending}>
+      Sign out
+    </button>
+  );
+}
