@@ -12,7 +12,8 @@ export function SignIn() {
   const signing = useMutation({
     mutationFn: () => signIn(token.trim()),
     onSuccess: (session) => {
-      client.clear();
+      // What one caller was answered is not shown to the next.
+      client.removeQueries({ predicate: (query) => query.queryKey[0] !== SESSION_KEY[0] });
       client.setQueryData(SESSION_KEY, session);
     },
   });

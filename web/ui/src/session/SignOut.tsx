@@ -10,7 +10,8 @@ export function SignOut() {
   const leaving = useMutation({
     mutationFn: signOut,
     onSuccess: (state) => {
-      client.clear();
+      // What one caller was answered is not shown to the next.
+      client.removeQueries({ predicate: (query) => query.queryKey[0] !== SESSION_KEY[0] });
       client.setQueryData(SESSION_KEY, state);
     },
   });
