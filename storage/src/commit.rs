@@ -88,6 +88,7 @@ fn commit(shared: &Shared, mut group: Vec<Pending>) {
     let appended = shared.wal.lock().append(&frames);
     match appended {
         Ok(()) => {
+            *shared.last_append_failure.lock() = None;
             shared.metrics.wal_groups.inc();
             shared.metrics.wal_frames.inc_by(frames.len() as u64);
             shared.metrics.wal_bytes.inc_by(frames.iter().map(|frame| frame.bytes() as u64).sum());
@@ -103,7 +104,9 @@ fn commit(shared: &Shared, mut group: Vec<Pending>) {
         Err(error @ WalError::Refused { .. }) => {
             tracing::warn!(%error, "the log was not written; senders are told to try again");
             shared.metrics.wal_failures.inc();
-            refuse(group, &AppendError::Disk(error.to_string()));
+            let error = AppendError::Disk(error.to_string());
+            *shared.last_append_failure.lock() = Some(error.to_string());
+            refuse(group, &error);
         }
     }
 }
@@ -127,7 +130,7 @@ fn apply(shared: &Shared, group: Vec<Pending>) {
     let mut state = shared.state.write();
     for Pending { frame, batch, claim, done } in group {
         let stored = frame.record_count as usize;
-        let seen: Option<SeenRequest> = claim.map(|claim| claim.stored(frame.arrival(), frame.record_count));
+        let seen: Option<SeenRequest> = claim.map(|claim| claim.stored(frame.arrival(), frame.record_count, frame.sequence));
         *shared.last_sequence.lock() = frame.sequence;
         state.apply(frame.sequence, batch, seen, now);
         acknowledgements.push((done, stored));

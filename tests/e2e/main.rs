@@ -34,6 +34,7 @@ mod patterns;
 mod sdk;
 mod sealed;
 mod search;
+mod strange;
 mod tail;
 mod tenants;
 mod traces;
