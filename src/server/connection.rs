@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::header::CONNECTION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use hyper::body::Incoming;
@@ -175,7 +176,7 @@ fn has_modest_headers(headers: &HeaderMap) -> bool {
 
 fn too_many_headers() -> Response {
     let words = format!("the headers of this request are more than {HEADERS_MAX}, or longer than {HEADER_BYTES_MAX} bytes: send fewer\n");
-    (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, words).into_response()
+    (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, [(CONNECTION, "close")], words).into_response()
 }
 
 fn http1(limits: &ServerLimits) -> http1::Builder {
