@@ -2,11 +2,14 @@
 
 mod cli;
 mod demo;
+mod doorkeeping;
 mod memory;
 mod serve;
+mod server;
 mod settings;
 mod shutdown;
 mod telemetry;
+mod tokens;
 
 use std::process::ExitCode;
 

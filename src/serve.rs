@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
+use jiff::Timestamp;
 use needle_ingest::storage::Store;
 use needle_ingest::{Ingest, decoder};
 use needle_web::query::QueryEngine;
@@ -17,9 +18,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Exit, Unusable};
+use crate::doorkeeping::DoorKeeping;
+use crate::server::{Form, ServerMetrics, Serving, raise_descriptors};
 use crate::settings::{ServeFlags, Settings};
 use crate::shutdown::Signals;
 use crate::telemetry;
+use crate::tokens::{Scope, TokenBook, TokenFile};
 
 /// Run everything on one machine
 #[derive(Debug, Args)]
@@ -45,7 +49,12 @@ pub(crate) fn run(command: &ServeCommand) -> anyhow::Result<Exit> {
     let mut settings = Settings::load(command.config.as_deref(), &command.flags)?;
     settings.storage.shorter_retention_is_meant = command.yes;
     telemetry::start(&settings.log)?;
+    raise_descriptors(&mut settings.server);
     warn_of_few_files();
+    // Before a port is taken.
+    let tokens = TokenFile::of(&settings.storage.data).read().map_err(|error| Unusable(error.to_string()))?;
+    let now = Timestamp::now();
+    settings.exposure(tokens.iter().any(|token| token.is_good(now)))?;
     runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
         let listeners = Listeners::bind(&settings).await?;
@@ -123,8 +132,9 @@ fn refused_port(name: &str, address: SocketAddr, error: &io::Error) -> Unusable 
 /// The running rooms.
 pub(crate) struct Server {
     store: Arc<Store>,
-    listening: JoinSet<(&'static str, io::Result<()>)>,
-    cancelled: CancellationToken,
+    web: Web,
+    listening: JoinSet<&'static str>,
+    shutdown: CancellationToken,
     shutdown_timeout: Duration,
     /// Name and address of every listener.
     pub(crate) addresses: [(&'static str, SocketAddr); 3],
@@ -133,6 +143,7 @@ pub(crate) struct Server {
 impl Server {
     /// Opens the data folder and serves on all listeners.
     pub(crate) async fn start(settings: &Settings, listeners: Listeners) -> anyhow::Result<Server> {
+        let tokens = TokenBook::open(TokenFile::of(&settings.storage.data)).map_err(|error| Unusable(error.to_string()))?;
         let address = |listener: &TcpListener| listener.local_addr().context("a listener has no address");
         let addresses = [
             ("otlp-grpc", address(&listeners.otlp_grpc)?),
@@ -147,19 +158,27 @@ impl Server {
         let store = store.map_err(|error| Unusable(error.to_string()))?;
         let ingest = Ingest::new(store.clone(), settings.ingest.clone(), &mut registry);
         let engine = QueryEngine::new(store.clone(), &mut registry);
-        let web_metrics = WebMetrics::register(&mut registry);
-        let web = Web::new(engine, settings.web.clone(), Arc::new(registry), ingest.routes()).with_metrics(web_metrics);
-        let cancelled = CancellationToken::new();
+        let door = DoorKeeping::open(settings, tokens, &ingest, &mut registry)?;
+        let (web_metrics, metrics) = (WebMetrics::register(&mut registry), ServerMetrics::register(&mut registry));
+        let further = door.ingest_routes(ingest.routes()).merge(door.guard.session_routes());
+        let web = Web::new(engine, settings.web.clone(), Arc::new(registry), further).with_metrics(web_metrics);
+        let shutdown = CancellationToken::new();
+        let serving = Serving { limits: Arc::new(settings.server.clone()), metrics, tls: door.tls.clone(), shutdown: shutdown.clone() };
         let mut listening = JoinSet::new();
-        let Listeners { otlp_grpc, otlp_http, http } = listeners;
-        let (grpc, token) = (ingest.clone(), cancelled.clone());
-        listening.spawn(async move { ("otlp-grpc", grpc.serve_grpc(otlp_grpc, token).await) });
-        let token = cancelled.clone();
-        listening.spawn(async move { ("otlp-http", ingest.serve_http(otlp_http, token).await) });
-        let token = cancelled.clone();
-        listening.spawn(async move { ("http", web.serve(http, token).await) });
+        for (name, listener, routes) in [
+            ("otlp-grpc", listeners.otlp_grpc, door.guard.require(Scope::Ingest, Form::OtlpGrpc, ingest.grpc_routes())),
+            ("otlp-http", listeners.otlp_http, door.ingest_routes(ingest.http_routes())),
+            ("http", listeners.http, web.router(|access, routes| door.web_routes(access, routes))),
+        ] {
+            let (serving, routes) = (serving.clone(), door.guard.around(routes));
+            listening.spawn(async move {
+                serving.serve(name, listener, routes).await;
+                name
+            });
+        }
+        door.keep_looking(&shutdown);
         let shutdown_timeout = Duration::from_millis(settings.shutdown_timeout_ms);
-        Ok(Server { store, listening, cancelled, shutdown_timeout, addresses })
+        Ok(Server { store, web, listening, shutdown, shutdown_timeout, addresses })
     }
 
     /// Says on stderr where it listens: lines that scripts wait for.
@@ -178,8 +197,7 @@ impl Server {
                 Ok(())
             }
             Some(ended) = self.listening.join_next() => match ended {
-                Ok((name, Ok(()))) => Err(anyhow!("the listener {name} ended by itself")),
-                Ok((name, Err(error))) => Err(anyhow!("the listener {name} failed: {error}")),
+                Ok(name) => Err(anyhow!("the listener {name} ended by itself")),
                 Err(error) => Err(anyhow!("a listener failed: {error}")),
             },
         }
@@ -187,11 +205,12 @@ impl Server {
 
     /// Stops accepting, finishes requests, seals what is in memory; within the deadline.
     pub(crate) async fn stop(&mut self) {
-        self.cancelled.cancel();
+        self.web.close();
+        self.shutdown.cancel();
         let drained = async {
             while let Some(ended) = self.listening.join_next().await {
-                if let Ok((name, Err(error))) = ended {
-                    tracing::warn!("the listener {name} did not end well: {error}");
+                if let Err(error) = ended {
+                    tracing::warn!("a listener did not end well: {error}");
                 }
             }
             self.store.shutdown().await;

@@ -13,6 +13,7 @@ use needle_web::WebSettings;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Unusable;
+use crate::server::{Exposure, Origins, ServerLimits, TlsFiles};
 
 mod retention;
 
@@ -43,7 +44,20 @@ pub(crate) struct ServeFlags {
     /// Use no more disk than this, as 50GB.
     #[arg(long, env = "NEEDLE_DISK_LIMIT", value_name = "SIZE")]
     pub(crate) disk_limit: Option<String>,
-    /// Listen on other than loopback addresses without any protection: `i-understand`.
+    /// The certificate of this server and those that vouch for it (PEM); all listeners then speak TLS. A changed file is taken
+    /// into use without a restart.
+    #[arg(long, env = "NEEDLE_TLS_CERT", value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The private key of that certificate (PEM), in a file that only its owner and group can read.
+    #[arg(long, env = "NEEDLE_TLS_KEY", value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Who signs the certificates of clients (PEM); who shows none of them is not served.
+    #[arg(long, env = "NEEDLE_TLS_CLIENT_CA", value_name = "FILE")]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+    /// Sites whose pages may send records from a browser, as https://shop.example; several with commas.
+    #[arg(long, env = "NEEDLE_CORS_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
+    pub(crate) cors_origins: Vec<String>,
+    /// Listen on other than loopback addresses without tokens or without TLS: `i-understand`.
     #[arg(long, env = "NEEDLE_INSECURE_LISTEN", value_name = "PHRASE")]
     pub(crate) insecure_listen: Option<String>,
     /// What is logged to stderr: a level, or `room=level` pairs [default: info].
@@ -67,12 +81,22 @@ pub(crate) struct Settings {
     pub(crate) retention: RetentionTable,
     /// A bound of the data folder.
     pub(crate) disk_limit: Option<String>,
+    /// The certificate of this server.
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// And its key.
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Who signs the certificates of clients.
+    pub(crate) tls_client_ca: Option<PathBuf>,
+    /// Sites whose pages may send records.
+    pub(crate) cors_origins: Vec<String>,
     /// The phrase that allows other than loopback addresses.
     pub(crate) insecure_listen: Option<String>,
     /// What is logged.
     pub(crate) log: String,
     /// At shutdown, requests under way and records in memory get this long.
     pub(crate) shutdown_timeout_ms: u64,
+    /// Of every listener.
+    pub(crate) server: ServerLimits,
     /// Of the room that remembers.
     pub(crate) storage: StoreSettings,
     /// Of the room that receives.
@@ -90,9 +114,14 @@ impl Default for Settings {
             http: "127.0.0.1:7117".to_owned(),
             retention: RetentionTable::default(),
             disk_limit: None,
+            tls_cert: None,
+            tls_key: None,
+            tls_client_ca: None,
+            cors_origins: Vec::new(),
             insecure_listen: None,
             log: "info".to_owned(),
             shutdown_timeout_ms: 25_000,
+            server: ServerLimits::default(),
             storage: StoreSettings::default(),
             ingest: IngestSettings::default(),
             web: WebSettings::default(),
@@ -135,8 +164,15 @@ impl Settings {
     }
 
     fn overlay(&mut self, flags: &ServeFlags) {
-        let ServeFlags { data, otlp_grpc, otlp_http, http, retention, disk_limit, insecure_listen, log } = flags.clone();
+        let ServeFlags { data, otlp_grpc, otlp_http, http, retention, disk_limit, insecure_listen, log, .. } = flags.clone();
+        let ServeFlags { tls_cert, tls_key, tls_client_ca, cors_origins, .. } = flags.clone();
         self.data = data.or(self.data.take());
+        self.tls_cert = tls_cert.or(self.tls_cert.take());
+        self.tls_key = tls_key.or(self.tls_key.take());
+        self.tls_client_ca = tls_client_ca.or(self.tls_client_ca.take());
+        if !cors_origins.is_empty() {
+            self.cors_origins = cors_origins;
+        }
         if let Some(duration) = retention {
             self.retention.set_all(&duration);
         }
@@ -170,31 +206,70 @@ impl Settings {
                 "disk_limit ({bytes} bytes) cannot be honoured yet: nothing is deleted to stay below it, so leave it out and watch the data folder"
             )));
         }
+        self.server.check().map_err(|problem| Unusable(format!("server.{problem}")))?;
         self.storage.check().map_err(|problem| Unusable(format!("storage.{problem}")))?;
         self.ingest.check().map_err(|problem| Unusable(format!("ingest.{problem}")))?;
         self.web.check().map_err(|problem| Unusable(problem.to_string()))?;
-        for (name, address) in [("otlp-grpc", &self.otlp_grpc), ("otlp-http", &self.otlp_http), ("http", &self.http)] {
-            self.listen_address(name, address)?;
-        }
+        self.origins()?;
+        self.tls()?;
         Ok(())
     }
 
-    /// The address of a listener; other than loopback only with the phrase.
+    /// Sites whose pages may send records.
+    pub(crate) fn origins(&self) -> Result<Origins, Unusable> {
+        Origins::new(&self.cors_origins).map_err(Unusable)
+    }
+
+    /// Certificate and key, if connections are to be encrypted.
+    pub(crate) fn tls(&self) -> Result<Option<TlsFiles>, Unusable> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                let client_ca = self.tls_client_ca.clone();
+                Ok(Some(TlsFiles { certificate: certificate.clone(), key: key.clone(), client_ca }))
+            }
+            (None, None) if self.tls_client_ca.is_none() => Ok(None),
+            _ => Err(Unusable("tls_cert, tls_key: TLS needs both, a certificate and its key: give --tls-cert and --tls-key".to_owned())),
+        }
+    }
+
+    /// How this server stands in the world; other than loopback only with TLS and a token, or with the phrase.
+    pub(crate) fn exposure(&self, has_token: bool) -> Result<Exposure, Unusable> {
+        let tls = self.tls_cert.is_some();
+        let mut exposure = Exposure { loopback: true, tls, insecure: false };
+        for (name, text) in [("otlp-grpc", &self.otlp_grpc), ("otlp-http", &self.otlp_http), ("http", &self.http)] {
+            let address = self.listen_address(name, text)?;
+            if address.ip().to_canonical().is_loopback() {
+                continue;
+            }
+            exposure.loopback = false;
+            if tls && has_token {
+                continue;
+            }
+            exposure.insecure = true;
+            let missing = match (tls, has_token) {
+                (false, false) => "encrypt it with --tls-cert and --tls-key and make a token with `needle token create`",
+                (false, true) => "encrypt it with --tls-cert and --tls-key",
+                (true, _) => "make a token with `needle token create`",
+            };
+            match self.insecure_listen.as_deref() {
+                Some(INSECURE_PHRASE) => {}
+                Some(other) => return Err(Unusable(format!("--insecure-listen={other} is not the phrase: it is {INSECURE_PHRASE}"))),
+                None => {
+                    return Err(Unusable(format!(
+                        "--{name} {address} can be reached from other machines: {missing}, or accept that others can read and send with --insecure-listen={INSECURE_PHRASE}"
+                    )));
+                }
+            }
+        }
+        Ok(exposure)
+    }
+
+    /// The address of a listener.
     pub(crate) fn listen_address(&self, name: &str, text: &str) -> Result<SocketAddr, Unusable> {
         let address = text.to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
-        let Some(address) = address else {
-            return Err(Unusable(format!(
-                "--{name} {text} is no address: give one like 127.0.0.1:4317, with a port; port 0 picks a free one"
-            )));
-        };
-        match self.insecure_listen.as_deref() {
-            _ if address.ip().to_canonical().is_loopback() => Ok(address),
-            Some(INSECURE_PHRASE) => Ok(address),
-            Some(other) => Err(Unusable(format!("--insecure-listen={other} is not the phrase: it is {INSECURE_PHRASE}"))),
-            None => Err(Unusable(format!(
-                "--{name} {address} can be reached from other machines, and needle has no tokens yet: anyone could read and send; listen on 127.0.0.1, or accept that with --insecure-listen={INSECURE_PHRASE}"
-            ))),
-        }
+        address.ok_or_else(|| {
+            Unusable(format!("--{name} {text} is no address: give one like 127.0.0.1:4317, with a port; port 0 picks a free one"))
+        })
     }
 }
 

@@ -36,6 +36,12 @@ pub(crate) enum Refusal {
     Slow,
     #[error("the body ended early: {0}")]
     Broken(String),
+    #[error("{0}")]
+    Unauthenticated(String),
+    #[error("{0}")]
+    Forbidden(String),
+    #[error("{0}")]
+    TooOften(String),
     #[error("decoding this request failed in a way that is a fault of needle: keep the request and report it")]
     Fault,
 }
@@ -47,13 +53,24 @@ pub(crate) enum Code {
     InvalidArgument = 3,
     DeadlineExceeded = 4,
     NotFound = 5,
+    PermissionDenied = 7,
     ResourceExhausted = 8,
     Unimplemented = 12,
     Internal = 13,
     Unavailable = 14,
+    Unauthenticated = 16,
 }
 
 impl Refusal {
+    /// Of a request that the program does not let in.
+    pub(crate) fn denial(status: StatusCode, why: String) -> Refusal {
+        match status {
+            StatusCode::UNAUTHORIZED => Refusal::Unauthenticated(why),
+            StatusCode::TOO_MANY_REQUESTS => Refusal::TooOften(why),
+            _ => Refusal::Forbidden(why),
+        }
+    }
+
     pub(crate) fn http_status(&self) -> StatusCode {
         match self {
             Refusal::Undecodable(_) | Refusal::Compression { .. } | Refusal::NoneUsable { .. } | Refusal::Nothing => {
@@ -64,7 +81,9 @@ impl Refusal {
             Refusal::ContentType { .. } | Refusal::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Refusal::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::NotFound { .. } => StatusCode::NOT_FOUND,
-            Refusal::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
+            Refusal::Busy(_) | Refusal::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
+            Refusal::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+            Refusal::Forbidden(_) => StatusCode::FORBIDDEN,
             // Only 429, 502, 503 and 504 are sent again by an OTLP client.
             Refusal::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             Refusal::Slow => StatusCode::REQUEST_TIMEOUT,
@@ -75,7 +94,9 @@ impl Refusal {
     pub(crate) fn code(&self) -> Code {
         match self {
             Refusal::TooLarge { .. } => Code::ResourceExhausted,
-            Refusal::Busy(_) | Refusal::Store(_) => Code::Unavailable,
+            Refusal::Busy(_) | Refusal::Store(_) | Refusal::TooOften(_) => Code::Unavailable,
+            Refusal::Unauthenticated(_) => Code::Unauthenticated,
+            Refusal::Forbidden(_) => Code::PermissionDenied,
             Refusal::Encoding(_) | Refusal::Method { .. } => Code::Unimplemented,
             Refusal::NotFound { .. } => Code::NotFound,
             Refusal::Slow => Code::DeadlineExceeded,
@@ -86,7 +107,7 @@ impl Refusal {
 
     /// Whether the same request may be accepted later.
     pub(crate) fn is_temporary(&self) -> bool {
-        matches!(self, Refusal::Busy(_) | Refusal::Store(_))
+        matches!(self, Refusal::Busy(_) | Refusal::Store(_) | Refusal::TooOften(_))
     }
 
     /// The reason as a label of metrics.
@@ -100,6 +121,9 @@ impl Refusal {
             Refusal::Busy(_) => "busy",
             Refusal::Store(_) => "store",
             Refusal::Slow | Refusal::Broken(_) => "broken",
+            Refusal::Unauthenticated(_) => "unauthenticated",
+            Refusal::Forbidden(_) => "forbidden",
+            Refusal::TooOften(_) => "too_often",
             Refusal::Fault => "fault",
         }
     }

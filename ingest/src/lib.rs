@@ -11,7 +11,6 @@ mod otlp;
 mod pipeline;
 mod receive;
 mod rows;
-mod serve;
 mod settings;
 mod text_logs;
 mod times;

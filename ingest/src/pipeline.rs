@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use hyper_util::server::graceful::GracefulShutdown;
-use needle_storage::model::{Signal, UnixNanos};
+use ::http::header::CONTENT_TYPE;
+use ::http::request::Parts;
+use ::http::{Extensions, HeaderMap, StatusCode};
+use axum::response::Response;
+use needle_storage::model::{Signal, Tenant, UnixNanos};
 use needle_storage::{Accepted, AppendError, BodyFormat, Incoming, RawRequest, Store};
 use prometheus_client::registry::Registry;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 
 use crate::admit::Rejections;
 use crate::decode::{Decoder, Outcome};
@@ -19,7 +19,6 @@ use crate::metrics::{Metrics, Refused, Source};
 use crate::otlp::respond::{noun, reasons};
 use crate::otlp::{grpc, http};
 use crate::receive::{InFlight, in_flight};
-use crate::serve::{connection, serve};
 use crate::settings::IngestSettings;
 
 /// Receives records over the network and puts them into a store. Cheap to clone.
@@ -62,6 +61,16 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
+    /// By which one a request over HTTP came.
+    fn of_http(headers: &HeaderMap, path: &str) -> Transport {
+        let protobuf = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().ends_with(b"protobuf"));
+        match path.starts_with("/api/") {
+            true => Transport::Api,
+            false if protobuf => Transport::HttpProtobuf,
+            false => Transport::HttpJson,
+        }
+    }
+
     fn label(self) -> &'static str {
         match self {
             Transport::Grpc => "grpc",
@@ -91,39 +100,33 @@ impl Ingest {
         Ingest { inner: Arc::new(Inner { destination, decoder, in_flight, metrics: Metrics::register(metrics) }) }
     }
 
-    /// Serves OTLP/gRPC until `shutdown`, then finishes what is under way.
-    pub async fn serve_grpc(&self, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
-        serve(listener, grpc::routes(self), self.settings(), shutdown).await
+    /// OTLP/gRPC: all routes of a listener of its own, which answers whoever speaks otherwise in plain words.
+    pub fn grpc_routes(&self) -> axum::Router {
+        grpc::routes(self)
     }
 
-    /// Serves OTLP/HTTP (protobuf and JSON) until `shutdown`, then finishes what is under way.
-    pub async fn serve_http(&self, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
-        serve(listener, self.routes().fallback(http::not_found), self.settings(), shutdown).await
-    }
-
-    /// Serves OTLP/HTTP on one connection that is open already, whatever it is made of, to its end.
-    pub async fn serve_http_on(&self, read: impl AsyncRead + Unpin + Send + 'static, write: impl AsyncWrite + Unpin + Send + 'static) {
-        self.serve_on(read, write, self.routes().fallback(http::not_found)).await;
-    }
-
-    /// Serves OTLP/gRPC on one connection that is open already, to its end.
-    pub async fn serve_grpc_on(&self, read: impl AsyncRead + Unpin + Send + 'static, write: impl AsyncWrite + Unpin + Send + 'static) {
-        self.serve_on(read, write, grpc::routes(self)).await;
-    }
-
-    async fn serve_on(
-        &self,
-        read: impl AsyncRead + Unpin + Send + 'static,
-        write: impl AsyncWrite + Unpin + Send + 'static,
-        router: axum::Router,
-    ) {
-        let watcher = GracefulShutdown::new().watcher();
-        connection(read, write, router, self.settings().header_timeout(), watcher, &CancellationToken::new()).await;
+    /// OTLP/HTTP (protobuf and JSON): all routes of a listener of its own.
+    pub fn http_routes(&self) -> axum::Router {
+        self.routes().fallback(http::not_found)
     }
 
     /// `POST /api/v1/logs`, `/v1/logs` and `/v1/traces`, for a listener that serves other things too.
     pub fn routes(&self) -> axum::Router {
         http::routes(self)
+    }
+
+    /// What OTLP/HTTP and `POST /api/v1/logs` answer to a request that is not let in: 401, 403 or 429.
+    pub fn deny_http(&self, request: &Parts, status: StatusCode, why: String) -> Response {
+        let refusal = Refusal::denial(status, why);
+        self.count_refusal(Transport::of_http(&request.headers, request.uri.path()), &refusal);
+        http::deny(&request.headers, &refusal)
+    }
+
+    /// What OTLP/gRPC answers to a request that is not let in.
+    pub fn deny_grpc(&self, request: &Parts, status: StatusCode, why: String) -> Response {
+        let refusal = Refusal::denial(status, why);
+        self.count_refusal(Transport::Grpc, &refusal);
+        grpc::deny(request, &refusal)
     }
 
     pub(crate) fn settings(&self) -> &IngestSettings {
@@ -204,6 +207,14 @@ pub(crate) fn signal_of(format: BodyFormat) -> Signal {
         BodyFormat::OtlpTracesProtobuf | BodyFormat::OtlpTracesJson => Signal::Spans,
         _ => Signal::Logs,
     }
+}
+
+/// Whose records a request brings: what the program found out and put into it. Routes that it does not guard take nothing.
+pub(crate) fn tenant_of(extensions: &Extensions) -> Result<Tenant, Refusal> {
+    extensions.get::<Tenant>().cloned().ok_or_else(|| {
+        tracing::error!("a request came without a tenant: the routes are served without what finds it out");
+        Refusal::Fault
+    })
 }
 
 /// The arrival time of a request.

@@ -1,9 +1,8 @@
-//! Receiving a body: bounded in bytes before and after decompression, in time, and by what all requests
-//! together may hold.
+//! Receiving a body: bounded in bytes before and after decompression, and by what all requests together may hold. Whoever serves
+//! the routes bounds it in time: a body that comes too slowly ends with an error of the kind `TimedOut`.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
@@ -11,15 +10,12 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
 
 use crate::error::Refusal;
 use crate::settings::IngestSettings;
 
 /// Bytes per permit of the semaphore, whose permits are counted in 32 bits.
 const UNIT_BYTES: usize = 1024;
-/// A body has to bring this much within the body timeout.
-const PROGRESS_BYTES: usize = 16 << 10;
 /// Windows of zstd up to this size are decoded (`zstd -22` needs 128 MiB and is refused).
 const ZSTD_WINDOW_LOG_MAX: u32 = 26;
 
@@ -64,12 +60,12 @@ impl InFlight {
 pub(crate) async fn receive<B>(headers: &HeaderMap, body: B, settings: &IngestSettings, in_flight: &mut InFlight) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
-    B::Error: std::fmt::Display,
+    B::Error: Into<BoxError>,
 {
     let limit = settings.request_bytes_max;
     let too_large = Refusal::TooLarge { limit, when: "as sent" };
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
-    let mut incoming = Arriving::new(body, settings.body_timeout());
+    let mut incoming = Arriving(body);
     if announced.is_some_and(|bytes| bytes > limit as u64) {
         incoming.drain(limit).await;
         return Err(too_large);
@@ -101,34 +97,21 @@ where
     Ok(whole.freeze())
 }
 
-/// A body with a deadline that moves as long as bytes come.
-struct Arriving<B> {
-    body: B,
-    timeout: Duration,
-    deadline: Instant,
-    since_progress: usize,
-}
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A body, part by part.
+struct Arriving<B>(B);
 
 impl<B> Arriving<B>
 where
     B: Body<Data = Bytes> + Unpin,
-    B::Error: std::fmt::Display,
+    B::Error: Into<BoxError>,
 {
-    fn new(body: B, timeout: Duration) -> Arriving<B> {
-        Arriving { body, timeout, deadline: Instant::now() + timeout, since_progress: 0 }
-    }
-
     async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         loop {
-            let frame = tokio::time::timeout_at(self.deadline, self.body.frame()).await.map_err(|_| Refusal::Slow)?;
-            let Some(frame) = frame else { return Ok(None) };
-            let frame = frame.map_err(|error| Refusal::Broken(error.to_string()))?;
+            let Some(frame) = self.0.frame().await else { return Ok(None) };
+            let frame = frame.map_err(|error| broken(error.into().as_ref()))?;
             let Ok(data) = frame.into_data() else { continue };
-            self.since_progress += data.len();
-            if self.since_progress >= PROGRESS_BYTES {
-                self.since_progress = 0;
-                self.deadline = Instant::now() + self.timeout;
-            }
             return Ok(Some(data));
         }
     }
@@ -142,6 +125,16 @@ where
                 return;
             }
         }
+    }
+}
+
+/// Why a body ended early: its sender took too long, or went away.
+fn broken(error: &(dyn std::error::Error + 'static)) -> Refusal {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut timed_out = causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    match timed_out.any(|kind| kind == io::ErrorKind::TimedOut) {
+        true => Refusal::Slow,
+        false => Refusal::Broken(error.to_string()),
     }
 }
 
@@ -173,7 +166,7 @@ impl Compression {
             _ if body.is_empty() => Ok(body),
             Compression::Gzip => read_all("gzip", flate2::bufread::MultiGzDecoder::new(body.as_ref()), body.len(), limit, in_flight),
             Compression::Zstd => {
-                let failed = |error: std::io::Error| Refusal::Compression { encoding: "zstd", reason: error.to_string() };
+                let failed = |error: io::Error| Refusal::Compression { encoding: "zstd", reason: error.to_string() };
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(body.as_ref()).map_err(failed)?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(failed)?;
                 read_all("zstd", decoder, body.len(), limit, in_flight)

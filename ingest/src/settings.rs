@@ -1,11 +1,9 @@
 //! Every limit of this room, with the relations between them.
 
-use std::time::Duration;
-
 use needle_storage::Retention;
 use serde::{Deserialize, Serialize};
 
-/// What ingest can be told. Sizes are in bytes, times in milliseconds.
+/// What ingest can be told. Sizes are in bytes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct IngestSettings {
@@ -19,18 +17,10 @@ pub struct IngestSettings {
     pub nesting_max: usize,
     /// Bodies being received, decoded and stored at one time, together; beyond it requests are asked to come again.
     pub in_flight_bytes_max: usize,
-    /// Connections open at one time on one listener; beyond it new ones wait to be accepted.
-    pub connections_max: usize,
     /// Attribute keys that hold a request id, most telling first. Case does not matter, and `-`, `_` and `.` are alike.
     pub request_id_keys: Vec<String>,
     /// Records past it when they arrive are refused by name. Without it records of any age are accepted.
     pub retention: Retention,
-    /// The head of a request has to arrive within this time.
-    pub header_timeout_ms: u64,
-    /// Within this time a body has to make progress by 16 KiB, or end.
-    pub body_timeout_ms: u64,
-    /// At shutdown, requests under way get this long to finish.
-    pub drain_timeout_ms: u64,
 }
 
 impl Default for IngestSettings {
@@ -41,12 +31,8 @@ impl Default for IngestSettings {
             elements_max: 4_000_000,
             nesting_max: 32,
             in_flight_bytes_max: 256 << 20,
-            connections_max: 4096,
             request_id_keys: crate::ids::DEFAULT_REQUEST_ID_KEYS.iter().map(|key| (*key).to_owned()).collect(),
             retention: Retention::default(),
-            header_timeout_ms: 10_000,
-            body_timeout_ms: 30_000,
-            drain_timeout_ms: 10_000,
         }
     }
 }
@@ -74,29 +60,14 @@ impl IngestSettings {
             return Err(format!("nesting_max ({}) is not between 1 and {NESTING_MAX_MAX}", self.nesting_max));
         }
         let at_least_one = [
-            ("request_bytes_max", self.request_bytes_max as u64),
-            ("record_bytes_max", self.record_bytes_max as u64),
-            ("elements_max", self.elements_max as u64),
-            ("connections_max", self.connections_max as u64),
-            ("header_timeout_ms", self.header_timeout_ms),
-            ("body_timeout_ms", self.body_timeout_ms),
+            ("request_bytes_max", self.request_bytes_max),
+            ("record_bytes_max", self.record_bytes_max),
+            ("elements_max", self.elements_max),
         ];
         match at_least_one.iter().find(|(_, value)| *value == 0) {
             Some((name, _)) => Err(format!("{name} is 0: nothing could be received")),
             None => Ok(()),
         }
-    }
-
-    pub(crate) fn header_timeout(&self) -> Duration {
-        Duration::from_millis(self.header_timeout_ms)
-    }
-
-    pub(crate) fn body_timeout(&self) -> Duration {
-        Duration::from_millis(self.body_timeout_ms)
-    }
-
-    pub(crate) fn drain_timeout(&self) -> Duration {
-        Duration::from_millis(self.drain_timeout_ms)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Flags that several commands share.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -20,6 +21,15 @@ pub(crate) struct ServerArguments {
     /// A token to show to the server.
     #[arg(long, env = "NEEDLE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub(crate) token: Option<String>,
+    /// Trust what this authority vouches for, besides those that the system trusts; for https addresses (PEM).
+    #[arg(long, env = "NEEDLE_CA_FILE", value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// The certificate to show to a server that wants one (PEM).
+    #[arg(long, env = "NEEDLE_CLIENT_CERT", value_name = "FILE", requires = "client_key")]
+    pub(crate) client_cert: Option<PathBuf>,
+    /// The private key of that certificate (PEM).
+    #[arg(long, env = "NEEDLE_CLIENT_KEY", value_name = "FILE", requires = "client_cert")]
+    pub(crate) client_key: Option<PathBuf>,
     /// Give up after this time (exit code 3), as 30s or 2m.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) timeout: Option<Duration>,

@@ -51,16 +51,19 @@ struct ErrorText {
 
 impl Client {
     /// A client of the server that the flags name.
-    pub(crate) fn new(arguments: &ServerArguments) -> Client {
-        let config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .user_agent(concat!("needle/", env!("CARGO_PKG_VERSION")))
-            .build();
+    pub(crate) fn new(arguments: &ServerArguments) -> anyhow::Result<Client> {
         let url = arguments.url.trim_end_matches('/');
         let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        let mut config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .user_agent(concat!("needle/", env!("CARGO_PKG_VERSION")));
+        if url.starts_with("https://") {
+            config = config.tls_config(super::trust::tls(arguments)?);
+        }
+        let config = config.build();
         let deadline = arguments.timeout.map(|timeout| Instant::now() + timeout);
-        Client { agent: config.new_agent(), url, token: arguments.token.clone(), deadline }
+        Ok(Client { agent: config.new_agent(), url, token: arguments.token.clone(), deadline })
     }
 
     /// The server's address.
@@ -193,6 +196,11 @@ impl Client {
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
                 anyhow!("{} is no address: give one like http://127.0.0.1:7117 with --url or NEEDLE_URL", self.url)
             }
+            error if self.url.starts_with("https://") && error.to_string().contains("certificate") => anyhow!(
+                "{} is not trusted ({error}): give the certificate of the authority that vouches for it with --ca-file or NEEDLE_CA_FILE, and \
+                 a client's own, where the server wants one, with --client-cert and --client-key",
+                self.url
+            ),
             error => anyhow::Error::new(error).context(format!("no answer from {}", self.url)),
         }
     }

@@ -51,7 +51,7 @@ pub(crate) fn run(command: &CompareCommand) -> anyhow::Result<Exit> {
     parameters.push(("q", command.query.join(" ")));
     parameters.extend(command.baseline.clone().map(|query| ("baseline", query)));
     parameters.extend(command.limit.map(|limit| ("limit", limit.to_string())));
-    let client = Client::new(&command.server);
+    let client = Client::new(&command.server)?;
     let answer: Compared =
         client.get(PATH, &parameters)?.with_context(|| format!("{} does not know {PATH}: is it an older needle?", client.url()))?;
     let mut output = command.output.stdout()?;

@@ -36,7 +36,7 @@ pub(crate) struct DeleteCommand {
 
 /// Runs it; returns when the records are gone for every question.
 pub(crate) fn run(command: &DeleteCommand) -> anyhow::Result<Exit> {
-    let client = Client::new(&command.server);
+    let client = Client::new(&command.server)?;
     if !command.yes {
         if !io::stdin().is_terminal() {
             bail!("nobody can be asked whether it is meant: look with `needle trace`, then say --yes");

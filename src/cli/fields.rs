@@ -46,7 +46,7 @@ pub(crate) fn run(command: &FieldsCommand) -> anyhow::Result<Exit> {
     let now = Zoned::now().with_time_zone(command.output.timezone.clone());
     let mut parameters = command.time.range(&now)?.parameters();
     parameters.extend(command.query.clone().map(|query| ("q", query)));
-    let client = Client::new(&command.server);
+    let client = Client::new(&command.server)?;
     match &command.name {
         None => list_fields(command, &client, &parameters),
         Some(name) => list_values(command, &client, name, parameters),

@@ -19,7 +19,7 @@ pub(crate) struct FlushCommand {
 
 /// Runs it; returns when the server is done.
 pub(crate) fn run(command: &FlushCommand) -> anyhow::Result<Exit> {
-    let client = Client::new(&command.server);
+    let client = Client::new(&command.server)?;
     let path = "/api/v1/admin/flush";
     let response = client.post(path, &[("merge", command.merge.to_string())], &[], b"")?;
     if response.status() != ureq::http::StatusCode::NO_CONTENT {

@@ -23,7 +23,9 @@ mod table;
 mod tail;
 pub(crate) mod terminal;
 mod time;
+mod token;
 mod trace;
+mod trust;
 mod wire;
 
 use std::process::ExitCode;
@@ -62,6 +64,7 @@ enum Command {
     Shard(shard::ShardCommand),
     Check(check::CheckCommand),
     Repair(repair::RepairCommand),
+    Token(token::TokenCommand),
     Completions(generate::CompletionsCommand),
     Man(generate::ManCommand),
 }
@@ -85,6 +88,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Shard(command) => shard::run(&command),
         Command::Check(command) => check::run(&command),
         Command::Repair(command) => repair::run(&command),
+        Command::Token(command) => token::run(&command),
         Command::Completions(command) => generate::completions(&command),
         Command::Man(command) => generate::man(&command),
     };

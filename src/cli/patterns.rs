@@ -47,7 +47,7 @@ pub(crate) fn run(command: &PatternsCommand) -> anyhow::Result<Exit> {
     parameters.extend(new.map(|time| ("since", time.to_string())));
     parameters.extend(command.limit.map(|limit| ("limit", limit.to_string())));
     parameters.push(("q", command.query.join(" ")));
-    print(&Client::new(&command.server), &parameters, &command.output, command.allow_partial)
+    print(&Client::new(&command.server)?, &parameters, &command.output, command.allow_partial)
 }
 
 /// The query before a `| patterns` at its end.

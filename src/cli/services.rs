@@ -46,7 +46,7 @@ const HEADER: [&str; 9] = ["SERVICE", "SPANS", "LOGS", "RATE/S", "ERRORS", "ERRO
 pub(crate) fn run(command: &ServicesCommand) -> anyhow::Result<Exit> {
     let now = Zoned::now().with_time_zone(command.output.timezone.clone());
     let range = command.time.range(&now)?;
-    let client = Client::new(&command.server);
+    let client = Client::new(&command.server)?;
     if command.graph || command.dot {
         return graph::run(command, &client, range.parameters());
     }

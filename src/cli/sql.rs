@@ -37,7 +37,7 @@ pub(crate) struct SqlCommand {
 pub(crate) fn run(command: &SqlCommand) -> anyhow::Result<Exit> {
     const PATH: &str = "/api/v1/sql";
     let statement = statement(command)?;
-    let client = Client::new(&command.server);
+    let client = Client::new(&command.server)?;
     let body = serde_json::to_vec(&serde_json::json!({ "query": statement }))?;
     let parameters = Vec::from_iter(client.timeout_parameter()?);
     let response = client.post(PATH, &parameters, &[("content-type", "application/json".to_owned())], &body)?;

@@ -47,7 +47,7 @@ const RECONNECT_MAX: Duration = Duration::from_secs(10);
 pub(crate) fn run(command: &TailCommand) -> anyhow::Result<Exit> {
     end_with_ctrl_c()?;
     let mut tail = Tail {
-        client: Client::new(&command.server),
+        client: Client::new(&command.server)?,
         printer: Printer::new(&command.output)?,
         query: command.query.join(" "),
         backfill: command.lines,

@@ -10,7 +10,8 @@ fn flags() -> ServeFlags {
 fn refusal(file: &str, flags: &ServeFlags) -> String {
     let loaded = Settings::parse(file, "needle.toml").and_then(|mut settings| {
         settings.overlay(flags);
-        settings.compose()
+        settings.compose()?;
+        settings.exposure(false)
     });
     loaded.unwrap_err().0
 }
@@ -19,13 +20,14 @@ fn refusal(file: &str, flags: &ServeFlags) -> String {
 fn flags_come_before_the_file_and_the_file_before_defaults() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("needle.toml");
-    fs::write(&file, "otlp_http = \"127.0.0.1:1\"\nhttp = \"127.0.0.1:2\"\nretention = \"7d\"\n[web]\nheader_timeout_ms = 77\n").unwrap();
+    fs::write(&file, "otlp_http = \"127.0.0.1:1\"\nhttp = \"127.0.0.1:2\"\nretention = \"7d\"\n[server]\nheader_timeout_ms = 77\n")
+        .unwrap();
     let settings = Settings::load(Some(&file), &ServeFlags { http: Some("127.0.0.1:3".to_owned()), ..flags() }).unwrap();
     assert_eq!(
         [&settings.otlp_grpc, &settings.otlp_http, &settings.http].map(String::as_str),
         ["127.0.0.1:4317", "127.0.0.1:1", "127.0.0.1:3"]
     );
-    assert_eq!(settings.web.header_timeout_ms, 77);
+    assert_eq!(settings.server.header_timeout_ms, 77);
     assert_eq!((settings.ingest.retention.logs_ms, settings.storage.retention.spans_ms), (Some(604_800_000), Some(604_800_000)));
     assert_eq!(settings.storage.data, PathBuf::from("/srv/needle"));
 }
@@ -61,7 +63,7 @@ fn the_sample_says_what_the_defaults_are() {
 fn an_unknown_key_is_named_with_its_file_and_line() {
     for (file, says) in [
         ("http = \"127.0.0.1:0\"\nhtpp = 1\n", ["needle.toml, line 2", "htpp"]),
-        ("[web]\nheader_timeout = 1\n", ["needle.toml, line 2", "header_timeout"]),
+        ("[server]\nheader_timeout = 1\n", ["needle.toml, line 2", "header_timeout"]),
         ("http = 7117\n", ["needle.toml, line 1", "string"]),
         ("http = \n", ["needle.toml, line 1", "value"]),
         ("[storage]\ndata = \"x\"\n", ["storage.data", "`data` at the top"]),
@@ -110,7 +112,10 @@ fn what_cannot_be_honoured_is_refused_in_one_sentence() {
         (with(|flags| flags.disk_limit = Some("lots".to_owned())), "50GB or 512MiB"),
         (with(|flags| flags.http = Some("7117".to_owned())), "--http 7117 is no address"),
         (with(|flags| flags.otlp_grpc = Some("0.0.0.0:4317".to_owned())), "--insecure-listen=i-understand"),
-        (with(|flags| flags.http = Some("[::]:7117".to_owned())), "no tokens yet"),
+        (with(|flags| flags.http = Some("[::]:7117".to_owned())), "needle token create"),
+        (with(|flags| flags.tls_cert = Some(PathBuf::from("cert.pem"))), "--tls-key"),
+        (with(|flags| flags.tls_client_ca = Some(PathBuf::from("ca.pem"))), "--tls-cert"),
+        (with(|flags| flags.cors_origins = vec!["*".to_owned()]), "is no origin"),
         (with(|flags| (flags.http, flags.insecure_listen) = (Some("0.0.0.0:0".to_owned()), Some("yes".to_owned()))), "is not the phrase"),
         (with(|flags| flags.data = Some(PathBuf::new())), "--data"),
     ] {
@@ -119,10 +124,24 @@ fn what_cannot_be_honoured_is_refused_in_one_sentence() {
 }
 
 #[test]
-fn the_phrase_opens_other_addresses_and_loopback_needs_none() {
-    let open = ServeFlags { http: Some("0.0.0.0:0".to_owned()), insecure_listen: Some("i-understand".to_owned()), ..flags() };
-    assert!(Settings::load(None, &open).is_ok());
+fn other_addresses_are_opened_by_tls_with_a_token_or_by_the_phrase_and_loopback_needs_none() {
+    let exposure = |flags: &ServeFlags, has_token: bool| Settings::load(None, flags).and_then(|settings| settings.exposure(has_token));
+    let open = ServeFlags { http: Some("0.0.0.0:0".to_owned()), ..flags() };
+    let encrypted = ServeFlags { tls_cert: Some("cert.pem".into()), tls_key: Some("key.pem".into()), ..open.clone() };
+    let phrase = Some("i-understand".to_owned());
+    for (flags, has_token, says) in [
+        (&open, false, "--tls-cert and --tls-key and make a token with `needle token create`, or accept"),
+        (&open, true, "encrypt it with --tls-cert and --tls-key, or accept"),
+        (&encrypted, false, "make a token with `needle token create`, or accept"),
+    ] {
+        let error = exposure(flags, has_token).unwrap_err().0;
+        assert!(error.contains(says) && error.contains("--insecure-listen=i-understand") && !error.contains('\n'), "{error}");
+        let insecure = exposure(&ServeFlags { insecure_listen: phrase.clone(), ..flags.clone() }, has_token).unwrap();
+        assert!(insecure.insecure && !insecure.loopback);
+    }
+    assert_eq!(exposure(&encrypted, true).unwrap(), Exposure { loopback: false, tls: true, insecure: false });
     for address in ["127.0.0.1:0", "127.8.0.1:0", "[::1]:0", "[::ffff:127.0.0.1]:0", "localhost:0"] {
-        assert!(Settings::load(None, &ServeFlags { http: Some(address.to_owned()), ..flags() }).is_ok(), "{address}");
+        let flags = ServeFlags { http: Some(address.to_owned()), ..flags() };
+        assert_eq!(exposure(&flags, false).unwrap(), Exposure { loopback: true, tls: false, insecure: false }, "{address}");
     }
 }

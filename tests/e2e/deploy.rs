@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::harness::{needle, repository, run, stdout_of};
 
-const COMMANDS: [&str; 8] = ["serve", "demo", "grep", "tail", "trace", "services", "send", "completions"];
+const COMMANDS: [&str; 9] = ["serve", "demo", "grep", "tail", "trace", "services", "send", "completions", "token create"];
 
 /// Files in which people read how to run the program.
 const PAGES: [&str; 5] = ["README.md", "CONTRIBUTING.md", "deploy/README.md", "deploy/Dockerfile", "deploy/systemd/needle.service"];
@@ -57,7 +57,8 @@ fn the_service_unit_gives_no_more_than_it_needs() {
 }
 
 fn help_of(command: &str) -> String {
-    stdout_of(&run(&mut needle(&[command, "--help"])))
+    let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+    stdout_of(&run(&mut needle(&words)))
 }
 
 fn flags_in(text: &str) -> BTreeSet<String> {

@@ -38,6 +38,12 @@ impl Server {
         Server { process: Process::serve(data.path(), &flags), data, flags }
     }
 
+    /// On a folder that is not empty, with more flags.
+    pub(crate) fn start_on_with(data: TempDir, flags: &[&str]) -> Server {
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        Server { process: Process::serve(data.path(), &flags), data, flags }
+    }
+
     /// On a folder that is not empty.
     pub(crate) fn start_on(data: TempDir) -> Server {
         Server { process: Process::serve(data.path(), &[]), data, flags: Vec::new() }
@@ -187,9 +193,12 @@ pub(crate) struct Process {
 
 impl Process {
     fn serve(data: &Path, flags: &[String]) -> Process {
-        let any_port = "127.0.0.1:0";
-        let mut command = needle(&["serve", "--otlp-grpc", any_port, "--otlp-http", any_port, "--http", any_port, "--data"]);
-        let process = Process::spawn(command.arg(data).args(flags));
+        let mut command = needle(&["serve", "--data"]);
+        command.arg(data).args(flags);
+        for listener in ["--otlp-grpc", "--otlp-http", "--http"].into_iter().filter(|name| flags.iter().all(|flag| flag != name)) {
+            command.args([listener, "127.0.0.1:0"]);
+        }
+        let process = Process::spawn(&mut command);
         process.wait_for("ready");
         process
     }

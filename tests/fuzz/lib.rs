@@ -11,6 +11,8 @@ pub mod drive;
 mod files;
 mod mend;
 mod mutate;
+#[allow(dead_code, unused_imports, unreachable_pub, clippy::all)]
+mod server;
 mod targets;
 mod watch;
 #[allow(dead_code, unused_imports)]

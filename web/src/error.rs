@@ -43,6 +43,12 @@ pub(crate) enum ApiError {
     /// A page of another site asks the browser to change something here.
     #[error("requests that another site makes through a browser are refused: use the needle command or this server's own page")]
     CrossSite,
+    /// The program does not let the request in.
+    #[error("{1}")]
+    Denied(StatusCode, String),
+    /// The program put no tenant into the request.
+    #[error("the server does not know whose data this is about: it is served without what finds that out")]
+    NoTenant,
     /// The question took too long.
     #[error(
         "no answer within {} ms: narrow the time range or the query, or ask with timeout= for more (at most web.query_timeout_max_ms)",
@@ -65,7 +71,7 @@ pub(crate) struct ErrorBody {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct ErrorDetail {
     /// For programs: `bad_query`, `bad_parameter`, `not_found`, `method_not_allowed`, `not_acceptable`, `cross_site`, `too_large`,
-    /// `timeout`, `storage`, `internal`.
+    /// `unauthenticated`, `forbidden`, `too_often`, `timeout`, `storage`, `internal`.
     pub(crate) code: &'static str,
     /// What, where, and how to mend it.
     pub(crate) message: String,
@@ -94,8 +100,9 @@ impl ApiError {
             ApiError::UnknownId { .. } | ApiError::UnknownPath { .. } => (StatusCode::NOT_FOUND, "not_found"),
             ApiError::Method { .. } => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             ApiError::CrossSite => (StatusCode::FORBIDDEN, "cross_site"),
+            ApiError::Denied(status, _) => (*status, denial_code(*status)),
             ApiError::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, "timeout"),
-            ApiError::Panic => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            ApiError::Panic | ApiError::NoTenant => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
 
@@ -109,6 +116,21 @@ impl ApiError {
         };
         ErrorBody { error }
     }
+}
+
+fn denial_code(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => "unauthenticated",
+        StatusCode::FORBIDDEN => "forbidden",
+        StatusCode::TOO_MANY_REQUESTS => "too_often",
+        StatusCode::BAD_REQUEST => "bad_parameter",
+        _ => "internal",
+    }
+}
+
+/// The API's answer to a request that the program does not let in.
+pub fn deny(status: StatusCode, why: String) -> Response {
+    ApiError::Denied(status, why).into_response()
 }
 
 impl IntoResponse for ApiError {

@@ -5,7 +5,6 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
 use axum::middleware::{self, Next};
@@ -13,23 +12,19 @@ use axum::response::{IntoResponse, Response};
 use needle_query::QueryError;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::timeout::TimeoutBody;
 
 use crate::assets;
 use crate::error::ApiError;
 use crate::metrics::WebMetrics;
-use crate::settings::WebSettings;
 
 /// `own` routes, the UI behind them, and `ingest` routes, in one frame.
-pub(crate) fn around(own: Router, ingest: Router, metrics: &WebMetrics, settings: &WebSettings) -> Router {
-    let body_timeout = settings.body_timeout();
+pub(crate) fn around(own: Router, ingest: Router, metrics: &WebMetrics) -> Router {
     let panics = metrics.clone();
     own.fallback(assets::serve)
         // Server-sent events are left alone by the layer's default: a compressor would hold them back.
         .layer(CompressionLayer::new().gzip(true))
         .merge(ingest.reset_fallback())
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::map_request(move |request: Request| async move { with_body_timeout(request, body_timeout) }))
         .layer(CatchPanicLayer::custom(move |panic: Box<dyn Any + Send>| answer_panic(&*panic, &panics)))
         .layer(middleware::map_response(secured))
         .layer(middleware::from_fn_with_state(metrics.clone(), measured))
@@ -48,11 +43,6 @@ async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
     ApiError::Method { method: method.to_string(), path: uri.path().to_owned() }
 }
 
-/// A body that pauses too long ends with an error, so that a sender who stops halfway holds nothing for ever.
-fn with_body_timeout(request: Request, timeout: Duration) -> Request {
-    request.map(|body| Body::new(Box::pin(TimeoutBody::new(timeout, body))))
-}
-
 fn answer_panic(panic: &(dyn Any + Send), metrics: &WebMetrics) -> Response {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!("a request panicked: {}", text.unwrap_or("without a message"));
@@ -62,8 +52,9 @@ fn answer_panic(panic: &(dyn Any + Send), metrics: &WebMetrics) -> Response {
 
 /// Nothing but this server's own files runs in the page, whatever a log line says. Scripts may set single style
 /// properties (the CSS object model is not subject to the policy); style elements and attributes in markup are refused.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
-                                       form-action 'self'; frame-ancestors 'none'";
+/// Text becomes neither markup nor script (Trusted Types), since no policy is made that would turn it into either.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
+                                       form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'";
 
 async fn secured(mut response: Response) -> Response {
     const HEADERS: [(HeaderName, &str); 5] = [

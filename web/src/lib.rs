@@ -1,16 +1,18 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod api;
 mod assets;
 mod error;
 mod frame;
 mod metrics;
 mod operate;
-mod server;
 mod settings;
 mod web;
 
+pub use access::Access;
 pub use api::openapi_json;
+pub use error::deny;
 pub use metrics::WebMetrics;
 pub use settings::{SettingsError, WebSettings};
 pub use web::Web;

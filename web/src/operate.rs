@@ -8,14 +8,14 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::access::{Access, Routes};
 use crate::web::Web;
 
 /// The routes.
-pub(crate) fn routes() -> OpenApiRouter<Web> {
-    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics))
+pub(crate) fn routes(routes: Routes) -> Routes {
+    routes.route(Access::Open, routes!(healthz)).route(Access::Open, routes!(readyz)).route(Access::Read, routes!(metrics))
 }
 
 /// Whether the process lives.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Limits and times of the HTTP listener.
+/// Limits and times of questions.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WebSettings {
@@ -18,16 +18,6 @@ pub struct WebSettings {
     pub query_timeout_ms: u64,
     /// Time in milliseconds a question may take at most; one that asks for more has this.
     pub query_timeout_max_ms: u64,
-    /// Time in milliseconds in which a new connection must bring its first request header.
-    pub header_timeout_ms: u64,
-    /// Time in milliseconds in which a connection that was used must bring its next request header.
-    pub idle_timeout_ms: u64,
-    /// Time in milliseconds a request body may pause.
-    pub body_timeout_ms: u64,
-    /// Time in milliseconds that running requests are given at shutdown.
-    pub shutdown_timeout_ms: u64,
-    /// Connections served at once; further ones wait in the listener's backlog.
-    pub connections_max: usize,
 }
 
 impl Default for WebSettings {
@@ -39,11 +29,6 @@ impl Default for WebSettings {
             tail_heartbeat_ms: 15_000,
             query_timeout_ms: 30_000,
             query_timeout_max_ms: 300_000,
-            header_timeout_ms: 10_000,
-            idle_timeout_ms: 60_000,
-            body_timeout_ms: 30_000,
-            shutdown_timeout_ms: 10_000,
-            connections_max: 1_024,
         }
     }
 }
@@ -82,10 +67,6 @@ impl WebSettings {
             ("search_limit_default", self.search_limit_default > 0),
             ("tail_heartbeat_ms", self.tail_heartbeat_ms > 0),
             ("query_timeout_ms", self.query_timeout_ms > 0),
-            ("header_timeout_ms", self.header_timeout_ms > 0),
-            ("idle_timeout_ms", self.idle_timeout_ms > 0),
-            ("body_timeout_ms", self.body_timeout_ms > 0),
-            ("connections_max", self.connections_max > 0),
         ];
         if let Some((name, _)) = above_zero.into_iter().find(|(_, holds)| !holds) {
             return Err(SettingsError::Zero { name });
@@ -107,22 +88,6 @@ impl WebSettings {
     pub(crate) fn query_timeout(&self, asked: Option<Duration>) -> Duration {
         asked.unwrap_or(Duration::from_millis(self.query_timeout_ms)).min(Duration::from_millis(self.query_timeout_max_ms))
     }
-
-    pub(crate) fn header_timeout(&self) -> Duration {
-        Duration::from_millis(self.header_timeout_ms)
-    }
-
-    pub(crate) fn idle_timeout(&self) -> Duration {
-        Duration::from_millis(self.idle_timeout_ms)
-    }
-
-    pub(crate) fn body_timeout(&self) -> Duration {
-        Duration::from_millis(self.body_timeout_ms)
-    }
-
-    pub(crate) fn shutdown_timeout(&self) -> Duration {
-        Duration::from_millis(self.shutdown_timeout_ms)
-    }
 }
 
 #[cfg(test)]
@@ -136,8 +101,8 @@ mod tests {
 
     #[test]
     fn what_cannot_work_is_named() {
-        let zero = WebSettings { connections_max: 0, ..WebSettings::default() };
-        assert_eq!(zero.check(), Err(SettingsError::Zero { name: "connections_max" }));
+        let zero = WebSettings { tail_heartbeat_ms: 0, ..WebSettings::default() };
+        assert_eq!(zero.check(), Err(SettingsError::Zero { name: "tail_heartbeat_ms" }));
         let crossed = WebSettings { search_limit_default: 11, search_limit_max: 10, ..WebSettings::default() };
         assert!(crossed.check().is_err());
         let hasty = WebSettings { query_timeout_max_ms: 10, ..WebSettings::default() };

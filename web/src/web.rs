@@ -11,15 +11,13 @@ use axum::routing::get;
 use bytes::Bytes;
 use needle_query::{QueryEngine, QueryError};
 use prometheus_client::registry::Registry;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Access;
 use crate::api;
 use crate::error::ApiError;
 use crate::frame;
 use crate::metrics::WebMetrics;
-use crate::server;
 use crate::settings::WebSettings;
 
 /// The HTTP API and the UI. Clones share everything.
@@ -33,20 +31,20 @@ struct Shared {
     engine: QueryEngine,
     settings: WebSettings,
     registry: Arc<Registry>,
-    ingest_routes: Router,
+    further_routes: Router,
     description: Bytes,
     /// Cancelled when the server shuts down: tails end, and it is no longer ready.
     closing: CancellationToken,
 }
 
 impl Web {
-    /// Answers from `engine`. `registry` is what `/metrics` shows; `ingest_routes` are those that take records in
-    /// (`POST /api/v1/logs`, `/v1/logs`, `/v1/traces`), without a fallback of their own. `settings` have passed
+    /// Answers from `engine`. `registry` is what `/metrics` shows; `further_routes` are those of others on
+    /// this listener (`POST /api/v1/logs`, `/v1/logs`, `/v1/traces`, the program's own), guarded, without a fallback of their own. `settings` have passed
     /// [`WebSettings::check`].
-    pub fn new(engine: QueryEngine, settings: WebSettings, registry: Arc<Registry>, ingest_routes: Router) -> Web {
+    pub fn new(engine: QueryEngine, settings: WebSettings, registry: Arc<Registry>, further_routes: Router) -> Web {
         let description = Bytes::from(api::openapi_json());
         let closing = CancellationToken::new();
-        let shared = Shared { engine, settings, registry, ingest_routes, description, closing };
+        let shared = Shared { engine, settings, registry, further_routes, description, closing };
         Web { shared: Arc::new(shared), metrics: WebMetrics::default() }
     }
 
@@ -57,25 +55,24 @@ impl Web {
         Web { metrics, ..self }
     }
 
-    /// Serves until `shutdown`; then tails end, running requests are given `shutdown_timeout_ms`, and this returns.
-    pub async fn serve(&self, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
-        server::serve(listener, self.router(), &self.shared.settings, &shutdown, &self.shared.closing).await;
-        Ok(())
+    /// To be called when the server is about to shut down: tails end, and it is no longer ready.
+    pub fn close(&self) {
+        self.shared.closing.cancel();
     }
 
-    /// Serves one connection that is open already, whatever it is made of, to its end.
-    pub async fn serve_on(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        server::serve_on(stream, self.router(), &self.shared.settings, &self.shared.closing).await;
-    }
-
-    /// All routes with everything around them, for a listener of the caller's own.
-    pub fn router(&self) -> Router {
-        let (documented, _) = api::routes().split_for_parts();
+    /// All routes with everything around them. `guard` is given those that need something, and puts before them whatever
+    /// sees to it; it also puts the tenant into each request.
+    pub fn router(&self, guard: impl Fn(Access, Router) -> Router) -> Router {
+        let (_, groups) = api::routes().split();
         let description = self.shared.description.clone();
         let describe =
             move || async move { ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], description).into_response() };
-        let own = documented.route("/api/openapi.json", get(describe)).with_state(self.clone());
-        frame::around(own, self.shared.ingest_routes.clone(), &self.metrics, &self.shared.settings)
+        let mut own = Router::new().route("/api/openapi.json", get(describe));
+        for (access, group) in groups {
+            let group = group.with_state(self.clone());
+            own = own.merge(if access == Access::Open { group } else { guard(access, group) });
+        }
+        frame::around(own, self.shared.further_routes.clone(), &self.metrics)
     }
 
     pub(crate) fn engine(&self) -> &QueryEngine {

@@ -9,9 +9,9 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use bytes::{Buf, BufMut, Bytes};
-use http::{HeaderValue, StatusCode, Version};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use http_body_util::Full;
-use needle_storage::model::Tenant;
 use needle_storage::{BodyFormat, RawRequest};
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::BoxFuture;
@@ -19,7 +19,7 @@ use tonic::server::{Grpc, UnaryService};
 
 use super::{respond, status};
 use crate::error::{Refusal, retry_after_seconds};
-use crate::pipeline::{Ingest, Transport, now, signal_of};
+use crate::pipeline::{Ingest, Transport, now, signal_of, tenant_of};
 use crate::receive::{InFlight, receive};
 
 const LOGS_EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
@@ -105,10 +105,11 @@ impl UnaryService<Bytes> for Export {
 
 async fn take(ingest: &Ingest, request: tonic::Request<Bytes>, format: BodyFormat, in_flight: Option<InFlight>) -> Result<Bytes, Refusal> {
     let mut in_flight = in_flight.unwrap_or_else(|| ingest.in_flight());
+    let tenant = tenant_of(request.extensions())?;
     let key = request.metadata().get("idempotency-key").and_then(|key| key.to_str().ok()).map(str::to_owned);
     let body = request.into_inner();
     in_flight.hold(body.len())?;
-    let request = RawRequest { tenant: Tenant::default(), format, arrival: now(), service: None, timezone: None, body };
+    let request = RawRequest { tenant, format, arrival: now(), service: None, timezone: None, body };
     let acknowledgement = ingest.accept(Transport::Grpc, request, key).await?;
     drop(in_flight);
     Ok(respond::protobuf(signal_of(format), &acknowledgement.rejections).into())
@@ -129,9 +130,21 @@ async fn unknown_method(request: Request) -> Response {
     tonic::Status::unimplemented(message).into_http()
 }
 
+/// The answer to a call that is not let in.
+pub(crate) fn deny(request: &Parts, refusal: &Refusal) -> Response {
+    match speaks_grpc(request.version, &request.headers) {
+        true => grpc_status(refusal).into_http(),
+        false => not_grpc(),
+    }
+}
+
 fn is_grpc(request: &Request) -> bool {
-    let content_type = request.headers().get(http::header::CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
-    request.version() >= Version::HTTP_2 && content_type.starts_with(b"application/grpc")
+    speaks_grpc(request.version(), request.headers())
+}
+
+fn speaks_grpc(version: Version, headers: &HeaderMap) -> bool {
+    let content_type = headers.get(http::header::CONTENT_TYPE).map_or(&[][..], HeaderValue::as_bytes);
+    version >= Version::HTTP_2 && content_type.starts_with(b"application/grpc")
 }
 
 /// Says in plain words what this port is, to whoever speaks HTTP to it.

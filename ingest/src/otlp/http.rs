@@ -8,14 +8,13 @@ use axum::routing::post;
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use needle_storage::model::Tenant;
 use needle_storage::{BodyFormat, RawRequest};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{respond, status};
 use crate::error::{Refusal, retry_after_seconds};
-use crate::pipeline::{Acknowledgement, Ingest, Transport, now, signal_of};
+use crate::pipeline::{Acknowledgement, Ingest, Transport, now, signal_of, tenant_of};
 use crate::receive::{Compression, receive};
 
 /// Of rejected lines this many are listed; the rest are counted in `rejected_more`.
@@ -157,6 +156,7 @@ async fn take(
 ) -> Result<Acknowledgement, Refusal> {
     let arrival = now();
     let (parts, body) = request.into_parts();
+    let tenant = tenant_of(&parts.extensions)?;
     let compression = Compression::of(&parts.headers)?;
     let idempotency_key = idempotency_key(&parts.headers)?;
     let settings = ingest.settings();
@@ -175,7 +175,7 @@ async fn take(
     };
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let (service, timezone) = (given(parameters.service), given(parameters.timezone));
-    let request = RawRequest { tenant: Tenant::default(), format, arrival, service, timezone, body };
+    let request = RawRequest { tenant, format, arrival, service, timezone, body };
     let acknowledgement = ingest.accept(transport, request, idempotency_key).await;
     drop(in_flight);
     acknowledgement
@@ -205,6 +205,11 @@ pub(crate) async fn not_found(request: Request) -> Response {
     };
     let refusal = Refusal::NotFound { path: path.chars().take(200).collect(), hint };
     refuse(&refusal, Encoding::of(request.headers()).unwrap_or(Encoding::Json))
+}
+
+/// The answer to a request that is not let in.
+pub(crate) fn deny(headers: &HeaderMap, refusal: &Refusal) -> Response {
+    refuse(refusal, Encoding::of(headers).unwrap_or(Encoding::Json))
 }
 
 fn answer(status: StatusCode, encoding: Encoding, body: Vec<u8>) -> Response {

@@ -77,9 +77,12 @@ async fn otlp_22_26_a_body_may_reach_the_limit_and_not_pass_it() {
 }
 
 #[tokio::test]
-async fn otlp_76_a_body_that_stops_coming_is_given_up() {
-    let settings = IngestSettings { body_timeout_ms: 20, ..IngestSettings::default() };
-    let body = http_body_util::StreamBody::new(tokio_stream::pending::<Result<http_body::Frame<Bytes>, std::io::Error>>());
-    let received = receive(&HeaderMap::new(), body, &settings, &mut room(&settings)).await;
-    assert!(matches!(received, Err(Refusal::Slow)));
+async fn otlp_76_a_body_that_came_too_slowly_is_told_from_one_that_broke() {
+    let settings = IngestSettings::default();
+    for (kind, is_slow) in [(io::ErrorKind::TimedOut, true), (io::ErrorKind::ConnectionReset, false)] {
+        let frames = [Ok(http_body::Frame::data(Bytes::from_static(b"ab"))), Err(io::Error::new(kind, "no more"))];
+        let body = axum::body::Body::new(http_body_util::StreamBody::new(tokio_stream::iter(frames)));
+        let refusal = receive(&HeaderMap::new(), body, &settings, &mut room(&settings)).await.unwrap_err();
+        assert_eq!(matches!(refusal, Refusal::Slow), is_slow, "{refusal}");
+    }
 }

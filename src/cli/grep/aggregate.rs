@@ -17,7 +17,7 @@ pub(super) fn run(command: &GrepCommand) -> anyhow::Result<Exit> {
     let now = Zoned::now().with_time_zone(command.output.timezone.clone());
     let mut parameters = range(command, ids::names_an_id(&query), &now)?.parameters();
     parameters.push(("q", query));
-    let client = Client::new(&command.server);
+    let client = Client::new(&command.server)?;
     let table: Option<Table> = client.get(PATH, &parameters)?;
     let table = table.with_context(|| format!("{} does not know {PATH}: is it an older needle?", client.url()))?;
     table.print(&command.output, command.allow_partial)

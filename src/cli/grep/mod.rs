@@ -105,7 +105,7 @@ pub(crate) fn run(command: &GrepCommand) -> anyhow::Result<Exit> {
         return print_patterns(command, query, &range(command, has_id, &now)?);
     }
     let search = Search { query, range: range(command, has_id, &now)?, newest_first: false };
-    let client = Client::new(&command.server);
+    let client = Client::new(&command.server)?;
     if command.count {
         return count(command, &client, &search);
     }
@@ -140,7 +140,7 @@ fn print_patterns(command: &GrepCommand, query: String, range: &TimeRange) -> an
     let mut parameters = range.parameters();
     parameters.push(("q", query));
     parameters.extend(command.limit.filter(|limit| *limit > 0).map(|limit| ("limit", limit.to_string())));
-    patterns::print(&Client::new(&command.server), &parameters, &command.output, command.allow_partial)
+    patterns::print(&Client::new(&command.server)?, &parameters, &command.output, command.allow_partial)
 }
 
 /// What was printed.

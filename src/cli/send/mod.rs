@@ -180,7 +180,7 @@ trait Sink {
 /// Runs it.
 pub(crate) fn run(command: &SendCommand) -> anyhow::Result<Exit> {
     let begun = Instant::now();
-    let client = Client::new(&command.server);
+    let client = Client::new(&command.server)?;
     let inputs = input::find(&command.files)?;
     let progress = progress(command, &inputs);
     let mut delivery = Delivery::new(&client, &progress, command.service.as_deref(), command.timezone.as_deref());

@@ -76,7 +76,7 @@ pub(crate) enum Logs {
 
 /// Runs it.
 pub(crate) fn run(command: &TraceCommand) -> anyhow::Result<Exit> {
-    let client = Client::new(&command.server);
+    let client = Client::new(&command.server)?;
     let options = [("inferred", (!command.no_inferred).to_string()), ("corrected", command.corrected.to_string())];
     let Some((journey, pages)) = client.journey(command.id.trim(), &options)? else {
         command.output.note(&format!("nothing carries the id {}", command.id.trim()));

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
+use axum::{Extension, Router};
 use bytes::Bytes;
 use needle_ingest::storage::model::{Tenant, UnixNanos};
 use needle_ingest::storage::{BodyFormat, Disk, DiskFile, Entry, Incoming, LocalDisk, RawRequest, Store, StoreSettings, SystemClock};
@@ -18,6 +19,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::decode;
 use crate::Target;
 use crate::files::workload;
+use crate::server::serve;
 use crate::workload::Signal;
 
 pub(super) const HTTP: Target = Target {
@@ -85,8 +87,9 @@ const ANSWER_BYTES_MAX: usize = 256 << 10;
 
 struct Servers {
     runtime: tokio::runtime::Runtime,
-    ingest: Ingest,
-    web: Web,
+    grpc: Router,
+    http: Router,
+    web: Router,
     _folder: tempfile::TempDir,
 }
 
@@ -114,7 +117,10 @@ impl Servers {
             let _entered = runtime.enter();
             Web::new(engine, WebSettings::default(), Arc::new(registry), ingest.routes())
         };
-        Servers { runtime, ingest, web, _folder: folder }
+        let of_a_tenant = |routes: Router| routes.layer(Extension(Tenant::default()));
+        let web = web.router(|_, routes| of_a_tenant(routes));
+        let (grpc, http) = (of_a_tenant(ingest.grpc_routes()), of_a_tenant(ingest.http_routes()));
+        Servers { runtime, grpc, http, web, _folder: folder }
     }
 }
 
@@ -141,19 +147,12 @@ fn http(input: &[u8]) {
     let servers = SERVERS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let answer = servers.runtime.block_on(async {
         let (client, server) = tokio::io::duplex(64 << 10);
-        let served = async {
-            match first % 4 {
-                0 => servers.web.serve_on(server).await,
-                1 => {
-                    let (read, write) = tokio::io::split(server);
-                    servers.ingest.serve_grpc_on(read, write).await;
-                }
-                _ => {
-                    let (read, write) = tokio::io::split(server);
-                    servers.ingest.serve_http_on(read, write).await;
-                }
-            }
+        let routes = match first % 4 {
+            0 => &servers.web,
+            1 => &servers.grpc,
+            _ => &servers.http,
         };
+        let served = serve(server, routes.clone());
         let asked = ask(client, request.to_vec());
         let both = async { tokio::join!(served, asked).1 };
         tokio::time::timeout(END, both)

@@ -2,23 +2,35 @@
 
 pub(crate) mod v1;
 
-use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
 
+use crate::access::{Routes, TOKEN};
 use crate::operate;
-use crate::web::Web;
 
 /// The description of the API as OpenAPI 3.1, in the bytes that `GET /api/openapi.json` answers and `web/openapi.json` keeps.
 pub fn openapi_json() -> String {
-    let (_, description) = routes().split_for_parts();
+    let (description, _) = routes().split();
     let mut json = description.to_pretty_json().expect("the description holds only strings, numbers and maps");
     json.push('\n');
     json
 }
 
 /// All documented routes.
-pub(crate) fn routes() -> OpenApiRouter<Web> {
-    OpenApiRouter::with_openapi(Description::openapi()).merge(v1::routes()).merge(operate::routes())
+pub(crate) fn routes() -> Routes {
+    operate::routes(v1::routes(Routes::new(Description::openapi())))
+}
+
+/// How tokens are shown.
+struct Tokens;
+
+impl Modify for Tokens {
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        let words =
+            "Made by `needle token create`. Without tokens, none is needed on loopback; once one was made, every request needs one.";
+        let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(words)).build());
+        description.components.get_or_insert_default().add_security_scheme(TOKEN, scheme);
+    }
 }
 
 #[derive(OpenApi)]
@@ -31,7 +43,8 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
         contact()
     ),
-    paths(v1::logs::import_logs),
+    paths(v1::logs::import_logs, v1::session::session, v1::session::sign_in, v1::session::sign_out),
+    modifiers(&Tokens),
     components(schemas(v1::tail::Gap)),
     tags(
         (name = "records", description = "Log records and spans"),
@@ -39,6 +52,7 @@ pub(crate) fn routes() -> OpenApiRouter<Web> {
         (name = "journeys", description = "Everything reached from one id, in one tree"),
         (name = "services", description = "Who sends"),
         (name = "import", description = "Records in"),
+        (name = "session", description = "Browsers that show a token"),
         (name = "operation", description = "Running the server")
     )
 )]
@@ -84,6 +98,19 @@ mod tests {
             ("/metrics", "get"),
         ] {
             assert!(description["paths"][path][method].is_object(), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn every_route_names_its_scope_or_is_known_to_need_none() {
+        const OPEN: [&str; 3] = ["/healthz", "/readyz", "/api/v1/session"];
+        let description: serde_json::Value = serde_json::from_str(&openapi_json()).unwrap();
+        for (path, operations) in description["paths"].as_object().unwrap() {
+            for (method, operation) in operations.as_object().unwrap() {
+                let scopes = operation["security"][0][TOKEN].as_array();
+                assert_eq!(scopes.is_none(), OPEN.contains(&path.as_str()), "{method} {path}");
+                assert!(scopes.is_none_or(|scopes| scopes.len() == 1), "{method} {path}");
+            }
         }
     }
 

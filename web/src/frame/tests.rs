@@ -1,4 +1,5 @@
 use axum::Json;
+use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::sse::{Event, Sse};
 use axum::routing::{get, post};
@@ -21,8 +22,7 @@ fn framed() -> Router {
         .route("/api/v1/tail", get(events));
     let read = |body: axum::body::Bytes| async move { body.len().to_string() };
     let ingest = Router::new().route("/api/v1/logs", post(read)).route("/v1/logs", post(panics)).fallback(|| async { "ingest" });
-    let settings = WebSettings { body_timeout_ms: 5, ..WebSettings::default() };
-    around(own, ingest, &WebMetrics::default(), &settings)
+    around(own, ingest, &WebMetrics::default())
 }
 
 async fn send(method: &str, path: &str, headers: &[(&str, &str)], body: Body) -> Response {
@@ -83,6 +83,7 @@ async fn every_answer_has_the_security_headers() {
         let headers = response.headers();
         let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
         assert!(policy.starts_with("default-src 'self';") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert!(policy.contains("script-src 'self';") && policy.contains("require-trusted-types-for 'script'"), "{policy}");
         assert!(!policy.contains("unsafe"), "{policy}");
         assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff", "{path}");
         assert_eq!(headers[header::REFERRER_POLICY], "no-referrer", "{path}");
@@ -101,16 +102,6 @@ async fn answers_are_compressed_for_those_who_take_it_but_events_never() {
     let events = send("GET", "/api/v1/tail", &zipped, Body::empty()).await;
     assert!(!events.headers().contains_key(header::CONTENT_ENCODING));
     assert!(!get_from("/api/v1/search").await.headers().contains_key(header::CONTENT_ENCODING));
-}
-
-#[tokio::test]
-async fn a_body_that_stops_halfway_is_not_waited_for() {
-    use futures::StreamExt;
-    let whole = send("POST", "/api/v1/logs", &[], Body::from("abc")).await;
-    assert_eq!(whole.into_body().collect().await.unwrap().to_bytes(), "3");
-    let half = stream::iter([Ok::<_, std::io::Error>("abc")]).chain(stream::pending());
-    let response = send("POST", "/api/v1/logs", &[], Body::from_stream(half)).await;
-    assert!(response.status().is_client_error(), "{}", response.status());
 }
 
 #[tokio::test]

@@ -390,6 +390,39 @@ export function tailAddress(q: string, cursor?: string): string {
   return address("/api/v1/tail", { q: q || "*", cursor, backfill: cursor ? undefined : String(TAIL_BACKFILL_RECORDS) });
 }
 
+/** How this browser stands with the server. */
+export interface Session {
+  needs_token: boolean;
+  signed_in: boolean;
+  scope: string | null;
+  tenant: string | null;
+  /** Other machines reach the server, and it asks for no token or encrypts nothing. */
+  insecure: boolean;
+}
+
+export function session(signal?: AbortSignal): Promise<Session> {
+  return get<Session>("/api/v1/session", {}, signal);
+}
+
+/** Shows a token, for a cookie that the browser sends along from then on. */
+export async function signIn(token: string): Promise<Session> {
+  return sessionAnswer(await fetch("/api/v1/session", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ token }),
+  }));
+}
+
+export async function signOut(): Promise<Session> {
+  return sessionAnswer(await fetch("/api/v1/session", { method: "DELETE" }));
+}
+
+async function sessionAnswer(response: Response): Promise<Session> {
+  const text = await response.text();
+  if (!response.ok) throw errorOf(response.status, text);
+  return parseJson(text) as Session;
+}
+
 /** Stores one log record, as the curl line on the welcome page does. */
 export async function sendLog(record: Attributes): Promise<void> {
   const response = await fetch("/api/v1/logs", {

@@ -45,6 +45,7 @@ pub(crate) struct RejectedLine {
     post,
     path = "/api/v1/logs",
     tag = "import",
+    security(("token" = ["ingest"])),
     params(ImportParameters, ("idempotency-key" = Option<String>, Header, description = "Requests with the same key are stored once")),
     request_body(
         description = "Records; gzip by `content-encoding`",

@@ -17,35 +17,36 @@ mod respond;
 mod search;
 mod services;
 mod services_graph;
+pub(crate) mod session;
 mod sql;
 mod table;
 pub(crate) mod tail;
 mod time;
 mod value;
 
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::web::Web;
+use crate::access::Access::{Admin, Read};
+use crate::access::Routes;
 
 /// The routes of this version.
-pub(crate) fn routes() -> OpenApiRouter<Web> {
-    OpenApiRouter::new()
-        .routes(routes!(search::search))
-        .routes(routes!(search::count))
-        .routes(routes!(aggregate::aggregate))
-        .routes(routes!(histogram::histogram))
-        .routes(routes!(fields::fields))
-        .routes(routes!(fields::values))
-        .routes(routes!(patterns::patterns))
-        .routes(routes!(compare::compare))
-        .routes(routes!(journeys::journeys))
-        .routes(routes!(journey::journey))
-        .routes(routes!(journey::skeleton))
-        .routes(routes!(services::services))
-        .routes(routes!(services_graph::graph))
-        .routes(routes!(sql::sql))
-        .routes(routes!(tail::tail))
-        .routes(routes!(delete::delete))
-        .routes(routes!(flush::flush))
+pub(crate) fn routes(routes: Routes) -> Routes {
+    routes
+        .route(Read, routes!(search::search))
+        .route(Read, routes!(search::count))
+        .route(Read, routes!(aggregate::aggregate))
+        .route(Read, routes!(histogram::histogram))
+        .route(Read, routes!(fields::fields))
+        .route(Read, routes!(fields::values))
+        .route(Read, routes!(patterns::patterns))
+        .route(Read, routes!(compare::compare))
+        .route(Read, routes!(journeys::journeys))
+        .route(Read, routes!(journey::journey))
+        .route(Read, routes!(journey::skeleton))
+        .route(Read, routes!(services::services))
+        .route(Read, routes!(services_graph::graph))
+        .route(Read, routes!(sql::sql))
+        .route(Read, routes!(tail::tail))
+        .route(Admin, routes!(delete::delete))
+        .route(Admin, routes!(flush::flush))
 }

@@ -65,14 +65,14 @@ fn read<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
     Ok(parameters)
 }
 
-/// Whose data: the tenant that a layer above put into the request, else the default one.
+/// Whose data: the tenant that the program found out and put into the request. Without one nothing is answered.
 pub(crate) struct Asking(pub(crate) Tenant);
 
 impl<S: Send + Sync> FromRequestParts<S> for Asking {
-    type Rejection = std::convert::Infallible;
+    type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Asking(parts.extensions.get::<Tenant>().cloned().unwrap_or_default()))
+        parts.extensions.get::<Tenant>().cloned().map(Asking).ok_or(ApiError::NoTenant)
     }
 }
 
@@ -281,12 +281,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_tenant_is_the_default_one_unless_a_layer_says_otherwise() {
+    async fn the_tenant_is_the_one_that_the_program_says_and_without_one_nothing_is_answered() {
         let (mut parts, ()) = Request::builder().uri("/").body(()).unwrap().into_parts();
-        let Ok(Asking(tenant)) = Asking::from_request_parts(&mut parts, &()).await;
-        assert_eq!(tenant, Tenant::default());
+        assert!(matches!(Asking::from_request_parts(&mut parts, &()).await, Err(ApiError::NoTenant)));
         parts.extensions.insert(Tenant::new("acme").unwrap());
-        let Ok(Asking(tenant)) = Asking::from_request_parts(&mut parts, &()).await;
+        let Asking(tenant) = Asking::from_request_parts(&mut parts, &()).await.map_err(|error| error.to_string()).unwrap();
         assert_eq!(tenant.as_str(), "acme");
     }
 }

@@ -29,7 +29,13 @@ const routes = [
   [/^\/api\/v1\/services$/, servicesRoute],
   [/^\/api\/v1\/tail$/, tailRoute],
   [/^\/api\/v1\/logs$/, logsRoute],
+  [/^\/api\/v1\/session$/, sessionRoute],
 ];
+
+/** As a server without tokens answers. */
+function sessionRoute(_store, _url, _request, response) {
+  send(response, 200, { needs_token: false, signed_in: false, scope: null, tenant: null, insecure: false });
+}
 
 function send(response, status, answer) {
   // Integers beyond 2^53 go out as integers, as the real server writes them.

@@ -4,6 +4,7 @@ import { Link, Outlet, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { useHotkeys } from "../keys/hotkeys";
 import { lastSearch } from "../search/last";
+import { SignOut } from "../session/SignOut";
 import { HelpDialog } from "./HelpDialog";
 import { Icon, Logo } from "./Icon";
 import { ThemeMenu } from "./ThemeMenu";
@@ -40,6 +41,7 @@ export function Shell() {
           </Link>
         </nav>
         <div className="ml-auto flex items-center gap-0.5">
+          <SignOut />
           <ZoneMenu />
           <ThemeMenu />
           <button type="button" className="icon-button" aria-label="Help and keyboard" title="Help and keyboard (?)" onClick={() => setHelp(true)}>
