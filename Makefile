@@ -1,7 +1,7 @@
 # `make help` lists what there is. Every target can be run again.
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test bench bench-journeys bench-replay bench-shards bench-tails faults flips cuts kills journeys tools ui
+.PHONY: help run check test bench bench-journeys bench-replay bench-shards bench-tails faults flips fuzz cuts kills journeys tools ui
 CARGO ?= cargo
 RECORDS ?= 300000
 SPANS ?= $(RECORDS)
@@ -49,6 +49,9 @@ bench-tails: ## what 200 tails cost while RECORDS logs are sent, and how soon 50
 
 flips: ## 10,000 damaged data folders: what the store makes of each; FLIPS=10000 SEED=1 DURATION=600
 	@FLIPS=$(or $(FLIPS),10000) SEED=$(SEED) DURATION=$(DURATION) $(CARGO) test --test flips -- --nocapture
+
+fuzz: ## hostile bytes for every reader, guided by the branches they take; TARGET=query RUNS=1000000 SEED=1 DURATION=600, INPUT=file
+	@CARGO=$(CARGO) TARGET=$(TARGET) RUNS=$(RUNS) SEED=$(SEED) DURATION=$(DURATION) INPUT=$(INPUT) sh tests/fuzz/run.sh
 
 journeys: ## how well journeys tell the truth about made-up requests; REQUESTS=1500 SEED=1, SHOW=3 draws the first that differ
 	@REQUESTS=$(or $(REQUESTS),1500) SEED=$(SEED) SHOW=$(SHOW) $(CARGO) test --test journeys -- --nocapture --test-threads 1

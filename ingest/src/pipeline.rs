@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use hyper_util::server::graceful::GracefulShutdown;
 use needle_storage::model::{Signal, UnixNanos};
 use needle_storage::{Accepted, AppendError, BodyFormat, Incoming, RawRequest, Store};
 use prometheus_client::registry::Registry;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +19,7 @@ use crate::metrics::{Metrics, Refused, Source};
 use crate::otlp::respond::{noun, reasons};
 use crate::otlp::{grpc, http};
 use crate::receive::{InFlight, in_flight};
-use crate::serve::serve;
+use crate::serve::{connection, serve};
 use crate::settings::IngestSettings;
 
 /// Receives records over the network and puts them into a store. Cheap to clone.
@@ -97,6 +99,26 @@ impl Ingest {
     /// Serves OTLP/HTTP (protobuf and JSON) until `shutdown`, then finishes what is under way.
     pub async fn serve_http(&self, listener: TcpListener, shutdown: CancellationToken) -> std::io::Result<()> {
         serve(listener, self.routes().fallback(http::not_found), self.settings(), shutdown).await
+    }
+
+    /// Serves OTLP/HTTP on one connection that is open already, whatever it is made of, to its end.
+    pub async fn serve_http_on(&self, read: impl AsyncRead + Unpin + Send + 'static, write: impl AsyncWrite + Unpin + Send + 'static) {
+        self.serve_on(read, write, self.routes().fallback(http::not_found)).await;
+    }
+
+    /// Serves OTLP/gRPC on one connection that is open already, to its end.
+    pub async fn serve_grpc_on(&self, read: impl AsyncRead + Unpin + Send + 'static, write: impl AsyncWrite + Unpin + Send + 'static) {
+        self.serve_on(read, write, grpc::routes(self)).await;
+    }
+
+    async fn serve_on(
+        &self,
+        read: impl AsyncRead + Unpin + Send + 'static,
+        write: impl AsyncWrite + Unpin + Send + 'static,
+        router: axum::Router,
+    ) {
+        let watcher = GracefulShutdown::new().watcher();
+        connection(read, write, router, self.settings().header_timeout(), watcher, &CancellationToken::new()).await;
     }
 
     /// `POST /api/v1/logs`, `/v1/logs` and `/v1/traces`, for a listener that serves other things too.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -50,16 +50,8 @@ pub(crate) async fn serve(
         };
         let (router, watcher, shutdown) = (router.clone(), graceful.watcher(), shutdown.clone());
         tokio::spawn(async move {
-            let opened = tokio::select! {
-                () = shutdown.cancelled() => return,
-                opened = tokio::time::timeout(header_timeout, open(stream)) => opened,
-            };
-            let Ok(Ok(stream)) = opened else { return };
-            let builder = builder(header_timeout);
-            let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).into_owned();
-            if let Err(error) = watcher.watch(connection).await {
-                tracing::debug!(%error, "a connection ended with an error");
-            }
+            let (read, write) = stream.into_split();
+            connection(read, write, router, header_timeout, watcher, &shutdown).await;
             drop(permit);
         });
     }
@@ -68,6 +60,27 @@ pub(crate) async fn serve(
         tracing::warn!("requests were still under way when the drain timeout passed");
     }
     Ok(())
+}
+
+/// One connection, to its end.
+pub(crate) async fn connection(
+    read: impl AsyncRead + Unpin + Send + 'static,
+    write: impl AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    header_timeout: Duration,
+    watcher: Watcher,
+    shutdown: &CancellationToken,
+) {
+    let opened = tokio::select! {
+        () = shutdown.cancelled() => return,
+        opened = tokio::time::timeout(header_timeout, open(read, write)) => opened,
+    };
+    let Ok(Ok(stream)) = opened else { return };
+    let builder = builder(header_timeout);
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).into_owned();
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "a connection ended with an error");
+    }
 }
 
 async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
@@ -80,16 +93,18 @@ async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> std::io
 
 /// Reads as much as tells HTTP/1 from HTTP/2. hyper's timeout for heads begins after that, so without
 /// this a connection that says nothing would stay for ever.
-async fn open(mut stream: TcpStream) -> std::io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static> {
+async fn open(
+    mut read: impl AsyncRead + Unpin + Send + 'static,
+    write: impl AsyncWrite + Unpin + Send + 'static,
+) -> std::io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static> {
     let mut head = [0; PREFACE.len()];
     let mut length = 0;
     while length < head.len() && PREFACE.starts_with(&head[..length]) {
-        match stream.read(&mut head[length..]).await? {
+        match read.read(&mut head[length..]).await? {
             0 => break,
-            read => length += read,
+            arrived => length += arrived,
         }
     }
-    let (read, write) = stream.into_split();
     Ok(tokio::io::join(Cursor::new(head[..length].to_vec()).chain(read), write))
 }
 

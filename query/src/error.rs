@@ -62,7 +62,12 @@ pub(crate) fn piped_in(query: &str, start: Option<UnixNanos>, end: Option<UnixNa
     language::parse_piped(query).map_err(|error| in_query(error, query))
 }
 
-/// The predicate of a query.
-pub(crate) fn predicate_of(query: &str) -> Result<Predicate, QueryError> {
+/// The names of the columns that a query with a pipe is answered in.
+pub fn columns_of(query: &str) -> Result<Vec<String>, QueryError> {
+    Ok(piped_in(query, None, None)?.1.column_names())
+}
+
+/// What a record must be to match a query without a pipe.
+pub fn predicate_of(query: &str) -> Result<Predicate, QueryError> {
     language::parse(query).map_err(|error| in_query(error, query))
 }

@@ -32,8 +32,8 @@ mod tail;
 
 pub use answer::*;
 pub use engine::{QueryEngine, QuerySettings};
-pub use error::QueryError;
+pub use error::{QueryError, columns_of, predicate_of};
 pub use language::duration_of;
 pub use language::is_piped;
 pub use needle_storage::model;
-pub use table::{Cell, Table, TableColumnSummary};
+pub use table::{Cell, Table, TableColumnSummary, no_formula};

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-use super::terminal::Color;
+use super::terminal::{Color, Output};
 use super::{terminal, time};
 
 /// Which server, and how long to wait for it.
@@ -44,6 +44,9 @@ pub(crate) struct OutputArguments {
     /// Show times in this zone: utc, local, Europe/Berlin, +01:00.
     #[arg(short = 'Z', long, default_value = "local", value_name = "ZONE", value_parser = parse_zone)]
     pub(crate) timezone: TimeZone,
+    /// With `-o raw`: print to a terminal too, though it obeys what records say.
+    #[arg(long)]
+    yes: bool,
     /// Print nothing; the exit code says whether something was found.
     #[arg(short, long)]
     pub(crate) quiet: bool,
@@ -53,6 +56,22 @@ impl OutputArguments {
     /// The format asked for.
     pub(crate) fn format(&self) -> Format {
         if self.json { Format::Json } else { self.output }
+    }
+
+    /// Stdout, as these flags want it.
+    pub(crate) fn stdout(&self) -> anyhow::Result<Output> {
+        self.checked(Output::stdout(self.color))
+    }
+
+    /// Nothing may hold a terminal for a pipe unless that is meant.
+    fn checked(&self, mut output: Output) -> anyhow::Result<Output> {
+        if self.format() == Format::Raw && output.terminal && !self.quiet {
+            if !self.yes {
+                bail!("-o raw prints what records say as it is, and a terminal obeys it: add --yes if you mean it, or leave out -o raw");
+            }
+            output.terminal = false;
+        }
+        Ok(output)
     }
 
     /// Says something on stderr, unless quiet.
@@ -75,7 +94,7 @@ pub(crate) enum Format {
     Logfmt,
     /// Comma-separated values with a header.
     Csv,
-    /// Bodies and span names as they are.
+    /// Bodies and span names as they are, the further lines of one indented; to a terminal only with --yes.
     Raw,
 }
 
@@ -135,6 +154,26 @@ fn parse_zone(text: &str) -> Result<TimeZone, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(clap::Parser)]
+    struct Flags {
+        #[command(flatten)]
+        output: OutputArguments,
+    }
+
+    #[test]
+    fn a_terminal_gets_raw_text_only_when_it_is_meant() {
+        let checked = |flags: &[&str], terminal: bool| {
+            let flags = <Flags as clap::Parser>::parse_from([&["needle"], flags].concat()).output;
+            flags.checked(Output::to(Box::new(std::io::sink()), terminal, false)).map(|output| output.terminal)
+        };
+        let error = checked(&["-o", "raw"], true).unwrap_err().to_string();
+        assert!(error.contains("--yes"), "{error}");
+        assert!(!checked(&["-o", "raw", "--yes"], true).unwrap(), "verbatim, as into a pipe");
+        assert!(!checked(&["-o", "raw"], false).unwrap());
+        assert!(checked(&["-o", "csv"], true).unwrap(), "made safe");
+        assert!(checked(&["-o", "raw", "-q"], true).unwrap(), "nothing is printed");
+    }
 
     #[test]
     fn until_may_not_precede_since() {

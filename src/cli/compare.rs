@@ -10,7 +10,7 @@ use super::Exit;
 use super::arguments::{Format, OutputArguments, ServerArguments, TimeArguments};
 use super::client::Client;
 use super::output::{commas, csv_row, logfmt_pairs, shown, verdict};
-use super::terminal::{Output, visible_json, width};
+use super::terminal::{continued, visible_json, width};
 use super::wire::Compared;
 
 /// List which values of which fields tell matching records from all others
@@ -54,7 +54,7 @@ pub(crate) fn run(command: &CompareCommand) -> anyhow::Result<Exit> {
     let client = Client::new(&command.server);
     let answer: Compared =
         client.get(PATH, &parameters)?.with_context(|| format!("{} does not know {PATH}: is it an older needle?", client.url()))?;
-    let mut output = Output::stdout(command.output.color);
+    let mut output = command.output.stdout()?;
     if !command.output.quiet {
         for line in lines(&answer.fields, command.output.format(), output.terminal)? {
             output.line(&line)?;
@@ -109,7 +109,7 @@ fn lines(fields: &[Box<RawValue>], format: Format, terminal: bool) -> anyhow::Re
     let header = HEADER.map(str::to_owned);
     let lines: Vec<String> = match format {
         Format::Human | Format::Json => return Ok(table(&fields)),
-        Format::Raw => fields.iter().map(|field| field.field.clone()).collect(),
+        Format::Raw => fields.iter().map(|field| continued(&field.field).into_owned()).collect(),
         Format::Csv => std::iter::once(csv_row(header)).chain(values().map(csv_row)).collect(),
         Format::Logfmt => values().map(|cells| logfmt_pairs(header.clone().into_iter().zip(cells))).collect(),
     };

@@ -10,7 +10,7 @@ use super::Exit;
 use super::arguments::{Format, OutputArguments, ServerArguments, TimeArguments};
 use super::client::{Client, Parameters, path_segment};
 use super::output::{commas, csv_row, logfmt_pairs, shown, verdict};
-use super::terminal::{Output, visible_json, width};
+use super::terminal::{continued, visible_json, width};
 use super::wire::{FieldValues, Fields};
 
 /// List fields, or the most frequent values of one, with counts
@@ -118,7 +118,7 @@ impl Row for FieldValue {
 }
 
 fn print<R: Row>(command: &FieldsCommand, rows: &[Box<RawValue>]) -> anyhow::Result<()> {
-    let mut output = Output::stdout(command.output.color);
+    let mut output = command.output.stdout()?;
     if !command.output.quiet {
         for line in lines::<R>(rows, command.output.format(), output.terminal)? {
             output.line(&line)?;
@@ -135,7 +135,7 @@ fn lines<R: Row>(rows: &[Box<RawValue>], format: Format, terminal: bool) -> anyh
     let header = R::HEADER.iter().map(|name| (*name).to_owned());
     let lines = match format {
         Format::Human | Format::Json => return Ok(table(R::HEADER, &rows)),
-        Format::Raw => rows.into_iter().map(|mut cells| cells.swap_remove(0)).collect::<Vec<_>>(),
+        Format::Raw => rows.into_iter().map(|mut cells| continued(&cells.swap_remove(0)).into_owned()).collect::<Vec<_>>(),
         Format::Csv => std::iter::once(csv_row(header)).chain(rows.into_iter().map(csv_row)).collect(),
         Format::Logfmt => rows.into_iter().map(|cells| logfmt_pairs(header.clone().zip(cells))).collect(),
     };

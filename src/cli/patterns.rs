@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::arguments::{Format, OutputArguments, ServerArguments, TimeArguments};
 use super::client::{Client, Parameters};
 use super::output::{HIT, commas, csv_row, logfmt_pairs, shown, verdict};
-use super::terminal::{Output, Paint, visible_json, width};
+use super::terminal::{Output, Paint, continued, visible_json, width};
 use super::wire::Patterns;
 use super::{Exit, time};
 
@@ -66,7 +66,7 @@ pub(crate) fn print(client: &Client, parameters: &Parameters, arguments: &Output
         found.retain(|(_, pattern): &(&RawValue, Pattern)| pattern.new);
     }
     let total = answer.new_total.unwrap_or(answer.total);
-    let mut output = Output::stdout(arguments.color);
+    let mut output = arguments.stdout()?;
     if !arguments.quiet {
         for line in lines(&found, arguments.format(), &output) {
             output.line(&line)?;
@@ -111,7 +111,7 @@ fn lines(found: &[(&RawValue, Pattern)], format: Format, output: &Output) -> Vec
             return found.iter().map(|(raw, _)| json(raw)).collect();
         }
         Format::Human => return table(found.iter().map(|(_, pattern)| pattern), output.paint),
-        Format::Raw => found.iter().map(|(_, pattern)| pattern.pattern.clone()).collect(),
+        Format::Raw => found.iter().map(|(_, pattern)| continued(&pattern.pattern).into_owned()).collect(),
         Format::Csv => {
             let rows = found.iter().map(|(_, pattern)| csv_row(values(pattern).into_iter().map(|(_, value)| value)));
             std::iter::once(csv_row(header())).chain(rows).collect()

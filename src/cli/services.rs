@@ -10,7 +10,7 @@ use super::Exit;
 use super::arguments::{Format, OutputArguments, ServerArguments, TimeArguments};
 use super::client::Client;
 use super::output::{HIT, commas, paint_service, shown, verdict};
-use super::terminal::{Output, visible_json, width};
+use super::terminal::{Output, continued, visible_json, width};
 use super::time::human_duration;
 use super::wire::{Service, Services};
 
@@ -54,7 +54,7 @@ pub(crate) fn run(command: &ServicesCommand) -> anyhow::Result<Exit> {
     let answer: Services = client
         .get("/api/v1/services", &range.parameters())?
         .with_context(|| format!("{} does not know /api/v1/services: is it a needle server?", client.url()))?;
-    let mut output = Output::stdout(command.output.color);
+    let mut output = command.output.stdout()?;
     if !command.output.quiet {
         print(command, &answer, &mut output)?;
     }
@@ -75,7 +75,7 @@ fn print(command: &ServicesCommand, answer: &Services, output: &mut Output) -> a
     let lines = match format {
         Format::Human | Format::Json if services.is_empty() => Vec::new(),
         Format::Human | Format::Json => return print_table(&services, output),
-        Format::Raw => services.iter().map(|service| service.name.clone()).collect(),
+        Format::Raw => services.iter().map(|service| continued(&service.name).into_owned()).collect(),
         Format::Csv => [CSV_HEADER.to_owned()].into_iter().chain(services.iter().map(csv)).collect(),
         Format::Logfmt => services.iter().map(logfmt).collect(),
     };

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Exit;
 use super::arguments::{Format, OutputArguments};
 use super::output::{clock, commas, csv_row, logfmt_pairs, shown, verdict};
-use super::terminal::{Output, visible_json, width};
+use super::terminal::{continued, visible_json, width};
 use super::time::human_duration;
 use super::wire::{Completeness, plain};
 
@@ -34,7 +34,7 @@ impl Table {
     /// Prints it as the flags say; how the command ends.
     pub(crate) fn print(self, arguments: &OutputArguments, allow_partial: bool) -> anyhow::Result<Exit> {
         let table = self.with_columns(&arguments.fields)?;
-        let mut output = Output::stdout(arguments.color);
+        let mut output = arguments.stdout()?;
         if !arguments.quiet {
             for line in table.lines(arguments.format(), &arguments.timezone, output.terminal)? {
                 output.line(&line)?;
@@ -70,7 +70,7 @@ impl Table {
         let lines = match format {
             Format::Human => return Ok(self.aligned(zone)),
             Format::Json => return self.rows.iter().map(|row| self.object(row, terminal)).collect(),
-            Format::Raw => self.rows.iter().map(|row| cells(row).join("\t")).collect(),
+            Format::Raw => self.rows.iter().map(|row| continued(&cells(row).join("\t")).into_owned()).collect(),
             Format::Csv => std::iter::once(csv_row(names())).chain(self.rows.iter().map(|row| csv_row(cells(row)))).collect(),
             Format::Logfmt => {
                 let pairs = |row: &Vec<Value>| {

@@ -48,7 +48,7 @@ pub(crate) fn run(command: &TailCommand) -> anyhow::Result<Exit> {
     end_with_ctrl_c()?;
     let mut tail = Tail {
         client: Client::new(&command.server),
-        printer: Printer::new(&command.output),
+        printer: Printer::new(&command.output)?,
         query: command.query.join(" "),
         backfill: command.lines,
         cursor: None,

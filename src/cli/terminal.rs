@@ -45,14 +45,20 @@ impl Output {
             Color::Never => false,
             Color::Auto => anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never,
         };
-        Output { terminal: stdout.is_terminal(), sink: Box::new(BufWriter::new(stdout)), paint: Paint { colored } }
+        let terminal = stdout.is_terminal();
+        Output::to(Box::new(BufWriter::new(stdout)), terminal, colored)
+    }
+
+    /// Somewhere else, as to a terminal or not, with colours or not.
+    pub(crate) fn to(sink: Box<dyn Write>, terminal: bool, colored: bool) -> Output {
+        Output { sink, terminal, paint: Paint { colored } }
     }
 
     /// Memory, for tests.
     #[cfg(test)]
     pub(crate) fn memory() -> (Output, Memory) {
         let memory = Memory::default();
-        (Output { sink: Box::new(memory.clone()), terminal: false, paint: Paint::default() }, memory)
+        (Output::to(Box::new(memory.clone()), false, false), memory)
     }
 
     /// Writes `text` and a line break.
@@ -184,6 +190,26 @@ pub(crate) fn visible_lines(text: &str) -> String {
     shown
 }
 
+/// Text whose further lines are indented, so that none of them looks like a record of its own.
+pub(crate) fn continued(text: &str) -> Cow<'_, str> {
+    const INDENTATION: &str = "    ";
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if !text.contains(['\n', '\r']) {
+        return Cow::Borrowed(text);
+    }
+    let mut indented = String::with_capacity(text.len() + 64);
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        indented.push(character);
+        // A carriage return alone begins a line on a terminal.
+        if character == '\n' || character == '\r' && characters.peek() != Some(&'\n') {
+            indented.push_str(INDENTATION);
+        }
+    }
+    Cow::Owned(indented)
+}
+
 fn is_obeyed(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -250,6 +276,13 @@ mod tests {
     #[test]
     fn raw_text_keeps_its_lines() {
         assert_eq!(visible_lines("a\n\tb\x1b[2J\u{202e}"), "a\n\tb\\x1b[2J\\u{202e}");
+    }
+
+    #[test]
+    fn further_lines_are_indented() {
+        assert_eq!(continued("one\n"), "one");
+        assert_eq!(continued("one\r\ntwo\rthree\n\nfour\r\n"), "one\r\n    two\r    three\n    \n    four");
+        assert!(matches!(continued("one"), Cow::Borrowed("one")));
     }
 
     #[test]

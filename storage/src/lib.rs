@@ -33,6 +33,8 @@ mod store;
 mod table;
 mod terms;
 mod tombstones;
+#[doc(hidden)]
+pub mod untrusted;
 mod wal;
 mod window;
 

@@ -19,6 +19,7 @@ mod demo;
 mod deploy;
 mod duckdb;
 mod hostile;
+mod hostile_text;
 mod ingest;
 mod journey;
 mod json_logs;

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -60,6 +61,10 @@ pub(crate) async fn serve(
             header_timeout: settings.header_timeout(),
             closing: closing.clone(),
         };
+        // Small answers must not wait for the acknowledgement of the packet before (Nagle and delayed ACK: 40 ms each).
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!("no TCP_NODELAY: {error}");
+        }
         connections.spawn(async move {
             connection.run(stream).await;
             drop(slot);
@@ -72,6 +77,18 @@ pub(crate) async fn serve(
         tracing::warn!("{} connections were cut at shutdown: they did not end in time", connections.len());
     }
     connections.shutdown().await;
+}
+
+/// Serves `router` on one connection, to its end.
+pub(crate) async fn serve_on(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    settings: &WebSettings,
+    closing: &CancellationToken,
+) {
+    let builder = Arc::new(builder(settings));
+    let (watcher, header_timeout, closing) = (GracefulShutdown::new().watcher(), settings.header_timeout(), closing.clone());
+    Connection { builder, router, watcher, header_timeout, closing }.run(stream).await;
 }
 
 /// Waits for a free slot first: what cannot be served stays in the listener's backlog.
@@ -97,11 +114,7 @@ struct Connection {
 }
 
 impl Connection {
-    async fn run(self, stream: TcpStream) {
-        // Small answers must not wait for the acknowledgement of the packet before (Nagle and delayed ACK: 40 ms each).
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!("no TCP_NODELAY: {error}");
-        }
+    async fn run(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
         let used = Arc::new(AtomicBool::new(false));
         let service = hyper::service::service_fn({
             let (router, used) = (self.router, Arc::clone(&used));

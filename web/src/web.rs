@@ -11,6 +11,7 @@ use axum::routing::get;
 use bytes::Bytes;
 use needle_query::{QueryEngine, QueryError};
 use prometheus_client::registry::Registry;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +63,11 @@ impl Web {
         Ok(())
     }
 
+    /// Serves one connection that is open already, whatever it is made of, to its end.
+    pub async fn serve_on(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        server::serve_on(stream, self.router(), &self.shared.settings, &self.shared.closing).await;
+    }
+
     /// All routes with everything around them, for a listener of the caller's own.
     pub fn router(&self) -> Router {
         let (documented, _) = api::routes().split_for_parts();
@@ -92,12 +98,7 @@ impl Web {
         &self.shared.closing
     }
 
-    /// The answer to a question, unless it takes longer than `query_timeout_ms`.
-    pub(crate) async fn in_time<T>(&self, question: impl Future<Output = Result<T, QueryError>>) -> Result<T, ApiError> {
-        self.within(None, question).await
-    }
-
-    /// The answer to a question, unless it takes longer than it asks for.
+    /// The answer to a question, unless it takes longer than it asks for, or than `query_timeout_ms` where it says nothing.
     pub(crate) async fn within<T>(
         &self,
         asked: Option<Duration>,

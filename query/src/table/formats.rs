@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 
-use super::{Table, shown};
+use super::{Table, no_formula, shown};
 use crate::error::QueryError;
 
 impl Table {
@@ -49,18 +49,25 @@ fn unfit(error: &str) -> String {
     format!("the answer cannot be written in this form ({error}): cast the column to another type, or ask for JSON")
 }
 
-/// Lists and other nested values as text, which is all that a line of values can hold.
+/// Lists and other nested values as text, which is all that a line of values can hold; and no text that is a formula.
 fn flat(batch: &RecordBatch) -> RecordBatch {
     let (mut fields, mut arrays) = (Vec::new(), Vec::new());
     for (field, array) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-        let nested = field.data_type().is_nested();
-        fields.push(if nested { Field::new(field.name(), DataType::Utf8, true) } else { field.as_ref().clone() });
-        arrays.push(if nested { texts(array) } else { array.clone() });
+        let kept = is_plain(field.data_type());
+        let kind = if kept { field.data_type().clone() } else { DataType::Utf8 };
+        fields.push(Field::new(no_formula(field.name()), kind, true));
+        arrays.push(if kept { array.clone() } else { texts(array) });
     }
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options).expect("every nested array became one of texts")
 }
 
+/// Values that are written in digits and letters of their own, whatever a sender said.
+fn is_plain(kind: &DataType) -> bool {
+    kind.is_numeric() || kind.is_temporal() || matches!(kind, DataType::Boolean | DataType::Null)
+}
+
 fn texts(array: &ArrayRef) -> ArrayRef {
-    Arc::new((0..array.len()).map(|row| array.is_valid(row).then(|| shown(array, row))).collect::<StringArray>())
+    let text = |row: usize| array.is_valid(row).then(|| no_formula(&shown(array, row)).into_owned());
+    Arc::new((0..array.len()).map(text).collect::<StringArray>())
 }

@@ -1,6 +1,7 @@
 //! Answers that are tables: rows of typed cells, and files of them.
 
 mod formats;
+mod spreadsheet;
 
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ use datafusion::execution::memory_pool::MemoryReservation;
 
 use crate::answer::Completeness;
 use crate::sql::records::VALUES_KEY;
+
+pub use spreadsheet::no_formula;
 
 /// Rows of typed cells.
 #[derive(Debug)]

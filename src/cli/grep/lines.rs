@@ -35,7 +35,7 @@ pub(crate) fn run(command: &GrepCommand) -> anyhow::Result<Exit> {
         expressions: command.expressions.iter().map(|pattern| regular_expression(pattern)).collect::<Result<_, _>>()?,
         invert: command.invert_match,
     };
-    let mut output = Output::stdout(command.output.color);
+    let mut output = command.output.stdout()?;
     let found = filtered(command, &filter, &mut io::stdin().lock(), &mut output)?;
     output.flush()?;
     Ok(if found { Exit::Found } else { Exit::Nothing })

@@ -115,7 +115,7 @@ pub(crate) fn run(command: &GrepCommand) -> anyhow::Result<Exit> {
         let found = pages.next().transpose()?.is_some();
         return Ok(if found { Exit::Found } else { verdict(false, &pages.completeness, command.allow_partial) });
     }
-    let mut printer = Printer::new(&command.output);
+    let mut printer = Printer::new(&command.output)?;
     let (before, after) = command.context();
     let outcome = if command.request {
         let hits = hits(&client, &search, limit)?;
@@ -215,7 +215,7 @@ fn range(command: &GrepCommand, has_id: bool, now: &Zoned) -> anyhow::Result<Tim
 
 fn count(command: &GrepCommand, client: &Client, search: &Search) -> anyhow::Result<Exit> {
     let count = client.count(search)?;
-    let mut printer = Printer::new(&command.output);
+    let mut printer = Printer::new(&command.output)?;
     if !command.output.quiet {
         printer.output.line(&count.count.to_string())?;
     }

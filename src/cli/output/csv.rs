@@ -1,5 +1,6 @@
 //! CSV (RFC 4180), with a header.
 
+use needle_web::query::no_formula;
 use serde_json::value::RawValue;
 
 use super::super::wire::{Record, plain};
@@ -57,5 +58,6 @@ pub(crate) fn row(values: impl IntoIterator<Item = String>) -> String {
 }
 
 fn quoted(value: &str) -> String {
-    if value.contains([',', '"', '\n', '\r']) { format!("\"{}\"", value.replace('"', "\"\"")) } else { value.to_owned() }
+    let value = no_formula(value);
+    if value.contains([',', '"', '\n', '\r']) { format!("\"{}\"", value.replace('"', "\"\"")) } else { value.into_owned() }
 }

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use serde_json::value::RawValue;
 
 use super::arguments::{Format, OutputArguments};
-use super::terminal::{Output, Paint, visible, visible_json, visible_lines};
+use super::terminal::{Output, Paint, continued, visible, visible_json, visible_lines};
 use super::wire::Record;
 use super::{Exit, terminal};
 
@@ -41,8 +41,8 @@ pub(crate) struct Printer {
 
 impl Printer {
     /// As the flags say.
-    pub(crate) fn new(arguments: &OutputArguments) -> Printer {
-        Printer::to(Output::stdout(arguments.color), arguments)
+    pub(crate) fn new(arguments: &OutputArguments) -> anyhow::Result<Printer> {
+        Ok(Printer::to(arguments.stdout()?, arguments))
     }
 
     /// To somewhere else.
@@ -99,11 +99,11 @@ impl Printer {
                 self.header_printed = true;
                 header.into_iter().chain([csv::line(raw, &record, &self.fields)?]).collect::<Vec<_>>().join("\n")
             }
-            Format::Raw if !self.fields.is_empty() => fields::raw(raw, &self.fields)?,
-            Format::Raw => record.text(),
+            Format::Raw if !self.fields.is_empty() => continued(&fields::raw(raw, &self.fields)?).into_owned(),
+            Format::Raw => continued(&record.text()).into_owned(),
         };
         // Data as it is, except to a terminal, which would obey it.
-        let obeyed = self.output.terminal && matches!(self.format, Format::Raw | Format::Csv);
+        let obeyed = self.output.terminal && self.format == Format::Csv;
         Ok(if obeyed { visible_lines(&text) } else { text })
     }
 

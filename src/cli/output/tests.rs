@@ -21,7 +21,7 @@ fn records() -> Vec<Box<RawValue>> {
 
 fn printed(flags: &[&str]) -> String {
     let arguments = Arguments::parse_from([&["needle", "-Z", "+01:00", "--color", "never"], flags].concat()).output;
-    let mut printer = Printer::new(&arguments);
+    let mut printer = Printer::new(&arguments).unwrap();
     records().iter().map(|record| printer.text(record, Mark::None).unwrap() + "\n").collect::<String>().replace('\x1b', "<ESC>")
 }
 
@@ -58,7 +58,7 @@ fn csv() {
 fn raw() {
     insta::assert_snapshot!(printed(&["-o", "raw"]), @r#"
     card declined
-    at <ESC>[31mcharge<ESC>[0m()
+        at <ESC>[31mcharge<ESC>[0m()
     POST /checkout
     {"nested":[1,"two"]}
     "#);
@@ -95,12 +95,12 @@ fn chosen_fields_go_by_their_names_in_the_query_language() {
 #[test]
 fn a_hit_is_marked_in_every_format_for_reading_and_for_programs() {
     let arguments = Arguments::parse_from(["needle", "--json"]).output;
-    let mut printer = Printer::new(&arguments);
+    let mut printer = Printer::new(&arguments).unwrap();
     let record = &records()[2];
     assert!(printer.text(record, Mark::Hit).unwrap().starts_with("{\"hit\":true,\"kind\""));
     assert!(printer.text(record, Mark::Context).unwrap().starts_with("{\"kind\""));
     let arguments = Arguments::parse_from(["needle", "--color=never"]).output;
-    let mut printer = Printer::new(&arguments);
+    let mut printer = Printer::new(&arguments).unwrap();
     assert!(printer.text(record, Mark::Hit).unwrap().starts_with("> 2026"));
     assert!(printer.text(record, Mark::Context).unwrap().starts_with("  2026"));
 }

@@ -4,7 +4,7 @@ use super::super::Exit;
 use super::super::arguments::Format;
 use super::super::client::{Client, Parameters};
 use super::super::output::{HIT, commas, csv_row, logfmt_pairs, shown, verdict};
-use super::super::terminal::{Output, visible_json};
+use super::super::terminal::{Output, continued, visible_json};
 use super::super::wire::{Graph, GraphEdge, GraphNode};
 use super::{ServicesCommand, duration, table};
 use anyhow::Context;
@@ -18,7 +18,7 @@ pub(super) fn run(command: &ServicesCommand, client: &Client, mut parameters: Pa
     let path = "/api/v1/services/graph";
     let graph: Graph =
         client.get(path, &parameters)?.with_context(|| format!("{} does not know {path}: is it an older needle?", client.url()))?;
-    let mut output = Output::stdout(command.output.color);
+    let mut output = command.output.stdout()?;
     if !command.output.quiet {
         print(command, &graph, &mut output)?;
     }
@@ -43,7 +43,7 @@ fn print(command: &ServicesCommand, graph: &Graph, output: &mut Output) -> anyho
         _ if command.dot => dot(&graph.nodes, &edges),
         Format::Human | Format::Json if edges.is_empty() => Vec::new(),
         Format::Human | Format::Json => return print_table(&graph.nodes, &edges, output),
-        Format::Raw => edges.iter().map(|edge| format!("{} {}", edge.caller, edge.callee)).collect(),
+        Format::Raw => edges.iter().map(|edge| continued(&format!("{} {}", edge.caller, edge.callee)).into_owned()).collect(),
         Format::Csv => [CSV_HEADER.to_owned()].into_iter().chain(edges.iter().map(csv)).collect(),
         Format::Logfmt => edges.iter().map(logfmt).collect(),
     };

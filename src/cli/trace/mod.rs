@@ -82,7 +82,7 @@ pub(crate) fn run(command: &TraceCommand) -> anyhow::Result<Exit> {
         command.output.note(&format!("nothing carries the id {}", command.id.trim()));
         return Ok(Exit::Nothing);
     };
-    let mut printer = Printer::new(&command.output);
+    let mut printer = Printer::new(&command.output)?;
     if command.output.quiet {
         return Ok(verdict(true, &journey.completeness, command.allow_partial));
     }

@@ -257,7 +257,7 @@ fn tenant(row: &Row<'_>, column: usize) -> rusqlite::Result<Tenant> {
     Tenant::new(&name).map_err(|error| unusable(column, error))
 }
 
-pub(super) fn shard(row: &Row<'_>) -> rusqlite::Result<ShardMeta> {
+pub(crate) fn shard(row: &Row<'_>) -> rusqlite::Result<ShardMeta> {
     let signal: String = row.get(2)?;
     // A column saturates in the year 2262; what lies beyond is later than everything else.
     let time_max = match row.get(5)? {

@@ -56,7 +56,7 @@ impl SoundRuns {
 
     /// The highest origin that any run covers.
     pub(crate) fn highest_origin(&self) -> Option<u32> {
-        self.runs.iter().flat_map(|run| run.origins.iter()).map(|(Origin(origin), _)| origin).max()
+        self.runs.iter().filter_map(|run| run.origins.last()).map(|Origin(origin)| origin).max()
     }
 
     /// How many of the keys (ascending) of a shard made of these origins a lookup would not lead to. A shard of
@@ -83,8 +83,7 @@ impl SoundRuns {
 impl Run {
     /// Adds those of the keys (ascending) that an entry leads from to one of the origins.
     fn keys_of(&self, origins: &BTreeSet<u32>, keys: &[u64], found: &mut BTreeSet<u64>) -> Result<(), DirectoryError> {
-        let groups: BTreeSet<u32> =
-            self.origins.iter().filter(|(Origin(origin), _)| origins.contains(origin)).map(|(_, group)| group).collect();
+        let groups: BTreeSet<u32> = origins.iter().filter_map(|origin| self.origins.group_of(Origin(*origin))).collect();
         if groups.is_empty() {
             return Ok(());
         }

@@ -61,9 +61,19 @@ impl Origins {
         catalog::Origins::of_ranges(self.ranges.iter().map(|range| range.first..=range.last).collect())
     }
 
-    pub(super) fn covers(&self, Origin(origin): Origin) -> bool {
+    pub(super) fn covers(&self, origin: Origin) -> bool {
+        self.group_of(origin).is_some()
+    }
+
+    /// The group of an origin, if it is covered.
+    pub(super) fn group_of(&self, Origin(origin): Origin) -> Option<u32> {
         let at = self.ranges.partition_point(|range| range.last < origin);
-        self.ranges.get(at).is_some_and(|range| range.first <= origin)
+        self.ranges.get(at).filter(|range| range.first <= origin).map(|range| range.group)
+    }
+
+    /// The highest of them.
+    pub(super) fn last(&self) -> Option<Origin> {
+        self.ranges.last().map(|range| Origin(range.last))
     }
 
     /// Whether all of them are among `others`.
@@ -78,7 +88,8 @@ impl Origins {
 
     /// The origins of these groups.
     pub(super) fn members<'a>(&'a self, groups: &'a BTreeSet<u32>) -> impl Iterator<Item = Origin> + 'a {
-        self.iter().filter(|(_, group)| groups.contains(group)).map(|(origin, _)| origin)
+        let ranges = self.ranges.iter().filter(|range| groups.contains(&range.group));
+        ranges.flat_map(|range| (range.first..=range.last).map(Origin))
     }
 
     /// The table of several runs that become one, and for each of them the new group of each of its groups;

@@ -15,6 +15,7 @@ pub(super) const BLOCK_BYTES: u64 = 4 << 10;
 /// CRC-32 of every block before the tail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Blocks {
+    #[serde(deserialize_with = "above_zero")]
     pub(super) block_bytes: u64,
     /// Where the tail begins.
     pub(super) bytes: u64,
@@ -52,6 +53,10 @@ impl Blocks {
         let sound = |n: u64, block: &[u8]| self.crc32.get((first + n) as usize) == Some(&crc32fast::hash(block));
         data.chunks(self.block_bytes as usize).zip(0..).find(|(block, n)| !sound(*n, block)).map(|(_, n)| start + n * self.block_bytes)
     }
+}
+
+fn above_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    std::num::NonZeroU64::deserialize(deserializer).map(std::num::NonZeroU64::get)
 }
 
 fn to_base64<S: Serializer>(sums: &[u32], serializer: S) -> Result<S::Ok, S::Error> {

@@ -105,7 +105,7 @@ pub(super) fn page_locations(metadata: &ParquetMetaData, group: usize, column: u
 /// read alone. Of a row group without an index of pages only the first row is one.
 pub(super) fn cuts(metadata: &ParquetMetaData) -> Vec<u32> {
     let mut cuts = Vec::new();
-    let mut first = 0;
+    let mut first = 0_u32;
     for (number, group) in metadata.row_groups().iter().enumerate() {
         let starts = |column| page_locations(metadata, number, column).unwrap_or_default();
         let mut common: Vec<i64> = starts(0).iter().map(|page| page.first_row_index).collect();
@@ -117,8 +117,8 @@ pub(super) fn cuts(metadata: &ParquetMetaData) -> Vec<u32> {
             });
         }
         cuts.push(first);
-        cuts.extend(common.into_iter().filter(|row| *row > 0).map(|row| first + u32::try_from(row).unwrap_or(u32::MAX - first)));
-        first += u32::try_from(group.num_rows()).unwrap_or(0);
+        cuts.extend(common.into_iter().filter(|row| *row > 0).map(|row| first.saturating_add(u32::try_from(row).unwrap_or(u32::MAX))));
+        first = first.saturating_add(u32::try_from(group.num_rows()).unwrap_or(0));
     }
     cuts.push(first);
     cuts
@@ -169,11 +169,11 @@ pub(super) enum Keep {
 
 /// A page of a chunk, as its values are decoded from.
 pub(super) fn read_page(file: &ShardFile, chunk: &ColumnChunkMetaData, place: &PageLocation, keep: Keep) -> Result<Page> {
-    let offset = place.offset as u64;
+    let offset = u64::try_from(place.offset)?;
     if let Some(page) = file.kept_page(offset) {
         return Ok(page);
     }
-    let end = offset + u64::try_from(place.compressed_page_size)?;
+    let end = offset.saturating_add(u64::try_from(place.compressed_page_size)?);
     let bytes = if keep == Keep::Blocks { file.read(offset..end)? } else { file.read_once(offset..end)? };
     let mut page = decompressed(as_it_lies(bytes, chunk)?, chunk.compression())?;
     if keep == Keep::Page {
@@ -241,7 +241,7 @@ fn decompressed(mut page: Page, compression: Compression) -> Result<Page> {
         Page::DataPage { buf, .. } | Page::DictionaryPage { buf, .. } => *buf = plain(buf, compression)?,
         // Levels are never compressed in a page of the second version.
         Page::DataPageV2 { buf, def_levels_byte_len, rep_levels_byte_len, is_compressed, .. } => {
-            let levels = (*def_levels_byte_len + *rep_levels_byte_len) as usize;
+            let levels = *def_levels_byte_len as usize + *rep_levels_byte_len as usize;
             if *is_compressed && levels <= buf.len() {
                 let values = plain(&buf.slice(levels..), compression)?;
                 *buf = [&buf[..levels], &values].concat().into();
@@ -259,12 +259,19 @@ fn plain(bytes: &Bytes, compression: Compression) -> Result<Bytes> {
     }
 }
 
+/// A block of Zstandard takes four bytes at least, and becomes 128 KiB at most (RFC 8878, section 3.1.1.2).
+const EXPANSION_MAX: u64 = (128 << 10) / 4;
+
 fn decompress(bytes: &Bytes) -> Result<Bytes> {
     if bytes.is_empty() {
         return Ok(Bytes::new());
     }
     let size = zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten();
     let size = size.ok_or_else(|| ParquetError::General("a compressed page does not say how long it is".to_owned()))?;
+    // Room is made before a byte of it is there, so what no bytes could become is not believed.
+    if size > (bytes.len() as u64 + 1).saturating_mul(EXPANSION_MAX) {
+        return Err(ParquetError::General(format!("a compressed page of {} bytes says that it is {size} bytes long", bytes.len())));
+    }
     DECOMPRESSOR.with_borrow_mut(|decompressor| {
         let decompressor = match decompressor {
             Some(decompressor) => decompressor,

@@ -217,7 +217,7 @@ pub(super) fn sums(mut bytes: &[u8], count: usize) -> Result<Vec<u64>> {
                 break;
             }
             let width = u32::from(*width).min(u64::BITS);
-            let packed_bytes = (part * width as usize / 8).min(bytes.len());
+            let packed_bytes = (part.saturating_mul(width as usize) / 8).min(bytes.len());
             let packed = take(&mut bytes, packed_bytes)?;
             numbers.extend((0..wanted).map(|at| {
                 number = number.wrapping_add(smallest).wrapping_add(bits(packed, at * width as usize, width));

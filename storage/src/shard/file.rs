@@ -166,7 +166,7 @@ impl ChunkReader for ShardFile {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        Ok(self.read(start..start + length as u64)?)
+        Ok(self.read(start..start.saturating_add(length as u64))?)
     }
 }
 
@@ -181,7 +181,7 @@ pub(crate) struct Sequential {
 impl Read for Sequential {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.buffer.is_empty() {
-            let end = (self.position + SEQUENTIAL_BYTES).min(self.file.bytes);
+            let end = self.position.saturating_add(SEQUENTIAL_BYTES).min(self.file.bytes);
             self.buffer = self.file.read(self.position..end)?;
             self.position = end;
         }
@@ -202,6 +202,18 @@ pub(super) struct IndexFile {
     pub(super) bytes: u64,
 }
 
+impl IndexFile {
+    /// Where a range of it lies in the shard.
+    fn range(&self, range: Range<u64>) -> io::Result<Range<u64>> {
+        let within = (range.start <= range.end && range.end <= self.bytes).then_some(range);
+        let placed = within.and_then(|range| Some(self.offset.checked_add(range.start)?..self.offset.checked_add(range.end)?));
+        placed.ok_or_else(|| {
+            let name = self.name.display();
+            io::Error::new(io::ErrorKind::UnexpectedEof, format!("{name} of the index ends at its byte {}", self.bytes))
+        })
+    }
+}
+
 /// The index inside a shard, as a read-only tantivy directory.
 #[derive(Clone, Debug)]
 pub(super) struct IndexDirectory {
@@ -217,13 +229,7 @@ impl IndexDirectory {
     /// Reads a range of the index of pages.
     pub(super) fn read_pages(&self, range: Range<u64>) -> io::Result<Bytes> {
         let place = self.find(FilePath::new(PAGES_FILE)).map_err(io::Error::other)?;
-        if range.end > place.bytes {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                format!("the index of pages of {} ends at byte {}", self.file.path, place.bytes),
-            ));
-        }
-        self.file.read(place.offset + range.start..place.offset + range.end)
+        self.file.read(place.range(range)?)
     }
 
     fn find(&self, path: &FilePath) -> Result<&IndexFile, OpenReadError> {
@@ -250,11 +256,7 @@ impl HasLen for IndexFileHandle {
 
 impl FileHandle for IndexFileHandle {
     fn read_bytes(&self, range: Range<usize>) -> io::Result<OwnedBytes> {
-        let (start, end) = (range.start as u64, range.end as u64);
-        if end > self.place.bytes {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{self:?} ends at byte {}", self.place.bytes)));
-        }
-        let bytes = self.file.read(self.place.offset + start..self.place.offset + end)?;
+        let bytes = self.file.read(self.place.range(range.start as u64..range.end as u64)?)?;
         Ok(OwnedBytes::new(bytes.to_vec()))
     }
 }
@@ -274,7 +276,7 @@ impl Directory for IndexDirectory {
 
     fn atomic_read(&self, path: &FilePath) -> Result<Vec<u8>, OpenReadError> {
         let place = self.find(path)?;
-        let bytes = self.file.read(place.offset..place.offset + place.bytes);
+        let bytes = place.range(0..place.bytes).and_then(|range| self.file.read(range));
         bytes.map(|bytes| bytes.to_vec()).map_err(|error| OpenReadError::wrap_io_error(error, path.to_owned()))
     }
 

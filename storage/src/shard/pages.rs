@@ -171,6 +171,11 @@ fn everywhere(page_bits: u32) -> u32 {
 }
 
 impl PagesDescription {
+    /// Whether entries can be found by it: what is written never has more bits.
+    pub(super) fn is_sound(&self) -> bool {
+        self.bucket_bits < u32::BITS && self.page_bits < u32::BITS
+    }
+
     fn bucket(&self, key: PageKey) -> u64 {
         key.0.checked_shr(u64::BITS - self.bucket_bits).unwrap_or(0)
     }

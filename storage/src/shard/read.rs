@@ -324,7 +324,7 @@ impl ShardReader {
         let mut first = 0;
         let mut groups = Vec::new();
         for (group, metadata) in self.parquet.metadata().row_groups().iter().enumerate() {
-            let end = first + u32::try_from(metadata.num_rows()).unwrap_or(0);
+            let end = u32::try_from(metadata.num_rows()).unwrap_or(0).saturating_add(first);
             let inside = rows.within(first..end);
             if !inside.is_empty() {
                 let ranges = inside.ranges().iter().map(|range| range.start - first..range.end - first).collect();
@@ -403,11 +403,11 @@ fn pages(signal: Signal, metadata: &ParquetMetaData) -> Vec<Page> {
     let mut pages = Vec::new();
     let mut first = 0;
     for (number, group) in metadata.row_groups().iter().enumerate() {
-        let end = first + u32::try_from(group.num_rows()).unwrap_or(0);
+        let end = u32::try_from(group.num_rows()).unwrap_or(0).saturating_add(first);
         let column = group.columns().iter().position(|chunk| chunk.column_path().parts() == [time]);
         match column.and_then(|column| page_bounds(metadata, number, column)) {
             Some(bounds) => {
-                let starts: Vec<u32> = bounds.iter().map(|(start, ..)| first + start).collect();
+                let starts: Vec<u32> = bounds.iter().map(|(start, ..)| start.saturating_add(first)).collect();
                 let ends = starts.iter().copied().skip(1).chain([end]);
                 let ranges = starts.iter().copied().zip(ends);
                 pages.extend(bounds.into_iter().zip(ranges).map(|((_, time_min, time_max), (start, end))| Page {

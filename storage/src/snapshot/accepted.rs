@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::live::LiveBatch;
 use crate::model::{Record, RecordId, RecordsView, UnixNanos};
-use crate::predicate::{Columns, Predicate, matching_rows};
+use crate::predicate::{Columns, Predicate, matching_rows_of_each};
 
 use super::nearest::{Hit, Source};
 use super::scan::{Numbers, Scan, Sink, Sweep};
@@ -54,8 +54,8 @@ impl Snapshot {
         Ok(AcceptedAfter { records: self.fetch(&hits, &mut coverage)?, next, coverage })
     }
 
-    /// What was accepted from `from` on and before `until`, and matches, of several predicates, which. Every row is looked at once for each
-    /// of them, and made a record once for all.
+    /// What was accepted from `from` on and before `until`, and matches, of several predicates, which. A row is made a record
+    /// once for all of them.
     pub fn accepted_between(&self, from: RecordId, until: RecordId, predicates: &[&Predicate]) -> Result<AcceptedEach, ReadError> {
         let until = until.min(self.accepted_until(from)).max(from);
         let mut hits: Vec<(Hit, usize)> = Vec::new();
@@ -97,8 +97,8 @@ impl Snapshot {
         let rows = batch.records.slice(first, first_row(&view, until) - first);
         let view = RecordsView::new(batch.signal, &rows);
         let deleted = self.tombstones.rows_of_batch(batch);
-        for (at, predicate) in predicates.iter().enumerate() {
-            for local in matching_rows(predicate, &view, &|| false).unwrap_or_default() {
+        for (at, rows) in matching_rows_of_each(predicates, &view).into_iter().enumerate() {
+            for local in rows {
                 let row = local + first as u32;
                 if !deleted.contains(row) {
                     let place = (view.time(local as usize), view.record_id(local as usize));

@@ -227,37 +227,51 @@ impl Snapshot {
     /// Matching records in order, up to the limit. Shards that cannot improve the answer are not read.
     pub fn search(&self, search: &Search, cancelled: &dyn Fn() -> bool) -> Result<Found, ReadError> {
         let mut nearest = Nearest::new(search);
-        for (number, batch) in self.live.iter().enumerate() {
-            if cancelled() {
-                return Err(ReadError::Cancelled);
-            }
-            if nearest.may_improve(batch.time_min, batch.time_max) {
-                scan::live(batch, &self.tombstones, &search.predicate, cancelled, &mut nearest.of(Source::Live(number)))?;
-            }
-        }
-        let mut order = self.shards_that_may_match(&search.predicate);
-        let mut coverage = self.without_asking(&order);
+        let shards = self.shards_that_may_match(&search.predicate);
+        let mut coverage = self.without_asking(&shards);
         let columns = Columns::of(&search.predicate).with(&PLACE_COLUMNS);
         let sweep = if search.ascending { Sweep::Oldest } else { Sweep::Newest };
         let scan = Scan { predicate: &search.predicate, columns: &columns, tombstones: &self.tombstones, sweep, cancelled };
-        if search.ascending {
-            order.sort_by_key(|number| self.shards[*number].time_min);
-        } else {
-            order.reverse();
-        }
-        for number in order {
+        for source in self.nearest_first(shards, search.ascending) {
             if cancelled() {
                 return Err(ReadError::Cancelled);
             }
-            let shard = &self.shards[number];
-            if nearest.may_improve(shard.time_min, shard.time_max) {
-                coverage.note(shard, scan.shard(&self.cache, shard, &mut nearest.of(Source::Shard(number))))?;
+            match source {
+                Source::Live(number) => {
+                    let batch = &self.live[number];
+                    if nearest.may_improve(batch.time_min, batch.time_max) {
+                        scan::live(batch, &self.tombstones, &search.predicate, cancelled, &mut nearest.of(source))?;
+                    }
+                }
+                Source::Shard(number) => {
+                    let shard = &self.shards[number];
+                    if nearest.may_improve(shard.time_min, shard.time_max) {
+                        coverage.note(shard, scan.shard(&self.cache, shard, &mut nearest.of(source)))?;
+                    }
+                    coverage.shards_searched += 1;
+                }
             }
-            coverage.shards_searched += 1;
         }
         let (hits, more) = nearest.finish();
         let (records, cut) = self.fetch_page(&hits, &mut coverage, cancelled)?;
         Ok(Found { records, more: more || cut, coverage })
+    }
+
+    /// Live batches and these shards, those first whose first record in the order comes first: the sooner an answer is full, the less
+    /// is looked at.
+    fn nearest_first(&self, shards: Vec<usize>, ascending: bool) -> Vec<Source> {
+        let bounds = |source: &Source| match *source {
+            Source::Live(number) => (self.live[number].time_min, self.live[number].time_max),
+            Source::Shard(number) => (self.shards[number].time_min, self.shards[number].time_max),
+        };
+        let live = (0..self.live.len()).map(Source::Live);
+        let mut sources: Vec<Source> = live.chain(shards.into_iter().map(Source::Shard)).collect();
+        if ascending {
+            sources.sort_by_key(|source| bounds(source).0);
+        } else {
+            sources.sort_by_key(|source| std::cmp::Reverse(bounds(source).1));
+        }
+        sources
     }
 
     /// The records of the first hits, up to [`PAGE_BYTES_MAX`], and whether that left some out.

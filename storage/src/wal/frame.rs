@@ -20,6 +20,8 @@
 //!               u16 length and time zone (0xffff: none), body
 //! ```
 
+use std::io::Read as _;
+
 use bytes::Bytes;
 
 use super::Sequence;
@@ -36,6 +38,9 @@ pub(super) const HEADER_BYTES: usize = 72;
 const ABSENT: u16 = u16::MAX;
 /// Level 1: the log is written once and read seldom, so it is the CPU that counts.
 const COMPRESSION_LEVEL: i32 = 1;
+
+/// Requests of many records are seldom compressed to less than a part of so many.
+const EXPANSION_USUAL: usize = 16;
 
 /// 128 bits that stand for the content of a request; equal requests have equal digests.
 pub(crate) type Digest = [u8; 16];
@@ -90,7 +95,7 @@ impl Frame {
     /// The request it holds.
     pub(crate) fn request(&self) -> std::io::Result<RawRequest> {
         let damaged = || std::io::Error::other("frame payload does not have the documented form");
-        let payload = Bytes::from(zstd::bulk::decompress(&self.payload, self.payload_bytes as usize)?);
+        let payload = self.decompressed()?;
         let mut rest = payload.clone();
         let mut text = |absent: Option<u16>| -> std::io::Result<Option<String>> {
             let length = rest.get(..2).map(|b| u16::from_le_bytes([b[0], b[1]])).ok_or_else(damaged)?;
@@ -114,6 +119,19 @@ impl Frame {
             timezone,
             body: rest,
         })
+    }
+
+    /// The payload. What the header says of its length is believed as far as the payload bears it out, so that a short frame
+    /// takes no memory that it does not fill.
+    fn decompressed(&self) -> std::io::Result<Bytes> {
+        let length = self.payload_bytes as usize;
+        let mut payload = Vec::with_capacity(length.min(EXPANSION_USUAL * self.payload.len()));
+        let decoder = zstd::stream::Decoder::with_buffer(self.payload.as_ref())?;
+        decoder.take(u64::from(self.payload_bytes) + 1).read_to_end(&mut payload)?;
+        if payload.len() != length {
+            return Err(std::io::Error::other(format!("frame payload is not {length} bytes long, as its header says")));
+        }
+        Ok(payload.into())
     }
 
     /// When the request arrived.

@@ -102,6 +102,9 @@ impl ShardIndex {
         pages: PagesDescription,
         cover: Cover,
     ) -> Result<ShardIndex, ShardError> {
+        if !pages.is_sound() {
+            return Err(ShardError::Form("the index of pages is described as no needle writes it".to_owned()));
+        }
         let index = Index::open(directory.clone())?;
         let segments = index.searchable_segments()?;
         let [segment] = segments.as_slice() else {
