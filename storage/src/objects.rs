@@ -178,6 +178,8 @@ impl ObjectStore for DiskObjects {
                 let path = root.join(location.as_ref());
                 disk.remove(&path).map_err(|error| failed(&location, error))?;
                 open.close(&path);
+                // Whoever removed it forgets it next: a power cut must not bring it back.
+                disk.sync_folder(path.parent().expect("an object lies below the root")).map_err(|error| failed(&location, error))?;
                 Ok(location)
             })
             .boxed()

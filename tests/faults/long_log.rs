@@ -110,8 +110,10 @@ fn with_a_long_log_it_accepts_at_once_and_says_what_is_missing() {
     let records = write_log(data.path(), bytes);
     let any = "127.0.0.1:0";
     let mut command = needle(&["serve", "--otlp-grpc", any, "--otlp-http", any, "--http", any, "--data"]);
+    let settings = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(settings.path(), "[storage]\nreplay_at_open_bytes_max = 0\n").unwrap();
     let begun = Instant::now();
-    let process = Process::spawn(command.arg(data.path()));
+    let process = Process::spawn(command.arg(data.path()).arg("--config").arg(settings.path()));
     process.wait_for("ready");
     let (ready_seconds, ready_cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds(&process));
     let url = crate::program::url(&process);

@@ -96,7 +96,7 @@ fn a_power_cut_at_any_point_loses_and_doubles_nothing() {
     let Some(done) = kill_at_points(seed, kills, true, false, until()) else { return };
     say("power cuts at named points", seed, begun, &done);
     assert!(done.0.is_good(), "{}", done.0);
-    assert!(done.1.cuts > kills / 3);
+    assert!(done.1.cuts > done.1.kills / 3);
 }
 
 /// Fault 14: ten times in a row while it starts, and it gets there all the same.

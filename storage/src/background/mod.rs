@@ -101,6 +101,10 @@ impl Shared {
     }
 
     pub(crate) fn tick_seal(&self) -> Result<bool, SealError> {
+        // What is frozen just now is sealed just now; waiting for that would seal what comes after it, too.
+        if self.sealing.is_locked() {
+            return Ok(false);
+        }
         let due = {
             let state = self.state.read();
             let age = state.accepted.oldest.map(|since| self.keep.clock.monotonic().saturating_sub(since));

@@ -242,24 +242,17 @@ impl Shared {
     /// or live. That is done before it is published, for afterwards nobody could tell them from shards that the catalog lost.
     /// If some of the log could not be decoded it may be in such a shard: then it stays, and is named.
     fn remove_leftovers(&self, replay: &mut Replay, written: &[ShardMeta], through: Sequence) {
-        let (has_undecodable, disk) = (replay.has_undecodable, replay.disk.clone());
+        let has_undecodable = replay.has_undecodable;
         // One of the same name was written over.
         replay.leftovers.retain(|(location, _)| !written.iter().any(|shard| shard.path == location.as_ref()));
         for (location, _) in replay.leftovers.extract_if(.., |(_, last)| *last <= through) {
             if has_undecodable {
                 tracing::warn!(shard = %location, "not in the catalog, left alone and not searched");
                 self.state.write().unreadable.push(Unreadable::unlisted(&location));
-            } else if let Err(error) = self.remove_durably(disk.as_ref(), &location) {
+            } else if let Err(error) = block_on(self.keep.objects.delete(&location)) {
                 tracing::warn!(%error, "a shard that a crash left stays");
             }
         }
-    }
-
-    /// Removes a shard so that no power cut brings it back.
-    fn remove_durably(&self, disk: &dyn Disk, location: &Path) -> Result<(), std::io::Error> {
-        block_on(self.keep.objects.delete(location))?;
-        let path = self.settings.data.join(location.as_ref());
-        disk.sync_folder(path.parent().expect("a shard lies in a folder"))
     }
 
     /// Waits until the whole log is readable. An error: why it is not.
