@@ -109,6 +109,7 @@ fn refused_port(name: &str, address: SocketAddr, error: &io::Error) -> Unusable 
 /// The running rooms.
 pub(crate) struct Server {
     store: Arc<Store>,
+    ingest: Ingest,
     listening: JoinSet<(&'static str, io::Result<()>)>,
     cancelled: CancellationToken,
     shutdown_timeout: Duration,
@@ -140,12 +141,12 @@ impl Server {
         let Listeners { otlp_grpc, otlp_http, http } = listeners;
         let (grpc, token) = (ingest.clone(), cancelled.clone());
         listening.spawn(async move { ("otlp-grpc", grpc.serve_grpc(otlp_grpc, token).await) });
-        let token = cancelled.clone();
-        listening.spawn(async move { ("otlp-http", ingest.serve_http(otlp_http, token).await) });
+        let (http_ingest, token) = (ingest.clone(), cancelled.clone());
+        listening.spawn(async move { ("otlp-http", http_ingest.serve_http(otlp_http, token).await) });
         let token = cancelled.clone();
         listening.spawn(async move { ("http", web.serve(http, token).await) });
         let shutdown_timeout = Duration::from_millis(settings.shutdown_timeout_ms);
-        Ok(Server { store, listening, cancelled, shutdown_timeout, addresses })
+        Ok(Server { store, ingest, listening, cancelled, shutdown_timeout, addresses })
     }
 
     /// Says on stderr where it listens: lines that scripts wait for.
@@ -173,8 +174,10 @@ impl Server {
 
     /// Stops accepting, finishes requests, seals what is in memory; within the deadline.
     pub(crate) async fn stop(&mut self) {
-        self.cancelled.cancel();
         let drained = async {
+            // Before the listeners close: who comes meanwhile is told to come again, instead of finding nobody.
+            self.ingest.drain().await;
+            self.cancelled.cancel();
             while let Some(ended) = self.listening.join_next().await {
                 if let Ok((name, Err(error))) = ended {
                     tracing::warn!("the listener {name} did not end well: {error}");

@@ -160,6 +160,7 @@ pub(crate) fn recover(
         decode,
         keep: &keep,
         window: &window,
+        metrics,
         set_aside: own.join("undecodable"),
         disk,
         state: state_of(shards, position, tombstones),
@@ -308,6 +309,7 @@ struct Replay<'a> {
     decode: &'a Decode,
     keep: &'a Keep,
     window: &'a Window,
+    metrics: &'a Metrics,
     set_aside: PathBuf,
     disk: &'a Arc<dyn Disk>,
     state: State,
@@ -329,6 +331,7 @@ impl Replay<'_> {
         });
         match decoded {
             Ok(mut batch) if batch.records.num_rows() > 0 => {
+                self.metrics.records_replayed.inc_by(batch.records.num_rows() as u64);
                 batch.number(frame.record_first);
                 self.state.apply(frame.sequence, batch, seen, self.keep.clock.monotonic());
             }

@@ -8,6 +8,7 @@ mod install;
 mod otlp;
 mod source;
 
+mod accounting;
 mod bad_input;
 mod check;
 mod command_line;
@@ -24,6 +25,7 @@ mod journey;
 mod json_logs;
 mod keep;
 mod lost_spans;
+mod metrics;
 mod nezha;
 mod numbers;
 mod openstack;

@@ -71,7 +71,7 @@ fn bodies_together_are_bounded_and_give_back_what_they_held() {
 async fn otlp_22_26_a_body_may_reach_the_limit_and_not_pass_it() {
     let settings = IngestSettings { request_bytes_max: 1000, record_bytes_max: 1000, ..IngestSettings::default() };
     for (bytes, fits) in [(0, true), (999, true), (1000, true), (1001, false)] {
-        let received = receive(&HeaderMap::new(), Full::new(Bytes::from(vec![7; bytes])), &settings, &mut room(&settings)).await;
+        let received = receive(&HeaderMap::new(), Full::new(Bytes::from(vec![7; bytes])), &settings, 0, &mut room(&settings)).await;
         assert_eq!(received.is_ok(), fits, "{bytes}");
     }
 }
@@ -80,6 +80,6 @@ async fn otlp_22_26_a_body_may_reach_the_limit_and_not_pass_it() {
 async fn otlp_76_a_body_that_stops_coming_is_given_up() {
     let settings = IngestSettings { body_timeout_ms: 20, ..IngestSettings::default() };
     let body = http_body_util::StreamBody::new(tokio_stream::pending::<Result<http_body::Frame<Bytes>, std::io::Error>>());
-    let received = receive(&HeaderMap::new(), body, &settings, &mut room(&settings)).await;
+    let received = receive(&HeaderMap::new(), body, &settings, 0, &mut room(&settings)).await;
     assert!(matches!(received, Err(Refusal::Slow)));
 }
