@@ -14,6 +14,7 @@ mod disk;
 mod fields;
 #[cfg(test)]
 mod format;
+mod health;
 mod keep;
 mod ledger;
 mod live;
@@ -44,6 +45,7 @@ pub use clock::{Clock, SystemClock};
 pub use delete::Deleted;
 pub use disk::{Disk, DiskFile, Entry, LocalDisk};
 pub use fields::FieldCounts;
+pub use health::{FileSystem, FolderHealth, folder_health, formats};
 pub use ledger::{Account, Counts as RecordCounts, Entry as LedgerEntry, Ledger};
 pub use recover::OpenError;
 pub use repair::{RepairReport, repair};

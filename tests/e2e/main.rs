@@ -18,6 +18,7 @@ mod counts;
 mod crash;
 mod demo;
 mod deploy;
+mod doctor;
 mod duckdb;
 mod hostile;
 mod ingest;

@@ -6,7 +6,7 @@ mod segments;
 use std::fmt::Debug;
 use std::path::PathBuf;
 
-pub(crate) use frame::{Digest, Frame};
+pub(crate) use frame::{Digest, Frame, VERSION as FRAME_VERSION};
 pub(crate) use segments::{Piece, RecoveryReport, SegmentFile, SegmentedWal, for_each_piece};
 
 /// The number of a frame in the log: consecutive, from 1.
