@@ -33,6 +33,7 @@ mod patterns;
 mod sdk;
 mod sealed;
 mod search;
+mod strange;
 mod tail;
 mod traces;
 mod ui;
