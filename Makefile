@@ -1,7 +1,7 @@
 # `make help` lists what there is. Every target can be run again.
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test bench bench-journeys bench-shards bench-tails flips cuts kills journeys tools ui
+.PHONY: help run check test bench bench-journeys bench-replay bench-shards bench-tails faults flips cuts kills journeys tools ui
 CARGO ?= cargo
 RECORDS ?= 300000
 SPANS ?= $(RECORDS)
@@ -32,8 +32,14 @@ cuts: ## 10,000 power cuts under the real storage, and failures of the disk; CUT
 kills: ## kill -9 of the program while it works, 1,000 times; KILLS=1000 SEED=1 DURATION=600
 	@KILLS=$(or $(KILLS),1000) SEED=$(SEED) DURATION=$(DURATION) $(CARGO) test --release --test kills -- --nocapture
 
+faults: ## the program on file systems that kill it, lose what was not synced, fail, are full or slow (as root); FAULTS=500 SEED=1 DURATION=600
+	@FAULTS=$(or $(FAULTS),500) SEED=$(SEED) DURATION=$(DURATION) $(CARGO) test --release --test faults -- --nocapture --test-threads 1
+
 bench-journeys: ## what a journey costs among RECORDS logs and SPANS spans, and one of 100,000 spans and 1,000,000 logs
 	@$(CARGO) bench --bench figures -- --records $(RECORDS) --spans $(SPANS) --seed $(SEED) --journey $(or $(JOURNEY),100000)
+
+bench-replay: ## how soon a start with a log of LOG_MB accepts, and how soon all of it is found
+	@LOG_MB=$(or $(LOG_MB),1000) $(CARGO) test --release --test faults -- --nocapture long_log
 
 bench-shards: ## what an id costs over 10, 1,000 and 10,000 shards
 	@$(CARGO) bench --bench figures -- --seed $(SEED) --shards $(SHARDS)

@@ -45,6 +45,7 @@ pub(crate) fn run(command: &ServeCommand) -> anyhow::Result<Exit> {
     let mut settings = Settings::load(command.config.as_deref(), &command.flags)?;
     settings.storage.shorter_retention_is_meant = command.yes;
     telemetry::start(&settings.log)?;
+    warn_of_few_files();
     runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
         let listeners = Listeners::bind(&settings).await?;
@@ -60,6 +61,19 @@ pub(crate) fn run(command: &ServeCommand) -> anyhow::Result<Exit> {
         }
         failure.map(|()| Exit::Found)
     })
+}
+
+/// Files that are wanted: a connection takes one, and so do shards that are read.
+const OPEN_FILES_WANTED: u64 = 1024;
+
+/// With fewer it works, and connections wait for each other.
+fn warn_of_few_files() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    if let Some(limit) = limit.filter(|limit| *limit < OPEN_FILES_WANTED) {
+        tracing::warn!(
+            "at most {limit} open files are allowed, so connections may have to wait: allow {OPEN_FILES_WANTED} or more (`ulimit -n`, LimitNOFILE=)"
+        );
+    }
 }
 
 /// A runtime on all cores.

@@ -307,6 +307,11 @@ impl QueryEngine {
         self.store.not_ready()
     }
 
+    /// What every answer is missing just now; empty when nothing is.
+    pub fn not_readable(&self) -> Vec<String> {
+        self.store.not_readable()
+    }
+
     /// Runs a question on a blocking thread, when there is a place. When the returned future is dropped, the question is
     /// withdrawn; its place is free when its work has stopped.
     async fn ask<T: Send + 'static>(

@@ -48,7 +48,7 @@ pub(crate) fn completeness(coverage: &Coverage) -> Completeness {
         state,
         reasons: coverage.failures.clone(),
         shards_searched: coverage.shards_searched,
-        shards_failed: coverage.failures.len(),
+        shards_failed: coverage.shards_failed(),
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::answer::TailEvent;
-use crate::limits::{TAIL_BATCH_RECORDS, TAIL_BEHIND_RECORDS_MAX};
+use crate::limits::{TAIL_BATCH_RECORDS, TAIL_BEHIND_RECORDS_MAX, TAIL_ROUND_MIN_MS};
 pub(crate) use lookout::Lookout;
 use lookout::{Next, Watched, behind};
 
@@ -132,6 +132,10 @@ impl<F: Feed> Tail<F> {
             Ok((after.records, after.next, !after.coverage.failures.is_empty()))
         };
         let (records, next, incomplete) = self.blocking(read).await?;
+        if next <= from {
+            // What comes next is still to be replayed.
+            tokio::time::sleep(Duration::from_millis(TAIL_ROUND_MIN_MS)).await;
+        }
         self.ready.extend(records.into_iter().map(|record| {
             let cursor = behind(record.common().record_id);
             TailEvent::Record { record: Arc::new(record), cursor }

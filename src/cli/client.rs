@@ -68,9 +68,10 @@ impl Client {
         &self.url
     }
 
-    /// `GET path`, parsed. `None` for 404.
+    /// `GET path`, a question, parsed. `None` for 404. The server is told of `--timeout`, and stops its work by then as well.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str, parameters: &[(&'static str, String)]) -> anyhow::Result<Option<T>> {
-        let response = self.open(path, parameters, &[], None)?;
+        let parameters: Parameters = parameters.iter().cloned().chain(self.timeout_parameter()?).collect();
+        let response = self.open(path, &parameters, &[], None)?;
         if response.status() == ureq::http::StatusCode::NOT_FOUND {
             return match self.refusal(response) {
                 (Some(_), _) => Ok(None),
@@ -171,7 +172,7 @@ impl Client {
     }
 
     /// What is left of `--timeout`, for the server to stop as well.
-    fn timeout_parameter(&self) -> anyhow::Result<Option<(&'static str, String)>> {
+    pub(crate) fn timeout_parameter(&self) -> anyhow::Result<Option<(&'static str, String)>> {
         // A server reads no fraction of a millisecond, and no time at all is refused.
         Ok(self.remaining()?.map(|left| ("timeout", format!("{}ms", left.as_millis().max(1)))))
     }
@@ -249,8 +250,8 @@ impl Client {
 
     /// How many records match.
     pub(crate) fn count(&self, search: &Search) -> anyhow::Result<Count> {
-        let parameters = search.parameters().into_iter().chain(self.timeout_parameter()?).collect::<Parameters>();
-        self.get("/api/v1/count", &parameters)?.with_context(|| format!("{} does not know /api/v1/count: is it an older needle?", self.url))
+        self.get("/api/v1/count", &search.parameters())?
+            .with_context(|| format!("{} does not know /api/v1/count: is it an older needle?", self.url))
     }
 
     /// The journey of an id with all its nodes, and as the JSON it came in; `None` when nothing carries the id.
@@ -292,7 +293,6 @@ impl Pages<'_> {
         let mut parameters = self.parameters.clone();
         parameters.push(("limit", self.page_records.to_string()));
         parameters.extend(self.cursor.take().map(|cursor| ("cursor", cursor)));
-        parameters.extend(self.client.timeout_parameter()?);
         let page: SearchPage = self
             .client
             .get("/api/v1/search", &parameters)?

@@ -39,7 +39,8 @@ pub(crate) fn run(command: &SqlCommand) -> anyhow::Result<Exit> {
     let statement = statement(command)?;
     let client = Client::new(&command.server);
     let body = serde_json::to_vec(&serde_json::json!({ "query": statement }))?;
-    let response = client.post(PATH, &[], &[("content-type", "application/json".to_owned())], &body)?;
+    let parameters = Vec::from_iter(client.timeout_parameter()?);
+    let response = client.post(PATH, &parameters, &[("content-type", "application/json".to_owned())], &body)?;
     let table: Table = client.parse(PATH, response)?;
     table.print(&command.output, command.allow_partial)
 }

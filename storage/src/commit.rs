@@ -106,8 +106,9 @@ fn commit(shared: &Shared, mut group: Vec<Pending>) {
         Err(error @ WalError::Refused { .. }) => {
             tracing::warn!(%error, "the log was not written; senders are told to try again");
             shared.metrics.wal_failures.inc();
+            let error = AppendError::Disk(error.to_string());
             *shared.last_append_failure.lock() = Some(error.to_string());
-            refuse(group, &AppendError::Disk(error.to_string()));
+            refuse(group, &error);
         }
     }
 }
@@ -132,7 +133,7 @@ fn apply(shared: &Shared, group: Vec<Pending>) {
     let numbered_before = state.next_record;
     for Pending { frame, batch, claim, entry, done } in group {
         let stored = batch.records.num_rows();
-        let seen: Option<SeenRequest> = claim.map(|claim| claim.stored(frame.arrival(), frame.record_count));
+        let seen: Option<SeenRequest> = claim.map(|claim| claim.stored(frame.arrival(), frame.record_count, frame.sequence));
         *shared.last_sequence.lock() = frame.sequence;
         state.apply(frame.sequence, batch, seen, now);
         entry.stored(stored);

@@ -224,14 +224,22 @@ impl FolderLock {
         Ok(Some(FolderLock { _file: file }))
     }
 
-    /// Locks the file at `path` and writes this process's id into it.
+    /// Locks the file at `path` and writes into it which process this is, and on which machine: a folder may be reached
+    /// from several.
     pub(crate) fn take(path: &Path) -> Result<FolderLock, LockError> {
         let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
         let mut file = open().map_err(LockError::Io)?;
         lock(&mut file)?;
-        file.set_len(0).and_then(|()| file.write_all(std::process::id().to_string().as_bytes())).map_err(LockError::Io)?;
+        let holder = format!("{} on {}", std::process::id(), host());
+        file.set_len(0).and_then(|()| file.write_all(holder.as_bytes())).map_err(LockError::Io)?;
         Ok(FolderLock { _file: file })
     }
+}
+
+/// What this machine, or container, calls itself.
+fn host() -> String {
+    let told = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
+    told.map_or_else(|_| "this machine".to_owned(), |name| name.trim().to_owned())
 }
 
 fn lock(file: &mut File) -> Result<(), LockError> {

@@ -50,7 +50,7 @@ pub use ledger::{Account, Counts as RecordCounts, Entry as LedgerEntry, Ledger};
 pub use recover::OpenError;
 pub use repair::{RepairReport, repair};
 pub use retention::{Retention, ServiceRetention};
-pub use settings::StoreSettings;
+pub use settings::{Durability, StoreSettings};
 pub use shapes::{Mask, Newest, Shape, ShapeCounts, is_masked, readable, shape_of, split};
 pub use shard::{ColumnReport, ShardReport};
 pub use snapshot::{

@@ -14,6 +14,7 @@ pub(crate) struct Metrics {
     pub(crate) wal_failures: Counter,
     pub(crate) wal_torn_tails: Counter,
     pub(crate) wal_lost_frames: Counter,
+    pub(crate) replay_left_bytes: Gauge,
     pub(crate) seals: Counter,
     pub(crate) seal_failures: Counter,
     pub(crate) merges: Counter,
@@ -47,6 +48,12 @@ impl Metrics {
         storage.register("wal_failures", "Groups that could not be written", m.wal_failures.clone());
         storage.register("wal_torn_tails", "Unfinished frames cut off at start; they were never acknowledged", m.wal_torn_tails.clone());
         storage.register("wal_lost_frames", "Frames of the write-ahead log that could not be read at start", m.wal_lost_frames.clone());
+        storage.register_with_unit(
+            "replay_left",
+            "Of the write-ahead log, not replayed since the start",
+            Unit::Bytes,
+            m.replay_left_bytes.clone(),
+        );
         storage.register("seals", "Seals of live records into shards", m.seals.clone());
         storage.register("seal_failures", "Seals that failed and will be tried again", m.seal_failures.clone());
         storage.register("merges", "Merges of small shards into larger ones", m.merges.clone());

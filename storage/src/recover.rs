@@ -1,4 +1,5 @@
-//! Opening a data folder: lock, catalog, shards, log. It can be interrupted anywhere and done again.
+//! Opening a data folder: lock, catalog, shards, the end of the log. It can be interrupted anywhere and done again. What the
+//! log holds is replayed afterwards (`background/replay.rs`), while records are accepted behind it.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -12,40 +13,40 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use crate::accept::Decode;
-use crate::background::{Garbage, RetentionGuard};
-use crate::catalog::{Catalog, CatalogError, Position, SeenRequest, ShardMeta, SqliteCatalog};
+use crate::background::{Garbage, Replay, Reserve, RetentionGuard};
+use crate::catalog::{Catalog, CatalogError, Position, ShardMeta, SqliteCatalog};
 use crate::clock::Clock;
 use crate::directory::DirectoryError;
 use crate::disk::{Disk, FolderLock, LockError};
 use crate::keep::{Keep, Rewrite, SealError, ShardName};
-use crate::live::LiveBatch;
 use crate::lookup::Lookup;
 use crate::metrics::Metrics;
-use crate::model::Tenant;
+use crate::model::RecordId;
 use crate::objects::{DiskObjects, TEMPORARY_SUFFIX};
 use crate::settings::StoreSettings;
 use crate::state::{State, Unreadable};
 use crate::tombstones::Tombstone;
-use crate::wal::{Frame, RecoveryReport, SegmentedWal, Sequence, Wal, WalError};
+use crate::wal::{LogPlace, RecoveredLog, RecoveryReport, SegmentedWal, Sequence, Unreplayed, Wal, WalError};
 use crate::window::Window;
 
 /// Where a data folder keeps what is not a shard. No tenant's name begins with `_`.
 pub(crate) const OWN_FOLDER: &str = "_needle";
-/// In it: the catalog, the log, the id directory.
+/// In it: the catalog, the log, the reserve, the id directory.
 pub(crate) const CATALOG_FILE: &str = "catalog.db";
 pub(crate) const LOG_FOLDER: &str = "wal";
+const RESERVE_FILE: &str = "reserve";
 pub(crate) const IDS_FOLDER: &str = "_needle/ids";
 
 /// Why a data folder could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it.
-    #[error("data folder {folder} is in use by process {pid}: stop that process, or give this one another folder with --data")]
+    #[error("data folder {folder} is in use by process {holder}: stop that process, or give this one another folder with --data")]
     Locked {
         /// The folder.
         folder: PathBuf,
-        /// Who has it.
-        pid: String,
+        /// Who has it: the id of the process, and on which machine.
+        holder: String,
     },
     /// There is nothing of needle's in it.
     #[error("{0} is no data folder: give the folder that `needle serve` keeps its data in with --data")]
@@ -122,9 +123,12 @@ pub(crate) struct Recovered {
     /// Files of shards that others took the place of.
     pub(crate) garbage: Vec<Garbage>,
     pub(crate) retention: RetentionGuard,
+    /// What the log holds and no shard.
+    pub(crate) replay: Replay,
+    pub(crate) reserve: Reserve,
 }
 
-/// Opens the folder and replays the log.
+/// Opens the folder and looks through the log, so that new records can be accepted behind it.
 pub(crate) fn recover(
     settings: &StoreSettings,
     decode: &Decode,
@@ -151,45 +155,76 @@ pub(crate) fn recover(
         keep.collect(&replaced.iter().map(String::as_str).collect::<Vec<_>>())?;
         replaced.clear();
     }
-    let tombstones = keep.catalog.tombstones()?;
-    let window = Arc::new(Window::default());
-    keep.catalog.seen()?.into_iter().for_each(|request| window.remember(request));
+    let mut state = state_of(shards, position, keep.catalog.tombstones()?);
+    let log = open_log(settings, disk, &own, &keep, position, &mut state)?;
+    let Leftovers { unlisted, waiting } = remove_leftovers(&keep, &state.shards, &replaced, log.replayable())?;
+    state.unreadable = unreadable(&unlisted, &log.report)?;
+    note(&log.report, metrics);
+    let is_empty = state.shards.is_empty() && log.first.is_none();
+    let retention = RetentionGuard::open(keep.catalog.as_ref(), settings, is_empty)?;
+    let since = keep.clock.monotonic();
+    let garbage = replaced.into_iter().map(|path| Garbage::left(path, since)).collect();
+    let reserve = Reserve::open(disk.clone(), own.join(RESERVE_FILE), settings.reserve_bytes);
+    let replay = Replay::new(log.unreplayed, decode.clone(), waiting, own.join("undecodable"), disk.clone());
+    state.replay = replay.progress(log.first.map_or(state.next_record, |(_, record)| record));
+    let last_sequence = log.report.last;
+    Ok(Recovered { lock, garbage, retention, state, wal: Box::new(log.wal), last_sequence, window: log.window, keep, replay, reserve })
+}
 
-    let mut replay = Replay {
-        settings,
-        decode,
-        keep: &keep,
-        window: &window,
-        metrics,
-        set_aside: own.join("undecodable"),
-        disk,
-        state: state_of(shards, position, tombstones),
-        first: None,
-        undecodable: false,
-        failure: None,
-    };
-    let recovered = SegmentedWal::recover(disk.clone(), own.join(LOG_FOLDER), settings.wal_segment_bytes, position.sealed, &mut |frame| {
-        replay.frame(frame)
-    });
-    if let Some(failure) = replay.failure {
-        return Err(failure);
+/// The log as it was found.
+struct Log {
+    wal: SegmentedWal,
+    report: RecoveryReport,
+    unreplayed: Unreplayed,
+    window: Arc<Window>,
+    /// The first frame that is to be replayed, and its first record.
+    first: Option<(Sequence, RecordId)>,
+}
+
+impl Log {
+    /// The frames that will be replayed, if none between them is missing: then what they were made into and nobody
+    /// published is there twice.
+    fn replayable(&self) -> Option<RangeInclusive<Sequence>> {
+        self.first.filter(|_| self.report.lost_frames == 0).map(|(first, _)| first..=self.report.last)
     }
-    let (wal, report) = recovered?;
-    // A frame that was lost or not decoded may be in a shard that looks like a leftover: then none is removed.
-    let whole = !replay.undecodable && report.lost_frames == 0;
-    let replayed = replay.first.filter(|_| whole).map(|first| first..=report.last);
-    let mut state = replay.state;
-    let unlisted = remove_leftovers(&keep, &state.shards, &replaced, replayed)?;
-    state.unreadable = unreadable(&unlisted, &report)?;
+}
+
+/// Looks through the log: where it ends, which numbers were given, and which requests it holds.
+fn open_log(
+    settings: &StoreSettings,
+    disk: &Arc<dyn Disk>,
+    own: &std::path::Path,
+    keep: &Keep,
+    position: Position,
+    state: &mut State,
+) -> Result<Log, OpenError> {
+    let window = Arc::new(Window::default());
+    keep.catalog.seen()?.into_iter().for_each(|request| window.remember(request, Sequence(0)));
+    let place = LogPlace {
+        disk: disk.clone(),
+        folder: own.join(LOG_FOLDER),
+        segment_bytes: settings.wal_segment_bytes,
+        durability: settings.durability,
+    };
+    let mut first = None;
+    let recovered = SegmentedWal::recover(place, position.sealed, &mut |frame| {
+        frame.seen().into_iter().for_each(|request| window.remember(request, frame.sequence));
+        if frame.sequence > position.sealed {
+            first.get_or_insert((frame.sequence, frame.record_first));
+            state.next_record = state.next_record.max(frame.record_next());
+        }
+    });
+    let RecoveredLog { wal, report, unreplayed } = recovered?;
+    state.opened_at = state.next_record;
+    Ok(Log { wal, report, unreplayed, window, first })
+}
+
+fn note(report: &RecoveryReport, metrics: &Metrics) {
     metrics.wal_torn_tails.inc_by(u64::from(report.torn_tail));
     metrics.wal_lost_frames.inc_by(report.lost_frames);
     if report.lost_frames > 0 {
         tracing::error!(frames = report.lost_frames, set_aside = ?report.set_aside, "part of the log is damaged and cannot be replayed");
     }
-    let retention = RetentionGuard::open(keep.catalog.as_ref(), settings, state.shards.is_empty() && state.live().next().is_none())?;
-    let since = keep.clock.monotonic();
-    let garbage = replaced.into_iter().map(|path| Garbage::left(path, since)).collect();
-    Ok(Recovered { lock, garbage, retention, state, wal: Box::new(wal), last_sequence: report.last, window, keep })
 }
 
 /// What the catalog says. A tombstone holds for records before a number, so no later record may get a lower one,
@@ -230,9 +265,17 @@ fn refuse_lost_catalog(disk: &dyn Disk, objects: &dyn ObjectStore, path: &std::p
 pub(crate) fn lock(data: &std::path::Path, own: &std::path::Path) -> Result<FolderLock, OpenError> {
     let path = own.join("lock");
     FolderLock::take(&path).map_err(|error| match error {
-        LockError::Held(pid) => OpenError::Locked { folder: data.to_owned(), pid },
+        LockError::Held(holder) => OpenError::Locked { folder: data.to_owned(), holder },
         LockError::Io(error) => OpenError::Unusable { action: "lock", path, error },
     })
+}
+
+/// What a crash left and the catalog does not list.
+struct Leftovers {
+    /// It stays, and is named.
+    unlisted: Vec<(Path, ShardName)>,
+    /// It is there twice once the log is replayed, all of which can be decoded.
+    waiting: Vec<(Path, Sequence)>,
 }
 
 /// Removes what a crash left: files that were being written, and shards that were never published. Only what
@@ -243,8 +286,8 @@ fn remove_leftovers(
     known: &[Arc<ShardMeta>],
     garbage: &[String],
     replayed: Option<RangeInclusive<Sequence>>,
-) -> Result<Vec<(Path, ShardName)>, OpenError> {
-    let mut unlisted = Vec::new();
+) -> Result<Leftovers, OpenError> {
+    let mut leftovers = Leftovers { unlisted: Vec::new(), waiting: Vec::new() };
     let listed: Vec<_> = block_on(keep.objects.list(None).collect());
     let failed = |error: object_store::Error| OpenError::Shards(error.to_string());
     let listed: Vec<Path> =
@@ -258,8 +301,15 @@ fn remove_leftovers(
         let file = location.filename().unwrap_or_default();
         let unfinished = file.strip_suffix(TEMPORARY_SUFFIX);
         let Some(name) = unfinished.unwrap_or(file).strip_suffix(".parquet").and_then(ShardName::parse) else { continue };
+        // One that begins in shards and ends in the log was made by a replay that other seals have overtaken: a published seal
+        // ends where the next begins.
+        let in_log = |frames: &RangeInclusive<Sequence>| frames.contains(&name.last);
+        if unfinished.is_none() && name.rewrite.is_none() && replayed.as_ref().is_some_and(in_log) {
+            leftovers.waiting.push((location.clone(), name.last));
+            continue;
+        }
         let twice = match name.rewrite {
-            None => replayed.as_ref().is_some_and(|frames| frames.contains(&name.first) && frames.contains(&name.last)),
+            None => false,
             Some(Rewrite { rows, .. }) => {
                 let sources = known.values().filter(|shard| present.contains(shard.path.as_str()) && is_source(shard, &name, location));
                 sources.map(|shard| shard.rows).sum::<u64>() >= rows
@@ -269,10 +319,10 @@ fn remove_leftovers(
             block_on(keep.objects.delete(location)).map_err(failed)?;
         } else {
             tracing::warn!(shard = %location, "not in the catalog, left alone and not searched");
-            unlisted.push((location.clone(), name));
+            leftovers.unlisted.push((location.clone(), name));
         }
     }
-    Ok(unlisted)
+    Ok(leftovers)
 }
 
 /// What is there and cannot be read, for every answer to say. Shards that came after everything the catalog and the
@@ -283,11 +333,7 @@ fn unreadable(unlisted: &[(Path, ShardName)], report: &RecoveryReport) -> Result
             "the catalog is older than the shards ({location} came later): restore a newer one, or run `needle repair`, which makes it anew from them"
         )));
     }
-    let shard = |(location, _): &(Path, ShardName)| Unreadable {
-        tenant: location.parts().next().and_then(|tenant| Tenant::new(tenant.as_ref()).ok()),
-        reason: format!("shard {location} is not in the catalog: run `needle repair`"),
-    };
-    let mut unreadable: Vec<Unreadable> = unlisted.iter().map(shard).collect();
+    let mut unreadable: Vec<Unreadable> = unlisted.iter().map(|(location, _)| Unreadable::unlisted(location)).collect();
     if report.lost_frames > 0 {
         let aside = report.set_aside.iter().map(|path| format!(", set aside as {}", path.display())).collect::<String>();
         let reason = format!("{} frames of the log are damaged or missing{aside}", report.lost_frames);
@@ -301,80 +347,4 @@ fn is_source(shard: &ShardMeta, merge: &ShardName, location: &Path) -> bool {
     let same_place = location.as_ref().starts_with(&format!("{}/{}/", shard.tenant.as_str(), shard.signal));
     let within = ShardName::parse(&shard.id).is_some_and(|name| name.first >= merge.first && name.last <= merge.last);
     same_place && within
-}
-
-/// Applies frames of the log as they were applied when they were committed.
-struct Replay<'a> {
-    settings: &'a StoreSettings,
-    decode: &'a Decode,
-    keep: &'a Keep,
-    window: &'a Window,
-    metrics: &'a Metrics,
-    set_aside: PathBuf,
-    disk: &'a Arc<dyn Disk>,
-    state: State,
-    /// The first frame that was applied.
-    first: Option<Sequence>,
-    /// Whether one could not be.
-    undecodable: bool,
-    failure: Option<OpenError>,
-}
-
-impl Replay<'_> {
-    fn frame(&mut self, frame: Frame) -> Result<(), WalError> {
-        self.first.get_or_insert(frame.sequence);
-        let seen = frame.digest.map(|digest| SeenRequest { digest, arrival: frame.arrival(), records: frame.record_count });
-        seen.into_iter().for_each(|request| self.window.remember(request));
-        let decoded = frame.request().map_err(|error| error.to_string()).and_then(|request| {
-            let decoded = (self.decode)(&request)?;
-            Ok(LiveBatch::new(request.tenant, decoded))
-        });
-        match decoded {
-            Ok(mut batch) if batch.records.num_rows() > 0 => {
-                self.metrics.records_replayed.inc_by(batch.records.num_rows() as u64);
-                batch.number(frame.record_first);
-                self.state.apply(frame.sequence, batch, seen, self.keep.clock.monotonic());
-            }
-            Ok(_) => {}
-            Err(reason) => self.keep_undecodable(&frame, &reason)?,
-        }
-        if self.state.live_bytes() >= self.settings.live_bytes_seal {
-            self.seal().map_err(|failure| self.abort(failure))?;
-        }
-        Ok(())
-    }
-
-    /// More than memory should hold: into shards with it, as in normal operation.
-    fn seal(&mut self) -> Result<(), OpenError> {
-        if let Some(frozen) = self.state.freeze() {
-            let sealed = self.keep.seal(&frozen, &self.state.tombstones)?;
-            self.state.thaw(sealed.shards);
-            self.keep.lookup.add_sealed(&sealed.keys);
-        }
-        Ok(())
-    }
-
-    /// A frame that its checksum vouches for and the decoder refuses was accepted by another version of
-    /// the decoder. Its bytes are kept.
-    fn keep_undecodable(&mut self, frame: &Frame, reason: &str) -> Result<(), WalError> {
-        self.undecodable = true;
-        let path = self.set_aside.join(format!("{:020}.frame", frame.sequence.0));
-        tracing::error!(%reason, path = %path.display(), "a request of the log cannot be decoded any more; set aside");
-        let mut bytes = Vec::new();
-        frame.write(&mut bytes);
-        let write = || {
-            self.disk.create_folder(&self.set_aside)?;
-            let file = self.disk.create(&path)?;
-            file.write_at(&bytes, 0)?;
-            file.sync_data()?;
-            self.disk.sync_folder(&self.set_aside)
-        };
-        write().map_err(|error| WalError::Refused { action: "write", path: path.clone(), error })
-    }
-
-    fn abort(&mut self, failure: OpenError) -> WalError {
-        let error = std::io::Error::other(failure.to_string());
-        self.failure = Some(failure);
-        WalError::Refused { action: "replay", path: self.settings.data.clone(), error }
-    }
 }

@@ -21,7 +21,14 @@ pub struct StoreSettings {
     pub seal_interval_ms: u64,
     /// Length in bytes of a file of the write-ahead log, reserved when it is begun.
     pub wal_segment_bytes: u64,
-    /// How long, in milliseconds, a request is recognised when it comes again.
+    /// What an acknowledgement outlives.
+    pub durability: Durability,
+    /// A log with at most so many bytes that are in no shard is replayed before the store is open; a longer one while it
+    /// accepts and answers, and says what is missing.
+    pub replay_at_open_bytes_max: u64,
+    /// Bytes of the disk that are kept free for what frees more: a full disk would else let nothing expire.
+    pub reserve_bytes: u64,
+    /// How long, in milliseconds, a request is recognised when it comes again; longer while the log still holds it.
     pub repetition_window_ms: u64,
     /// Shards kept open for reading.
     pub open_shards_max: usize,
@@ -45,6 +52,18 @@ pub struct StoreSettings {
     pub retention_settle_ms: u64,
 }
 
+/// What an acknowledgement outlives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// A power cut: what is acknowledged was synced.
+    #[default]
+    Disk,
+    /// The end of the process: what is acknowledged was written and not synced, so that a crash of the machine may cost
+    /// the last of it.
+    Os,
+}
+
 impl Default for StoreSettings {
     fn default() -> Self {
         StoreSettings {
@@ -53,6 +72,9 @@ impl Default for StoreSettings {
             live_bytes_max: 112 << 20,
             seal_interval_ms: 60_000,
             wal_segment_bytes: 32 << 20,
+            durability: Durability::default(),
+            replay_at_open_bytes_max: 2 << 20,
+            reserve_bytes: 16 << 20,
             repetition_window_ms: 15 * 60_000,
             open_shards_max: 256,
             block_cache_bytes_max: 32 << 20,

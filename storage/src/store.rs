@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::accept::{Accepted, AppendError, Decode, Incoming, RawRequest};
-use crate::background::Upkeep;
+use crate::background::{Replay, Reserve, Upkeep};
 use crate::cache::ShardCache;
 use crate::clock::{Clock, SystemClock};
 use crate::commit::{Pending, Queue};
@@ -59,13 +59,19 @@ pub(crate) struct Shared {
     pub(crate) cache: Arc<ShardCache>,
     /// Held while a seal runs: one at a time.
     pub(crate) sealing: Mutex<()>,
+    /// What of the log is not replayed; none when all is.
+    pub(crate) replay: Mutex<Option<Replay>>,
+    /// Woken when all of the log is replayed.
+    pub(crate) replayed: Condvar,
     /// Held while shards are written anew or removed: one piece of work at a time.
     pub(crate) upkeep: Mutex<Upkeep>,
+    /// Room that is kept free for what frees more.
+    pub(crate) reserve: Mutex<Reserve>,
     /// Held while records are deleted: one deletion at a time.
     pub(crate) deleting: Mutex<()>,
-    pub(crate) last_seal_failure: Mutex<Option<String>>,
-    /// Why the log could not be written; none once it could again.
+    /// Why the last group of requests was not written; none when it was.
     pub(crate) last_append_failure: Mutex<Option<String>>,
+    pub(crate) last_seal_failure: Mutex<Option<String>>,
     pub(crate) ledger: Ledger,
     pub(crate) disk: Arc<dyn Disk>,
     /// The end was announced; requests under way are still accepted.
@@ -100,11 +106,13 @@ impl Store {
         let ledger = Ledger::default();
         metrics.register_collector(Box::new(ledger.clone()));
         let metrics = Metrics::register(metrics);
-        let Recovered { lock, keep, state, wal, last_sequence, window, garbage, retention } =
+        let Recovered { lock, keep, state, wal, last_sequence, window, garbage, retention, replay, reserve } =
             recover::recover(settings, &decode, &disk, clock, &metrics)?;
         let time = SteadyTime::new(keep.clock.as_ref(), Duration::from_millis(settings.retention_settle_ms));
         let (blocks, shapes) = (settings.block_cache_bytes_max, settings.shape_cache_bytes_max);
         let cache = Arc::new(ShardCache::new(keep.objects.clone(), settings.open_shards_max, blocks, shapes));
+        let is_short = replay.bytes() <= settings.replay_at_open_bytes_max;
+        let replay = Some(replay).filter(|replay| replay.bytes() > 0);
         let shared = Arc::new(Shared {
             settings: settings.clone(),
             accepted: watch::Sender::new(state.next_record),
@@ -121,10 +129,13 @@ impl Store {
             cache,
             keep,
             sealing: Mutex::new(()),
+            replay: Mutex::new(replay),
+            replayed: Condvar::new(),
             upkeep: Mutex::new(Upkeep::new(garbage, time, retention)),
+            reserve: Mutex::new(reserve),
             deleting: Mutex::new(()),
-            last_seal_failure: Mutex::new(None),
             last_append_failure: Mutex::new(None),
+            last_seal_failure: Mutex::new(None),
             ledger,
             disk,
             draining: AtomicBool::new(false),
@@ -134,10 +145,17 @@ impl Store {
             _lock: lock,
         });
         shared.measure(&shared.state.read());
+        // What fails here is tried again beside everything else.
+        while is_short && shared.tick_replay().is_ok_and(|has_more| has_more) {}
+        let mut threads = Vec::new();
+        if shared.is_replaying() {
+            threads.push(spawn("needle-replay", &shared, Shared::run_replay)?);
+        }
         let committer = spawn("needle-commit", &shared, Shared::run_committer)?;
         let keeper = spawn("needle-keeper", &shared, Shared::run_keeper)?;
         let upkeep = spawn("needle-upkeep", &shared, Shared::run_upkeep)?;
-        Ok(Arc::new(Store { shared, threads: Mutex::new(vec![committer, keeper, upkeep]) }))
+        threads.extend([committer, keeper, upkeep]);
+        Ok(Arc::new(Store { shared, threads: Mutex::new(threads) }))
     }
 
     /// Accepts a request: when this returns `Ok` its records are on disk, once, and found by every query
@@ -220,11 +238,14 @@ impl Store {
         self.shared.accepted.subscribe()
     }
 
-    /// Seals all live records and waits for it.
+    /// Seals all live records, also those that are still to be replayed, and waits for it.
     pub async fn flush(&self) -> Result<(), String> {
         let shared = self.shared.clone();
-        let sealed = tokio::task::spawn_blocking(move || shared.seal_all()).await;
-        sealed.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+        let sealed = tokio::task::spawn_blocking(move || {
+            shared.wait_replayed()?;
+            shared.seal_all().map_err(|error| error.to_string())
+        });
+        sealed.await.map_err(|error| error.to_string())?
     }
 
     /// Deletes every record of a tenant that carries one of the ids and was accepted before this call. When it
@@ -297,7 +318,6 @@ impl Store {
         if self.shared.closing.load(Ordering::Relaxed) || self.shared.draining.load(Ordering::Relaxed) {
             reasons.push(AppendError::ShuttingDown.to_string());
         }
-        reasons.extend(self.shared.last_append_failure.lock().iter().map(|failure| AppendError::Disk(failure.clone()).to_string()));
         reasons.extend(
             self.shared
                 .ledger
@@ -308,8 +328,15 @@ impl Store {
         if live_bytes >= live_bytes_max {
             reasons.push(AppendError::Full { live_bytes, live_bytes_max }.to_string());
         }
+        reasons.extend(self.shared.last_append_failure.lock().clone());
         reasons.extend(self.shared.last_seal_failure.lock().iter().map(|failure| format!("live records could not be sealed: {failure}")));
         reasons
+    }
+
+    /// What every answer is missing just now: records that were accepted before the start and are still to be replayed. Empty
+    /// when nothing is.
+    pub fn not_readable(&self) -> Vec<String> {
+        self.shared.state.read().replay.iter().map(ToString::to_string).collect()
     }
 
     /// Stops accepting, commits what is queued, seals all live records and ends the store's threads.
@@ -327,6 +354,9 @@ impl Store {
             if thread.join().is_err() {
                 tracing::error!("a thread of the store had panicked; what was acknowledged is in its log");
             }
+        }
+        if self.shared.is_replaying() {
+            return tracing::info!("the log was not replayed to its end; the next start goes on with it");
         }
         if let Err(error) = self.shared.seal_all() {
             tracing::warn!(%error, "live records stay in the log and are replayed at the next start");
@@ -369,11 +399,12 @@ impl Shared {
 
     /// Brings gauges and bounds in line with the state.
     pub(crate) fn measure(&self, state: &State) {
-        let live_bytes = state.live_bytes();
+        // What is replayed is bounded by itself.
+        let live_bytes = state.accepted.bytes();
         if self.live_bytes.swap(live_bytes, Ordering::Relaxed) > live_bytes {
             self.freed.notify_waiters();
         }
-        self.metrics.live_bytes.set(live_bytes as i64);
+        self.metrics.live_bytes.set((live_bytes + state.replayed.bytes()) as i64);
         self.metrics.live_records.set(state.live().map(|batch| batch.records.num_rows() as i64).sum());
         self.metrics.shards.set(state.shards.len() as i64);
         self.metrics.tombstones.set(state.tombstones.values().map(|own| own.iter().count() as i64).sum());

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::accept::Incoming;
 use crate::catalog::SeenRequest;
 use crate::model::{Signal, UnixNanos};
-use crate::wal::Digest;
+use crate::wal::{Digest, Sequence};
 
 /// The digest of a request: of its tenant, signal and idempotency key or decoded body. None for a request
 /// whose records may well come twice: some without a time of their own, and no key.
@@ -51,8 +51,8 @@ pub(crate) struct Window {
 #[derive(Debug, Default)]
 struct Inner {
     entries: HashMap<Digest, Entry>,
-    /// Stored requests in order of arrival, for forgetting.
-    order: VecDeque<(UnixNanos, Digest)>,
+    /// Stored requests in order of arrival with the frames they came in, for forgetting.
+    order: VecDeque<(UnixNanos, Sequence, Digest)>,
 }
 
 #[derive(Debug)]
@@ -60,7 +60,7 @@ enum Entry {
     /// On its way; the channel closes when it is decided.
     InFlight(watch::Receiver<()>),
     /// Stored.
-    Stored,
+    Stored { frame: Sequence },
 }
 
 /// What the window says of a request.
@@ -86,7 +86,7 @@ impl Window {
     pub(crate) fn claim(self: &Arc<Window>, digest: Digest) -> Seen {
         let mut inner = self.inner.lock();
         match inner.entries.get(&digest) {
-            Some(Entry::Stored) => Seen::Before,
+            Some(Entry::Stored { .. }) => Seen::Before,
             Some(Entry::InFlight(decided)) => Seen::InFlight(decided.clone()),
             None => {
                 let (sender, receiver) = watch::channel(());
@@ -96,31 +96,35 @@ impl Window {
         }
     }
 
-    /// Remembers a stored request.
-    pub(crate) fn remember(&self, request: SeenRequest) {
+    /// Remembers a request that is stored in that frame, or in one before that is no longer known.
+    pub(crate) fn remember(&self, request: SeenRequest, frame: Sequence) {
         let mut inner = self.inner.lock();
-        inner.entries.insert(request.digest, Entry::Stored);
-        inner.order.push_back((request.arrival, request.digest));
+        inner.entries.insert(request.digest, Entry::Stored { frame });
+        inner.order.push_back((request.arrival, frame, request.digest));
     }
 
-    /// Forgets requests that arrived before `since`.
-    pub(crate) fn forget(&self, since: UnixNanos) {
+    /// Forgets requests that arrived before `since`, but for those that the log, which begins with the frame `oldest`,
+    /// still holds.
+    pub(crate) fn forget(&self, since: UnixNanos, oldest: Sequence) {
         let mut inner = self.inner.lock();
-        while let Some((arrival, digest)) = inner.order.front().copied() {
-            if arrival >= since {
+        while let Some((arrival, frame, digest)) = inner.order.front().copied() {
+            if arrival >= since || frame >= oldest {
                 break;
             }
             inner.order.pop_front();
-            inner.entries.remove(&digest);
+            // One that the catalog and the log remember stands here twice.
+            if matches!(inner.entries.get(&digest), Some(Entry::Stored { frame: of, .. }) if *of <= frame) {
+                inner.entries.remove(&digest);
+            }
         }
     }
 }
 
 impl Claim {
     /// The request is stored.
-    pub(crate) fn stored(self, arrival: UnixNanos, records: u32) -> SeenRequest {
+    pub(crate) fn stored(self, arrival: UnixNanos, records: u32, frame: Sequence) -> SeenRequest {
         let request = SeenRequest { digest: self.digest, arrival, records };
-        self.window.remember(request);
+        self.window.remember(request, frame);
         request
     }
 }
@@ -144,10 +148,24 @@ mod tests {
         let Seen::New(claim) = window.claim([1; 16]) else { panic!("not new") };
         let Seen::InFlight(decided) = window.claim([1; 16]) else { panic!("not in flight") };
         assert!(decided.has_changed().is_ok());
-        claim.stored(UnixNanos(10), 3);
+        claim.stored(UnixNanos(10), 3, Sequence(5));
         assert!(decided.has_changed().is_err(), "the channel closes");
         assert!(matches!(window.claim([1; 16]), Seen::Before));
-        window.forget(UnixNanos(11));
+        window.forget(UnixNanos(11), Sequence(5));
+        assert!(matches!(window.claim([1; 16]), Seen::Before), "the log still holds it");
+        window.forget(UnixNanos(11), Sequence(6));
+        assert!(matches!(window.claim([1; 16]), Seen::New(_)));
+    }
+
+    #[test]
+    fn what_the_catalog_and_the_log_remember_is_forgotten_with_the_later_of_them() {
+        let window = Arc::new(Window::default());
+        let request = SeenRequest { digest: [1; 16], arrival: UnixNanos(10), records: 3 };
+        window.remember(request, Sequence(0));
+        window.remember(request, Sequence(7));
+        window.forget(UnixNanos(11), Sequence(7));
+        assert!(matches!(window.claim([1; 16]), Seen::Before));
+        window.forget(UnixNanos(11), Sequence(8));
         assert!(matches!(window.claim([1; 16]), Seen::New(_)));
     }
 

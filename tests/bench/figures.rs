@@ -21,7 +21,12 @@ const VISIBLE_RECORDS: usize = 100;
 /// Asked for its newest records.
 const SERVICE: &str = "checkout";
 
+/// Records that are asked for while they are live; a seal begins at less by default.
+const LIVE_RECORDS: usize = 100_000;
+const NOTHING_IS_SEALED: &str = "[storage]\nlive_bytes_seal = 500_000_000\nlive_bytes_max = 1_000_000_000\nseal_interval_ms = 3_600_000\n";
+
 /// What the figures are to become.
+#[derive(Clone, Copy)]
 struct Goals {
     load: &'static str,
     merged: &'static str,
@@ -69,6 +74,8 @@ pub(crate) fn measure(workload: &Workload, core: Option<usize>) -> Measured {
     let shard = run.program.largest_shard();
     step("asking");
     run.ask();
+    step("asking what is not sealed");
+    run.ask_live(core);
     step("starting again");
     run.start_again();
     run.visible();
@@ -170,8 +177,7 @@ impl Run<'_> {
     }
 
     fn ask_for_slow_spans(&mut self) {
-        let query = format!("service:{SERVICE} duration>500ms http.response.status_code>=500");
-        let slow = Question::search(query, PAGE_RECORDS, page_of(self.of_service().1));
+        let slow = slow_spans(self.of_service().1);
         self.again("by service, duration and attribute, newest 100", &slow, "<= 8 ms");
     }
 
@@ -200,9 +206,45 @@ impl Run<'_> {
         let by_status = format!("SELECT attributes['http.response.status_code'], count(*) FROM {table} GROUP BY 1");
         self.again("SQL: count by an attribute over all", &Question::sql(&by_status, all), "");
         self.again("pipe: count by service over all", &Question::aggregate("| count() by service", all), "");
+        self.again("pipe: count by an attribute over all", &Question::aggregate("| count() by http.response.status_code", all), "");
         if self.workload.signal == Signal::Spans {
             self.again("pipe: p95 of durations by service", &Question::aggregate("| p95(duration), count() by service", all), "");
+        } else {
+            self.each("patterns of all messages, the first time", &[Question::patterns("*", self.floor.records)], "");
+            self.again("patterns of all messages, again", &Question::patterns("*", self.floor.records), "");
         }
+        let (of_service, _) = self.of_service();
+        self.again("compare a service with all others", &Question::compare(format!("service:{SERVICE}"), of_service), "");
+    }
+
+    /// The same of records that are in no shard yet: a fresh program that seals nothing.
+    fn ask_live(&mut self, core: Option<usize>) {
+        let workload = Workload { records: self.workload.records.min(LIVE_RECORDS), ..*self.workload };
+        let floor = Floor::measure(&workload);
+        let program = Program::start(NOTHING_IS_SEALED, core).expect("the program starts");
+        load::send(&program, &workload);
+        let table = std::mem::take(&mut self.table);
+        let mut live = Run { workload: &workload, floor: &floor, goals: self.goals, program, table };
+        let name = |name: &str| format!("of {} live records: {name}", workload.records);
+        let (of_service, slow) = live.of_service();
+        let journey = floor.journeys.iter().position(|journey| journey.traced > 0).expect("most journeys have a trace");
+        let by_trace = format!("trace:{}", workload.ids(journey as u64).trace_hex());
+        let by_trace = Question::search(by_trace, 1_000, Expected::Records(floor.journeys[journey].traced));
+        live.again(&name("by trace id"), &by_trace, "");
+        if workload.signal == Signal::Logs {
+            let rare = (0..workload.records as u64).filter(|record| is_rare(*record)).count();
+            let common = floor.services.values().map(|(_, sought)| sought).sum();
+            live.again(&name("rare word"), &Question::search(RARE_WORD, PAGE_RECORDS, Expected::Records(rare)), "");
+            live.again(&name("common word, newest 100"), &Question::search(COMMON_WORD, PAGE_RECORDS, page_of(common)), "");
+            let expression = format!("/{RARE_EXPRESSION}/");
+            live.again(&name("rare regular expression"), &Question::search(expression, PAGE_RECORDS, Expected::Records(rare)), "");
+        } else {
+            live.again(&name("by service, duration and attribute"), &slow_spans(slow), "");
+        }
+        let newest = Question::search(format!("service:{SERVICE}"), PAGE_RECORDS, page_of(of_service));
+        live.again(&name("newest 100 of a service"), &newest, "");
+        live.again(&name("count by service per minute"), &Question::per_minute("*", "service", floor.records), "");
+        self.table = live.table;
     }
 
     fn each(&mut self, name: &str, questions: &[Question], goal: &str) {
@@ -249,6 +291,12 @@ impl Run<'_> {
         );
         self.table.add("acknowledgement to visible", figure, "0", "");
     }
+}
+
+/// Slow failed spans of the service, of which there are so many.
+fn slow_spans(sought: usize) -> Question {
+    let query = format!("service:{SERVICE} duration>500ms http.response.status_code>=500");
+    Question::search(query, PAGE_RECORDS, page_of(sought))
 }
 
 /// As many as there are, up to a page.

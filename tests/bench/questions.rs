@@ -33,6 +33,10 @@ pub(crate) enum Expected {
     InAll(usize),
     /// So many records in the last cells of all rows.
     InRows(usize),
+    /// So many records in all patterns.
+    InPatterns(usize),
+    /// So many selected records, told from the others.
+    Selected(usize),
     /// Any answer.
     Answer,
 }
@@ -95,6 +99,18 @@ impl Question {
         Question { path: "/api/v1/sql".to_owned(), parameters: Vec::new(), body, expected }
     }
 
+    /// What messages have in common.
+    pub(crate) fn patterns(query: impl Into<String>, logs: usize) -> Question {
+        let parameters = vec![("q", query.into())];
+        Question { path: "/api/v1/patterns".to_owned(), parameters, body: None, expected: Expected::InPatterns(logs) }
+    }
+
+    /// What tells records from all others.
+    pub(crate) fn compare(query: impl Into<String>, selected: usize) -> Question {
+        let parameters = vec![("q", query.into())];
+        Question { path: "/api/v1/compare".to_owned(), parameters, body: None, expected: Expected::Selected(selected) }
+    }
+
     fn ask(&self, agent: &ureq::Agent, base: &str) -> (u16, Vec<u8>) {
         let parameters = self.parameters.iter().map(|(name, value)| (*name, value.as_str()));
         let url = format!("{base}{}", self.path);
@@ -130,6 +146,8 @@ impl Question {
             _ if status != 200 => None,
             Expected::Answer => Some(()),
             Expected::InRows(expected) => (in_rows(&answer) == expected as u64).then_some(()),
+            Expected::InPatterns(expected) => (answer["records"] == expected).then_some(()),
+            Expected::Selected(expected) => (answer["selected_total"] == expected).then_some(()),
             Expected::InAll(expected) => (in_all(&answer) == expected as u64).then_some(()),
             Expected::Records(expected) => (records() == Some(expected)).then_some(()),
             Expected::Count(expected) => (answer["count"] == expected).then_some(()),

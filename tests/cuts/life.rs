@@ -2,6 +2,7 @@
 //! happens to its disk; then it is opened again, perhaps more than once, and everything in it is held against the truth.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use needle_ingest::storage::model::{Record, Tenant, Value};
 use needle_ingest::storage::predicate::{IdKind, IdTest, Predicate};
@@ -32,6 +33,8 @@ pub(crate) struct Life {
     oracle: Oracle,
     producers: u64,
     bug: Bug,
+    /// How often it is opened before its log is replayed.
+    replays_behind: f64,
     /// How often it was opened in vain, because the power went again.
     pub(crate) cut_while_opening: u64,
 }
@@ -84,7 +87,12 @@ impl Life {
         disk.lie(bug.lies);
         let folder = tempfile::tempdir().expect("a folder for the catalog");
         let random = Random::of(seed, number);
-        Life { folder, disk, random, oracle: Oracle::default(), producers: 0, bug, cut_while_opening: 0 }
+        Life { folder, disk, random, oracle: Oracle::default(), producers: 0, bug, replays_behind: 0.5, cut_while_opening: 0 }
+    }
+
+    /// One whose log is always replayed while others steps are done.
+    pub(crate) fn replaying_behind(seed: u64, number: u64) -> Life {
+        Life { replays_behind: 1.0, ..Life::new(seed, number, Bug::default()) }
     }
 
     /// Opens the store, does `steps` things to it, and closes it. What happens to the disk is for the caller to plan.
@@ -131,6 +139,7 @@ impl Life {
         }
         self.disk.mend();
         let store = self.open()?;
+        wait_replayed(&store);
         let mut verdict = self.oracle.judge(everything(&store).iter().map(told));
         if self.random.happens(0.5) {
             store.flush().await.expect("the disk is well");
@@ -141,10 +150,12 @@ impl Life {
         Ok(verdict)
     }
 
-    fn open(&self) -> Result<Arc<Store>, OpenError> {
+    fn open(&mut self) -> Result<Arc<Store>, OpenError> {
         let settings = StoreSettings {
             data: self.folder.path().to_owned(),
             wal_segment_bytes: 16 << 10,
+            replay_at_open_bytes_max: if self.random.happens(self.replays_behind) { 0 } else { u64::MAX },
+            reserve_bytes: 4096,
             // Only what the steps say.
             seal_interval_ms: 86_400_000,
             ..StoreSettings::default()
@@ -260,6 +271,15 @@ async fn send(store: &Store, batch: &Batch, idempotency_key: Option<String>) -> 
         Err(AppendError::Full { .. } | AppendError::ShuttingDown) => Answer::No,
         // May have reached the disk.
         Err(AppendError::Disk(_) | AppendError::Poisoned(_)) => Answer::Unknown,
+    }
+}
+
+/// Waits until nothing is missing; a replay that fails is one that never ends.
+fn wait_replayed(store: &Store) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !store.not_readable().is_empty() {
+        assert!(Instant::now() < deadline, "the log is not replayed: {:?}", store.not_ready());
+        std::thread::yield_now();
     }
 }
 

@@ -125,6 +125,29 @@ fn a_cut_at_any_operation_loses_and_doubles_nothing() {
     assert!(tally.complaints.is_empty(), "{}", tally.complaints.join("\n"));
 }
 
+/// And one whose log is replayed meanwhile, cut at each operation since it was opened.
+#[test]
+fn a_cut_at_any_operation_of_a_replay_loses_and_doubles_nothing() {
+    let seed = number("SEED").unwrap_or(1);
+    let (runtime, mut tally) = (runtime(), Tally::default());
+    let mut whole = Life::replaying_behind(seed, 9);
+    runtime.block_on(whole.live(STEPS)).unwrap();
+    let before = whole.operations();
+    runtime.block_on(whole.live(STEPS)).unwrap();
+    let operations = whole.operations() - before;
+    let step = if number("CUTS").is_some() { 1 } else { operations.div_ceil(30) };
+    for at in (1..=operations).step_by(step as usize) {
+        let mut life = Life::replaying_behind(seed, 9);
+        runtime.block_on(life.live(STEPS)).unwrap();
+        _ = runtime.block_on(life.live_with(at, Fault::Cut, STEPS));
+        life.cut();
+        tally.cuts += 1;
+        tally.judge(&format!("SEED={seed}, cut after {at} of {operations} operations of a replay"), &runtime, &mut life);
+    }
+    println!("SEED={seed}: cut at {} of {operations} operations while a log is replayed; {}", tally.cuts, tally.verdict);
+    assert!(tally.complaints.is_empty(), "{}", tally.complaints.join("\n"));
+}
+
 /// A disk that is full for a while, or fails once, costs no more than the answers of that while.
 #[test]
 fn failures_of_the_disk_lose_and_double_nothing() {

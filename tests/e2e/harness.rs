@@ -100,8 +100,7 @@ impl Server {
     }
 
     pub(crate) fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Answer {
-        let request = agent().get(format!("{}{path}", self.url())).query_pairs(parameters.iter().copied());
-        Answer::of(request.call())
+        try_get(&format!("{}{path}", self.url()), parameters).expect("an answer over HTTP")
     }
 
     pub(crate) fn post(&self, path: &str, content_type: &str, body: impl AsRef<[u8]>) -> Answer {
@@ -127,19 +126,7 @@ impl Server {
 
     /// Every record that the parameters ask for, by following the cursor.
     pub(crate) fn search_with(&self, parameters: &[(&str, &str)]) -> Vec<Value> {
-        let mut records = Vec::new();
-        let mut cursor: Option<String> = None;
-        loop {
-            let mut parameters = parameters.to_vec();
-            parameters.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-            let mut page = self.get("/api/v1/search", &parameters).expect(200);
-            assert_eq!(page["completeness"]["state"], "complete", "{page}");
-            records.append(page["records"].as_array_mut().expect("an answer to a search has records"));
-            cursor = page["next_cursor"].as_str().map(str::to_owned);
-            if cursor.is_none() {
-                return records;
-            }
-        }
+        search_at(&self.url(), parameters)
     }
 
     /// The whole journey of an id, which must exist.
@@ -364,6 +351,28 @@ pub(crate) fn metric(server: &Server, name: &str) -> u64 {
 pub(crate) fn try_post(url: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer, ureq::Error> {
     let request = headers.iter().fold(agent().post(url), |request, (name, value)| request.header(*name, *value));
     Answer::try_of(request.send(body))
+}
+
+/// For servers that may die on the way.
+pub(crate) fn try_get(url: &str, parameters: &[(&str, &str)]) -> Result<Answer, ureq::Error> {
+    Answer::try_of(agent().get(url).query_pairs(parameters.iter().copied()).call())
+}
+
+/// Every record that the parameters ask the server at `url` for, by following the cursor.
+pub(crate) fn search_at(url: &str, parameters: &[(&str, &str)]) -> Vec<Value> {
+    let mut records = Vec::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let mut parameters = parameters.to_vec();
+        parameters.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+        let mut page = try_get(&format!("{url}/api/v1/search"), &parameters).expect("an answer over HTTP").expect(200);
+        assert_eq!(page["completeness"]["state"], "complete", "{}", page["completeness"]);
+        records.append(page["records"].as_array_mut().expect("an answer to a search has records"));
+        cursor = page["next_cursor"].as_str().map(str::to_owned);
+        if cursor.is_none() {
+            return records;
+        }
+    }
 }
 
 /// A request with any method and no body.

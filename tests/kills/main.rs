@@ -12,15 +12,15 @@ mod oracle;
 #[allow(dead_code)]
 #[path = "../bench/workload/random.rs"]
 mod random;
+mod senders;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use harness::{Server, poll, try_post};
-use oracle::{Answer, Batch, Oracle, Told, Verdict};
+use harness::{Server, poll};
+use oracle::{Oracle, Verdict};
 use random::Random;
-use serde_json::Value;
+use senders::{Round, told, wait_replayed};
 
 const KILLS_SHORT: u64 = 8;
 /// Of one data folder; then everything is read.
@@ -33,84 +33,10 @@ live_bytes_seal = 200000
 live_bytes_max = 2000000
 seal_interval_ms = 100
 wal_segment_bytes = 200000
+replay_at_open_bytes_max = 20000
 ";
 
-/// Where the server is, and the how many-th it is; none while it is dead.
-#[derive(Default)]
-struct Address {
-    current: Mutex<(u64, Option<String>)>,
-    changed: Condvar,
-}
-
-impl Address {
-    fn set(&self, url: Option<String>) {
-        let mut current = self.current.lock().unwrap();
-        *current = (current.0 + 1, url);
-        self.changed.notify_all();
-    }
-
-    /// Waits for a server that is not the one that did not answer.
-    fn after(&self, dead: u64) -> (u64, String) {
-        let mut current = self.current.lock().unwrap();
-        loop {
-            match &*current {
-                (number, Some(url)) if *number > dead => return (*number, url.clone()),
-                _ => current = self.changed.wait(current).unwrap(),
-            }
-        }
-    }
-}
-
-/// What senders and the killer share.
-#[derive(Default)]
-struct Round {
-    address: Address,
-    acknowledged: AtomicU64,
-    stop: AtomicBool,
-}
-
 impl Round {
-    /// Sends one batch after the other until the round ends; each until it is answered. What the producer knows of them.
-    fn send(&self, producers: u64, mut random: Random) -> Vec<Batch> {
-        let mut batches: Vec<Batch> = Vec::new();
-        let mut dead = 0;
-        while !self.stop.load(Ordering::Relaxed) {
-            let is_repetition = !batches.is_empty() && random.happens(0.1);
-            if !is_repetition {
-                let (records, first) = (random.between(1, 60), random.below(1_000));
-                let producer = producers + batches.len() as u64;
-                batches.push(Batch { producer, first, records, answer: Answer::Unknown, deletion: Answer::No });
-            }
-            let at = if is_repetition { random.below(batches.len() as u64) as usize } else { batches.len() - 1 };
-            let body = batches[at].body();
-            loop {
-                let (number, url) = self.address.after(dead);
-                let sent = try_post(&format!("{url}/api/v1/logs"), &[("content-type", "application/x-ndjson")], &body);
-                match sent.map(|answer| answer.status) {
-                    Ok(200) => break,
-                    // Pushed back: the server lives.
-                    Ok(429 | 503) => {}
-                    Ok(status) => panic!("a batch was answered with {status}"),
-                    Err(_) => dead = number,
-                }
-            }
-            batches[at].answer = Answer::Yes;
-            self.acknowledged.fetch_add(1, Ordering::Relaxed);
-        }
-        batches
-    }
-
-    /// Asks for seals and merges, so that kills meet them.
-    fn press(&self) {
-        let mut dead = 0;
-        while !self.stop.load(Ordering::Relaxed) {
-            let (number, url) = self.address.after(dead);
-            if try_post(&format!("{url}/api/v1/admin/flush?merge=true"), &[], b"").is_err() {
-                dead = number;
-            }
-        }
-    }
-
     /// Kills the server at random moments and starts it again.
     fn kill(&self, server: &mut Server, kills: u64, random: &mut Random) {
         self.address.set(Some(server.url()));
@@ -147,21 +73,13 @@ fn round(seed: u64, number: u64, kills: u64) -> Verdict {
             oracle.batches.extend(sender.join().unwrap());
         }
     });
+    wait_replayed(&server.url());
     let verdict = oracle.judge(server.search_with(&[("q", "*"), ("limit", "5000")]).iter().map(told));
     server.post("/api/v1/admin/flush?merge=true", "application/json", "").expect(200);
     let later = oracle.judge(server.search_with(&[("q", "*"), ("limit", "5000")]).iter().map(told));
     assert!(later == verdict || !verdict.is_good(), "after merging everything: {later}");
     assert_eq!(server.stop(), Some(0), "it ends as it should");
     verdict
-}
-
-fn told(record: &Value) -> Told<'_> {
-    Told {
-        service: record["service"].as_str().unwrap_or_default(),
-        message: record["body"].as_str().unwrap_or_default(),
-        sequence: record["attributes"]["sequence"].as_i64(),
-        padding: record["attributes"]["padding"].as_str(),
-    }
 }
 
 #[test]

@@ -32,6 +32,9 @@ struct Readiness {
     status: &'static str,
     /// Why not; empty when ready.
     reasons: Vec<String>,
+    /// What every answer is missing just now, although records are accepted; absent when nothing is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    partial: Vec<String>,
 }
 
 /// Whether the process lives.
@@ -52,13 +55,13 @@ async fn readyz(State(web): State<Web>) -> Response {
     if web.closing().is_cancelled() {
         reasons.push("the server is shutting down".to_owned());
     }
-    readiness(reasons)
+    readiness(reasons, web.engine().not_readable())
 }
 
-fn readiness(reasons: Vec<String>) -> Response {
+fn readiness(reasons: Vec<String>, partial: Vec<String>) -> Response {
     match reasons.is_empty() {
-        true => (StatusCode::OK, Json(Readiness { status: "ready", reasons })).into_response(),
-        false => (StatusCode::SERVICE_UNAVAILABLE, Json(Readiness { status: "not_ready", reasons })).into_response(),
+        true => (StatusCode::OK, Json(Readiness { status: "ready", reasons, partial })).into_response(),
+        false => (StatusCode::SERVICE_UNAVAILABLE, Json(Readiness { status: "not_ready", reasons, partial })).into_response(),
     }
 }
 
@@ -82,10 +85,18 @@ mod tests {
 
     #[tokio::test]
     async fn what_keeps_the_server_from_accepting_is_named() {
-        assert_eq!(readiness(Vec::new()).status(), StatusCode::OK);
-        let response = readiness(vec!["the disk is full".to_owned()]);
+        assert_eq!(readiness(Vec::new(), Vec::new()).status(), StatusCode::OK);
+        let response = readiness(vec!["the disk is full".to_owned()], Vec::new());
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, r#"{"status":"not_ready","reasons":["the disk is full"]}"#);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_replays_its_log_is_ready_and_says_what_is_missing() {
+        let response = readiness(Vec::new(), vec!["replaying the log: 3 of 9 MB".to_owned()]);
+        assert_eq!(response.status(), StatusCode::OK);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, r#"{"status":"ready","reasons":[],"partial":["replaying the log: 3 of 9 MB"]}"#);
     }
 }

@@ -92,12 +92,7 @@ impl Web {
         &self.shared.closing
     }
 
-    /// The answer to a question, unless it takes longer than `query_timeout_ms`.
-    pub(crate) async fn in_time<T>(&self, question: impl Future<Output = Result<T, QueryError>>) -> Result<T, ApiError> {
-        self.within(None, question).await
-    }
-
-    /// The answer to a question, unless it takes longer than it asks for.
+    /// The answer to a question, unless it takes longer than it asks for, or than `query_timeout_ms` where it says nothing.
     pub(crate) async fn within<T>(
         &self,
         asked: Option<Duration>,

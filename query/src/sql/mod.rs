@@ -9,6 +9,8 @@ pub(crate) mod session;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod windows;
+mod withdraw;
 
 use std::sync::Arc;
 
@@ -59,6 +61,7 @@ fn rows(source: &Source, memory: &Memory, text: &str, mut statement: Statement) 
         let plan = context.state().statement_to_plan(statement).await.map_err(failed)?;
         let reads = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         reads.verify_plan(&plan).map_err(failed)?;
+        windows::check(&plan)?;
         Ok((context, plan))
     })
 }

@@ -16,6 +16,7 @@ use needle_storage::ReadError;
 use super::failure::{self, refused};
 use super::records::{RecordsScan, Source};
 use super::session::Memory;
+use super::withdraw::{with_asker, with_turns};
 use crate::error::QueryError;
 use crate::limits::{SQL_SCANS_MAX, WITHDRAWN_POLL_MS};
 use crate::search::completeness;
@@ -33,7 +34,7 @@ pub(crate) fn run(
     let rows = runtime.block_on(async {
         let answer = async {
             let (context, plan) = plan().await?;
-            rows(&context, &plan, memory, text).await
+            rows(&context, plan, source, memory, text).await
         };
         tokio::select! {
             rows = answer => rows,
@@ -48,13 +49,15 @@ pub(crate) fn run(
 
 async fn rows(
     context: &SessionContext,
-    plan: &LogicalPlan,
+    plan: LogicalPlan,
+    source: &Source,
     memory: &Memory,
     text: &str,
 ) -> Result<(arrow::datatypes::SchemaRef, Vec<RecordBatch>, MemoryReservation), QueryError> {
     let failed = |error| failure::of(&error, text);
     let state = context.state();
-    let plan = state.create_physical_plan(plan).await.map_err(failed)?;
+    let plan = state.optimize(&plan).and_then(|plan| with_asker(plan, &source.withdrawn)).map_err(failed)?;
+    let plan = state.query_planner().create_physical_plan(&plan, &state).await.and_then(with_turns).map_err(failed)?;
     if scans(&plan) > SQL_SCANS_MAX {
         return Err(refused(format!("tables are read more than {SQL_SCANS_MAX} times: ask in several statements")));
     }

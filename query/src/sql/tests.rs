@@ -160,6 +160,11 @@ fn what_changes_or_reaches_beyond_the_tables_is_refused() {
         "SELECT array_repeat('x', 1000000000)",
         "SELECT range(0, 10000000000)",
         "SELECT getenv('HOME')",
+        "SELECT array_agg(body) OVER (ORDER BY timestamp) FROM logs",
+        "SELECT length(string_agg(body, ',') OVER (ORDER BY timestamp)) FROM logs",
+        "SELECT * FROM (SELECT median(duration) OVER (ORDER BY timestamp ROWS 10 PRECEDING) AS m FROM spans) WHERE m > 1",
+        "SELECT count(*) FROM logs WHERE service IN (SELECT array_to_string(array_agg(service) OVER (), '') FROM logs)",
+        "SELECT sum(DISTINCT severity_number) OVER (ORDER BY timestamp) FROM logs",
         "SELECT 1; SELECT 2",
         "",
         ";",
@@ -170,6 +175,14 @@ fn what_changes_or_reaches_beyond_the_tables_is_refused() {
         assert!(!error.to_string().is_empty());
     }
     assert_eq!(rows(&sample, "SELECT count(*) FROM logs"), [["3"]], "nothing changed");
+}
+
+#[test]
+fn what_is_a_number_may_run_along() {
+    let sample = shop();
+    let running = "SELECT count(*) OVER (ORDER BY timestamp), count(DISTINCT service) OVER (ORDER BY timestamp), \
+        lag(service) OVER (ORDER BY timestamp), row_number() OVER (PARTITION BY service ORDER BY timestamp) FROM logs ORDER BY timestamp";
+    assert_eq!(rows(&sample, running), [["1", "1", "none", "1"], ["2", "1", "till", "2"], ["3", "2", "till", "1"]]);
 }
 
 #[test]

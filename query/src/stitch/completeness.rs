@@ -10,14 +10,14 @@ use crate::limits::SETTLE_NS;
 /// than parents which have had the time to come.
 pub(super) fn of(closed: &Closed, last: UnixNanos, missing_parents: usize, now: UnixNanos) -> Completeness {
     let mut reasons: Vec<String> = Vec::new();
-    let failed = closed.failures.len();
+    let (shards, others): (Vec<&str>, Vec<&str>) =
+        closed.failures.iter().map(String::as_str).partition(|failure| failure.starts_with("shard "));
+    let failed = shards.len();
     if failed > 0 {
-        reasons.push(format!(
-            "{failed} {} could not be read: {}",
-            if failed == 1 { "shard" } else { "shards" },
-            closed.failures.join("; ")
-        ));
+        let shards_named = if failed == 1 { "shard" } else { "shards" };
+        reasons.push(format!("{failed} {shards_named} could not be read: {}", shards.join("; ")));
     }
+    reasons.extend(others.into_iter().map(str::to_owned));
     reasons.extend(closed.cut.iter().cloned());
     let unread = !reasons.is_empty();
     let age_ns = now.since(last);

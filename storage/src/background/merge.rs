@@ -21,7 +21,7 @@ impl Shared {
     }
 
     fn choose_merge(&self, upkeep: &Upkeep, effort: Effort) -> Option<Vec<Arc<ShardMeta>>> {
-        let shards = self.state.read().shards.clone();
+        let shards = self.state.read().published();
         let left_alone = |shard: &ShardMeta| upkeep.too_large.contains(&shard.path) || upkeep.unreadable.contains(&shard.path);
         let mut groups: BTreeMap<(&Tenant, Signal), Vec<&Arc<ShardMeta>>> = BTreeMap::new();
         for shard in shards.iter().filter(|shard| !left_alone(shard)) {

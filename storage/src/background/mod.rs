@@ -3,6 +3,8 @@
 mod collect;
 mod directory;
 mod merge;
+mod replay;
+mod reserve;
 mod retention;
 mod retire;
 #[cfg(test)]
@@ -17,10 +19,15 @@ use std::time::Duration;
 use crate::catalog::ShardMeta;
 use crate::commit;
 use crate::keep::{Effort, SealError, Sealed, SteadyTime};
+use crate::lookup::ShardKeys;
 use crate::recover::OWN_FOLDER;
+use crate::state::Frozen;
 use crate::store::Shared;
+use crate::wal::Sequence;
 
 pub(crate) use collect::Garbage;
+pub(crate) use replay::Replay;
+pub(crate) use reserve::Reserve;
 pub(crate) use retention::RetentionGuard;
 use retire::Looked;
 
@@ -87,7 +94,7 @@ impl Shared {
                 }
                 *woken = false;
             }
-            self.window.forget(self.keep.seen_since());
+            self.window.forget(self.keep.seen_since(), self.wal.lock().oldest());
             self.look_for_space();
             if let Err(error) = self.tick_seal() {
                 tracing::warn!(%error, "live records stay in memory and in the log; sealing is tried again");
@@ -112,9 +119,9 @@ impl Shared {
     pub(crate) fn tick_seal(&self) -> Result<bool, SealError> {
         let due = {
             let state = self.state.read();
-            let age = state.oldest.map(|since| self.keep.clock.monotonic().saturating_sub(since));
+            let age = state.accepted.oldest.map(|since| self.keep.clock.monotonic().saturating_sub(since));
             let old = age.is_some_and(|age| age >= Duration::from_millis(self.settings.seal_interval_ms));
-            old || state.frozen.is_some() || state.live_bytes() >= self.settings.live_bytes_seal
+            old || state.accepted.frozen.is_some() || state.accepted.bytes() >= self.settings.live_bytes_seal
         };
         if due { self.seal_once() } else { Ok(false) }
     }
@@ -125,34 +132,57 @@ impl Shared {
         Ok(())
     }
 
-    /// Seals what is live now. Whether there was anything.
+    /// Seals what was accepted. Whether there was anything.
     fn seal_once(&self) -> Result<bool, SealError> {
         let _one_at_a_time = self.sealing.lock();
-        let (frozen, tombstones) = {
+        let (frozen, is_replaying) = {
             let mut state = self.state.write();
             let Some(frozen) = state.freeze() else { return Ok(false) };
-            (frozen, state.tombstones.clone())
+            // A replay ends under the same lock.
+            (frozen, state.replay.is_some())
         };
-        let sealed = self.keep.seal(&frozen, &tombstones);
-        *self.last_seal_failure.lock() = sealed.as_ref().err().map(ToString::to_string);
-        let Sealed { shards, keys } = sealed.inspect_err(|_| {
-            self.metrics.seal_failures.inc();
-        })?;
-        self.metrics.seals.inc();
+        let Sealed { shards, keys } = self.write_shards(&frozen)?;
+        if !is_replaying {
+            self.note_seal(self.keep.publish(&shards, &frozen.seen, frozen.last, frozen.next_record))?;
+        }
         {
             let mut state = self.state.write();
+            if is_replaying {
+                state.hold_back(&shards, &frozen);
+            }
             state.thaw(shards);
             self.measure(&state);
         }
+        self.sealed(&keys, if is_replaying { Sequence(0) } else { frozen.last });
+        Ok(true)
+    }
+
+    /// Writes the shards of what is frozen.
+    pub(crate) fn write_shards(&self, frozen: &Frozen) -> Result<Sealed, SealError> {
+        let tombstones = self.state.read().tombstones.clone();
+        let sealed = self.keep.seal(frozen, &tombstones);
+        self.note_seal(sealed)
+    }
+
+    /// Remembers whether a seal, or a part of it, failed.
+    pub(crate) fn note_seal<T>(&self, result: Result<T, SealError>) -> Result<T, SealError> {
+        *self.last_seal_failure.lock() = result.as_ref().err().map(ToString::to_string);
+        result.inspect_err(|_| {
+            self.metrics.seal_failures.inc();
+        })
+    }
+
+    /// What follows when queries know the shards of a seal, and the frames up to `through` are not needed any more.
+    pub(crate) fn sealed(&self, keys: &[ShardKeys], through: Sequence) {
+        self.metrics.seals.inc();
         // Only now: the directory forgets what is of no shard, and meanwhile the shards are asked themselves.
-        self.keep.lookup.add_sealed(&keys);
+        self.keep.lookup.add_sealed(keys);
         if self.keep.lookup.has_too_many_parts() {
             self.closed.1.notify_all();
         }
-        if let Err(error) = self.wal.lock().forget(frozen.last) {
+        if let Err(error) = self.wal.lock().forget(through) {
             tracing::warn!(%error, "a file of the log that is no longer needed stays until the next seal");
         }
-        Ok(true)
     }
 
     /// Looks after shards until the store closes, one piece of work at a time. A fault in it costs that one attempt.
@@ -172,8 +202,15 @@ impl Shared {
     /// there was anything to write.
     pub(crate) fn look_after_shards(&self, effort: Effort) -> Result<bool, SealError> {
         // First of all what frees space: the rest may fail for want of it.
-        self.tick_collect()?;
-        let wrote = self.tick_retire()? || self.tick_merge(effort)?;
+        let retired = match self.free_space() {
+            Err(error) if self.reserve.lock().release() => {
+                tracing::warn!(%error, "tried again with the room that was kept free for it");
+                self.free_space()
+            }
+            result => result,
+        }?;
+        self.reserve.lock().hold();
+        let wrote = retired || self.tick_merge(effort)?;
         self.tick_collect()?;
         // Whatever fails in the directory costs reads only, and is tried again.
         let indexed = self.tick_directory().unwrap_or_else(|error| {
@@ -181,6 +218,18 @@ impl Shared {
             false
         });
         Ok(wrote || indexed)
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    /// Removes what nobody reads, and ends what is past its retention. Whether there was any of that.
+    fn free_space(&self) -> Result<bool, SealError> {
+        self.tick_collect()?;
+        let retired = self.tick_retire()?;
+        self.tick_collect()?;
+        Ok(retired)
     }
 
     /// Waits for so long, until there is work that should not wait, or until the store closes.

@@ -39,7 +39,7 @@ impl Shared {
     pub(crate) fn tick_retire(&self) -> Result<bool, SealError> {
         let mut upkeep = self.upkeep.lock();
         let now = self.steady_now(&mut upkeep);
-        let shards = self.state.read().shards.clone();
+        let shards = self.state.read().published();
         upkeep.keep_only(&shards);
         self.tick_retention(&mut upkeep, &shards, now)?;
         if now.is_none() && self.state.read().tombstones.is_empty() {
@@ -48,7 +48,7 @@ impl Shared {
         if self.retire_whole(&mut upkeep, &shards, now)? {
             return Ok(true);
         }
-        for shard in shards.iter() {
+        for shard in &shards {
             if self.closing.load(Ordering::Relaxed) {
                 return Ok(false);
             }
@@ -154,6 +154,10 @@ impl Shared {
 }
 
 fn hides_nothing(tombstone: &Tombstone, state: &State, upkeep: &Upkeep) -> bool {
+    if state.replay.is_some() {
+        // What it hides may still be in the log.
+        return false;
+    }
     let concerned = |first: RecordId| first < tombstone.before;
     let live = state.live().any(|batch| batch.tenant == tombstone.tenant && concerned(batch.record_first()));
     let looked_at = |shard: &ShardMeta| upkeep.looked.get(&shard.path).is_some_and(|looked| looked.clean >= tombstone.number);

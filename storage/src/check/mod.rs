@@ -189,7 +189,7 @@ pub(crate) fn list(folder: &Path, objects: &Arc<dyn ObjectStore>) -> Result<Vec<
 pub(crate) fn lock_for_reading(folder: &Path) -> Result<Option<FolderLock>, OpenError> {
     let path: PathBuf = folder.join(OWN_FOLDER).join("lock");
     FolderLock::take_for_reading(&path).map_err(|error| match error {
-        LockError::Held(pid) => OpenError::Locked { folder: folder.to_owned(), pid },
+        LockError::Held(holder) => OpenError::Locked { folder: folder.to_owned(), holder },
         LockError::Io(error) => OpenError::Unusable { action: "lock", path, error },
     })
 }

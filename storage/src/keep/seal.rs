@@ -12,12 +12,13 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::name::ShardName;
-use crate::catalog::{Catalog, CatalogError, Origins, Position, Publication, ShardMeta};
+use crate::catalog::{Catalog, CatalogError, Origins, Position, Publication, SeenRequest, ShardMeta};
 use crate::clock::Clock;
 use crate::lookup::{Lookup, ShardKeys};
-use crate::model::{IdKey, Signal, Tenant, UnixNanos};
+use crate::model::{IdKey, RecordId, Signal, Tenant, UnixNanos};
 use crate::shard::{self, RowRanges, ShardError};
 use crate::state::{Frozen, TombstonesByTenant};
+use crate::wal::Sequence;
 
 /// Why records could not be sealed or merged. They stay readable where they are, and it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +46,8 @@ pub(crate) struct Keep {
     pub(crate) lookup: Arc<Lookup>,
 }
 
-/// What a seal published.
-#[derive(Debug)]
+/// What a seal wrote.
+#[derive(Debug, Default)]
 pub(crate) struct Sealed {
     pub(crate) shards: Vec<ShardMeta>,
     /// The ids in them. They go to the directory once queries know the shards.
@@ -63,8 +64,8 @@ pub(super) struct ShardPlace {
 }
 
 impl Keep {
-    /// Writes the shards of these batches, without what is deleted, and publishes them: when this returns they are
-    /// durable, and the log's frames up to the frozen position are no longer needed.
+    /// Writes the shards of these batches, without what is deleted: when this returns they are durable, and nobody knows
+    /// of them yet.
     pub(crate) fn seal(&self, frozen: &Frozen, tombstones: &TombstonesByTenant) -> Result<Sealed, SealError> {
         let mut groups: BTreeMap<(Tenant, Signal), Vec<RecordBatch>> = BTreeMap::new();
         for batch in &frozen.batches {
@@ -81,17 +82,25 @@ impl Keep {
             shards.push(shard);
             keys.push((origins, own_keys));
         }
-        self.catalog.publish(&Publication {
-            shards: shards.clone(),
-            position: Position {
-                sealed: frozen.last,
-                next_record: frozen.next_record,
-                next_origin: self.next_origin.load(Ordering::Relaxed),
-            },
-            seen: frozen.seen.clone(),
-            seen_since: self.seen_since(),
-        })?;
         Ok(Sealed { shards, keys })
+    }
+
+    /// Publishes shards: when this returns, the log's frames up to `sealed` are no longer needed. `next_record` is later
+    /// than any record in a shard.
+    pub(crate) fn publish(
+        &self,
+        shards: &[ShardMeta],
+        seen: &[SeenRequest],
+        sealed: Sequence,
+        next_record: RecordId,
+    ) -> Result<(), SealError> {
+        let publication = Publication {
+            shards: shards.to_vec(),
+            position: Position { sealed, next_record, next_origin: self.next_origin.load(Ordering::Relaxed) },
+            seen: seen.to_vec(),
+            seen_since: self.seen_since(),
+        };
+        Ok(self.catalog.publish(&publication)?)
     }
 
     /// Requests that arrived before this are no longer recognised.

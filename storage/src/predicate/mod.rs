@@ -21,7 +21,7 @@ pub(crate) use facet::FacetValues;
 pub use literal::{Literal, duration_ns, number, time, unit_ns};
 pub use pattern::Wildcard;
 pub(crate) use reader::FieldReader;
-pub(crate) use select::matching_rows;
+pub(crate) use select::{matching_among, matching_rows, matching_rows_of_each, without};
 
 /// A condition on a record.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::evaluate::{KnownRequest, attribute, field_holds, holds, resource_test_holds, some_text, value_holds};
-use super::words::{Among, AnyWords, is_joined};
+use super::words::{Among, AnyWords, RequiredWords, is_joined};
 use super::{Field, FieldTest, Predicate};
 use crate::model::{ColumnValue, DictionaryView, RecordsView, ValueKind};
 
@@ -12,8 +12,31 @@ const ROWS_BETWEEN_CHECKS: usize = 256;
 
 /// The rows of a view that match, ascending; none when the question was withdrawn meanwhile.
 pub(crate) fn matching_rows(predicate: &Predicate, view: &RecordsView<'_>, cancelled: &dyn Fn() -> bool) -> Option<Vec<u32>> {
-    let rows = Selection { view, cancelled }.select(predicate, (0..view.len() as u32).collect());
+    matching_among(predicate, view, (0..view.len() as u32).collect(), cancelled)
+}
+
+/// Those of some rows of a view, given and returned ascending, that match; none when the question was withdrawn meanwhile.
+pub(crate) fn matching_among(
+    predicate: &Predicate,
+    view: &RecordsView<'_>,
+    rows: Vec<u32>,
+    cancelled: &dyn Fn() -> bool,
+) -> Option<Vec<u32>> {
+    let rows = Selection { view, cancelled }.select(predicate, rows);
     (!cancelled()).then_some(rows)
+}
+
+/// The rows of a view that match, ascending, of each of several predicates: of those that need a word, only rows with it are
+/// looked at.
+pub(crate) fn matching_rows_of_each(predicates: &[&Predicate], view: &RecordsView<'_>) -> Vec<Vec<u32>> {
+    let selection = Selection { view, cancelled: &|| false };
+    let mut with_word = RequiredWords::of(predicates).map(|words| words.rows(view)).unwrap_or_default();
+    let select = |(at, predicate): (usize, &&Predicate)| match with_word.remove(&at) {
+        Some(rows) if rows.is_empty() => rows,
+        Some(rows) => selection.select(predicate, rows),
+        None => selection.select(predicate, (0..view.len() as u32).collect()),
+    };
+    predicates.iter().enumerate().map(select).collect()
 }
 
 /// Selects rows of a view, as long as somebody wants them. When nobody does, what is selected means nothing.
@@ -134,7 +157,8 @@ impl Selection<'_, '_> {
     }
 }
 
-fn without(rows: Vec<u32>, gone: &[u32]) -> Vec<u32> {
+/// The rows that are not among those that are gone.
+pub(crate) fn without(rows: Vec<u32>, gone: &[u32]) -> Vec<u32> {
     let mut gone = gone.iter().copied().peekable();
     let mut stays = |row: &u32| {
         while gone.next_if(|other| other < row).is_some() {}

@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
 
+use super::evaluate::for_each_text;
 use super::{Comparison, Field, FieldTest, Predicate, TextTest};
-use crate::model::words_lowercase;
+use crate::model::{RecordsView, words_lowercase};
 
 /// Where the words are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,59 @@ impl<'p> AnyWords<'p> {
             self.phrases.get(word).is_some_and(|phrases| phrases.iter().any(|phrase| cut[at..].starts_with(phrase)))
         };
         found || cut.iter().enumerate().any(starts)
+    }
+}
+
+/// For conditions that no record fulfils without a certain word: these words, so that a text is cut once for all of them.
+#[derive(Debug)]
+pub(super) struct RequiredWords {
+    /// Which of the conditions need a word.
+    needed_by: HashMap<String, Vec<usize>, ahash::RandomState>,
+}
+
+impl RequiredWords {
+    /// Those of some conditions; none if fewer than two need one.
+    pub(super) fn of(predicates: &[&Predicate]) -> Option<RequiredWords> {
+        let mut needed_by: HashMap<String, Vec<usize>, ahash::RandomState> = HashMap::default();
+        let words = predicates.iter().enumerate().filter_map(|(at, predicate)| Some((at, required_word(predicate)?)));
+        let needing = words.map(|(at, word)| needed_by.entry(word).or_default().push(at)).count();
+        (needing > 1).then_some(RequiredWords { needed_by })
+    }
+
+    /// Of each condition that needs a word, the rows that have it, ascending.
+    pub(super) fn rows(&self, view: &RecordsView<'_>) -> HashMap<usize, Vec<u32>> {
+        let conditions = self.needed_by.values().flatten();
+        let mut rows: HashMap<usize, Vec<u32>> = conditions.map(|condition| (*condition, Vec::new())).collect();
+        for row in 0..view.len() {
+            let mut take = |word: &str| {
+                for condition in self.needed_by.get(word).into_iter().flatten() {
+                    let rows = rows.entry(*condition).or_default();
+                    if rows.last() != Some(&(row as u32)) {
+                        rows.push(row as u32);
+                    }
+                }
+            };
+            for_each_text(view, row, |text| words_lowercase(text, &mut take));
+        }
+        rows
+    }
+}
+
+/// A word that stands in some text of every record that fulfils the condition.
+fn required_word(predicate: &Predicate) -> Option<String> {
+    match predicate {
+        Predicate::Text(test) | Predicate::Field { field: Field::Body, test: FieldTest::Text(test) } => match test {
+            TextTest::Word(word) => Some(word.clone()),
+            TextTest::Phrase(words) => words.first().cloned(),
+            TextTest::Prefix(_) | TextTest::Regex(_) => None,
+        },
+        Predicate::Field { field: Field::Body, test: FieldTest::Compare(Comparison::Equal, literal) } => {
+            let mut first = None;
+            words_lowercase(&literal.text, |word| _ = first.get_or_insert_with(|| word.to_owned()));
+            first
+        }
+        Predicate::And(all) => all.iter().find_map(required_word),
+        _ => None,
     }
 }
 

@@ -42,6 +42,13 @@ impl LoggedFrames {
         shard.rewrite.is_none() && (shard.first.0..=shard.last.0).all(|frame| self.frames.contains_key(&Sequence(frame)))
     }
 
+    /// The first frame before `end` that is in none of these shards, as a name.
+    pub(super) fn without(&self, shards: &[ShardName], end: Sequence) -> Option<ShardName> {
+        let is_in = |frame: Sequence| shards.iter().any(|shard| shard.first <= frame && frame <= shard.last);
+        let first = self.frames.range(..end).map(|(frame, _)| *frame).find(|frame| !is_in(*frame))?;
+        Some(ShardName { first, last: first, rewrite: None })
+    }
+
     /// The requests up to a frame.
     pub(super) fn requests(&self, through: Sequence) -> impl Iterator<Item = SeenRequest> {
         self.frames.range(..=through).filter_map(|(_, (_, request))| *request)

@@ -180,7 +180,11 @@ impl Repair<'_> {
         let uncertain = names.iter().filter(|name| known.is_none() && name.last == newest && log.holds(name));
         // Deleted records are gone from shards, and still in the log.
         let restored = damaged.iter().filter(|_| !(old.is_sound && old.has_deletions));
-        let wanted: Vec<ShardName> = uncertain.chain(restored).copied().collect();
+        // Without a catalog: frames that no shard has, before some that one has. What was accepted while the log was replayed
+        // may have been sealed, and not published, before what was replayed.
+        let made: Vec<ShardName> = names.iter().chain(&damaged).copied().collect();
+        let skipped = log.without(&made, newest).filter(|_| known.is_none());
+        let wanted: Vec<ShardName> = uncertain.chain(restored).copied().chain(skipped).collect();
         sealed_before(&wanted, &names, newest, log)
     }
 

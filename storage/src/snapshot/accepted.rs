@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::live::LiveBatch;
 use crate::model::{Record, RecordId, RecordsView, UnixNanos};
-use crate::predicate::{Columns, Predicate, matching_rows};
+use crate::predicate::{Columns, Predicate, matching_rows_of_each};
 
 use super::nearest::{Hit, Source};
 use super::scan::{Numbers, Scan, Sink, Sweep};
@@ -36,32 +36,33 @@ impl Snapshot {
     /// Matching records accepted from `from` on, in commit order, at most `limit`. Those already sealed
     /// are read from their shards.
     pub fn accepted_from(&self, from: RecordId, predicate: &Predicate, limit: usize) -> Result<AcceptedAfter, ReadError> {
-        let mut live = Vec::new();
+        let (until, mut live) = (self.accepted_until(from), Vec::new());
         for (number, batch) in self.live.iter().enumerate() {
-            self.match_live(number, batch, (from, self.next_record), &[predicate], &mut live);
+            self.match_live(number, batch, (from, until), &[predicate], &mut live);
         }
         let mut hits: Vec<Hit> = live.into_iter().map(|(hit, _)| hit).collect();
-        let mut coverage = self.coverage();
+        let mut coverage = self.coverage_from(from);
         self.match_sealed(from, predicate, &mut hits, &mut coverage)?;
+        hits.retain(|hit| hit.place.1 < until);
         hits.sort_unstable_by_key(|hit| hit.place.1);
         let cut = hits.len() > limit;
         hits.truncate(limit);
         let next = match hits.last() {
             Some(last) if cut => RecordId(last.place.1.0 + 1),
-            _ => self.next_record.max(from),
+            _ => until,
         };
         Ok(AcceptedAfter { records: self.fetch(&hits, &mut coverage)?, next, coverage })
     }
 
-    /// What was accepted from `from` on and before `until`, and matches, of several predicates, which. Every row is looked at once for each
-    /// of them, and made a record once for all.
+    /// What was accepted from `from` on and before `until`, and matches, of several predicates, which. A row is made a record
+    /// once for all of them.
     pub fn accepted_between(&self, from: RecordId, until: RecordId, predicates: &[&Predicate]) -> Result<AcceptedEach, ReadError> {
-        let until = until.min(self.next_record).max(from);
+        let until = until.min(self.accepted_until(from)).max(from);
         let mut hits: Vec<(Hit, usize)> = Vec::new();
         for (number, batch) in self.live.iter().enumerate() {
             self.match_live(number, batch, (from, until), predicates, &mut hits);
         }
-        let mut coverage = self.coverage();
+        let mut coverage = self.coverage_from(from);
         for (at, predicate) in predicates.iter().enumerate() {
             let mut sealed = Vec::new();
             self.match_sealed(from, predicate, &mut sealed, &mut coverage)?;
@@ -96,8 +97,8 @@ impl Snapshot {
         let rows = batch.records.slice(first, first_row(&view, until) - first);
         let view = RecordsView::new(batch.signal, &rows);
         let deleted = self.tombstones.rows_of_batch(batch);
-        for (at, predicate) in predicates.iter().enumerate() {
-            for local in matching_rows(predicate, &view, &|| false).unwrap_or_default() {
+        for (at, rows) in matching_rows_of_each(predicates, &view).into_iter().enumerate() {
+            for local in rows {
                 let row = local + first as u32;
                 if !deleted.contains(row) {
                     let place = (view.time(local as usize), view.record_id(local as usize));

@@ -6,7 +6,7 @@ use arrow::array::Array;
 
 use crate::fields::FIELD_COLUMNS;
 use crate::model::{AttributeColumn, DictionaryView, RecordsView, UnixNanos, Value, column};
-use crate::predicate::{Columns, Facet, FacetValues, Field, Predicate};
+use crate::predicate::{Columns, Facet, FacetValues, Field, Predicate, matching_among, without};
 
 use super::scan::{Numbers, Sink};
 use super::{Coverage, ReadError, Snapshot, TIME_COLUMNS, overlaps};
@@ -112,7 +112,7 @@ impl Snapshot {
         unread.retain(|name| !columns.contain(name));
         let columns = columns.with(&FIELD_COLUMNS).without(&unread);
         let facets = COLUMNS.map(|(name, field)| (name, Facet::First(vec![field])));
-        let mut sink = Comparing { comparison, asks_time, facets, all_values: 0, compared: Compared::default() };
+        let mut sink = Comparing { comparison, cancelled, asks_time, facets, all_values: 0, compared: Compared::default() };
         let coverage = self.sweep(&either, &columns, cancelled, &mut sink)?;
         Ok(Compared { coverage, ..sink.compared })
     }
@@ -121,6 +121,7 @@ impl Snapshot {
 /// Counts while rows go by.
 struct Comparing<'c> {
     comparison: &'c Comparison,
+    cancelled: &'c dyn Fn() -> bool,
     /// Whether a record's side depends on its time: then bounds do not do.
     asks_time: bool,
     facets: [(&'static str, Facet); COLUMNS.len()],
@@ -134,17 +135,13 @@ impl Comparing<'_> {
     }
 
     /// Counts rows that are between the times, each on its sides.
-    fn count(&mut self, view: &RecordsView<'_>, rows: impl Iterator<Item = u32>) {
-        let (mut selected, mut baseline) = (Vec::new(), Vec::new());
-        for row in rows {
-            let is_selected = self.comparison.selected.matches(view, row as usize);
-            if is_selected {
-                selected.push(row);
-            }
-            if self.comparison.baseline.as_ref().map_or(!is_selected, |predicate| predicate.matches(view, row as usize)) {
-                baseline.push(row);
-            }
-        }
+    fn count(&mut self, view: &RecordsView<'_>, rows: Vec<u32>) {
+        // Of a question that was withdrawn nothing is counted: it has no answer.
+        let Some(selected) = matching_among(&self.comparison.selected, view, rows.clone(), self.cancelled) else { return };
+        let baseline = match &self.comparison.baseline {
+            None => without(rows, &selected),
+            Some(baseline) => matching_among(baseline, view, rows, self.cancelled).unwrap_or_default(),
+        };
         for (side, rows) in [selected, baseline].iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
             self.compared.records[side] += rows.len() as u64;
             self.add(ComparedPlace::Signal, view.signal.as_str().trim_end_matches('s'), side, rows.len() as u64);
@@ -291,12 +288,12 @@ impl Sink for Comparing<'_> {
     }
 
     fn take_between(&mut self, view: &RecordsView<'_>, rows: &[u32], _time_min: UnixNanos, _time_max: UnixNanos) {
-        self.count(view, rows.iter().copied());
+        self.count(view, rows.to_vec());
     }
 
     fn take(&mut self, view: &RecordsView<'_>, rows: &[u32], _numbers: Numbers<'_>) {
         let inside: Vec<u32> =
             rows.iter().copied().filter(|row| self.contains(view.time(*row as usize), view.time(*row as usize))).collect();
-        self.count(view, inside.into_iter());
+        self.count(view, inside);
     }
 }

@@ -160,7 +160,14 @@ pub struct Snapshot {
     cache: Arc<ShardCache>,
     lookup: Arc<Lookup>,
     tombstones: Arc<Tombstones>,
+    /// What the start could not read.
+    damaged: Vec<String>,
+    /// That, and what is still to be replayed.
     unreadable: Vec<String>,
+    /// Records from this one on came after the start.
+    opened_at: RecordId,
+    /// While the log is replayed: of those before, the ones before this are readable.
+    replayed: Option<RecordId>,
 }
 
 /// A page of records ends when it holds so many bytes; its cursor leads on. (In tests few.)
@@ -168,6 +175,9 @@ const PAGE_BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 64 << 20 };
 /// Records that are fetched before it is known how large they are, and at most at once.
 const FIRST_RECORDS: usize = 128;
 const RECORDS_AT_ONCE: usize = 16_384;
+
+/// How a failure of a shard begins.
+const SHARD_FAILURE: &str = "shard ";
 
 /// Columns that say where in the order a row stands.
 const PLACE_COLUMNS: [&str; 4] = [column::RECORD_ID, column::TIMESTAMP, column::START, column::ORIGINAL_TIME];
@@ -182,7 +192,10 @@ impl Snapshot {
             cache,
             lookup,
             tombstones: state.tombstones_of(tenant),
+            damaged: state.damaged_of(tenant),
             unreadable: state.unreadable_of(tenant),
+            opened_at: state.opened_at,
+            replayed: state.replay.map(|progress| progress.readable),
         }
     }
 
@@ -198,6 +211,17 @@ impl Snapshot {
     /// Nothing was searched yet; what the start could not read is known.
     fn coverage(&self) -> Coverage {
         Coverage { shards_searched: 0, failures: self.unreadable.clone() }
+    }
+
+    /// Up to where records are read in the order in which they were accepted, if they are read from `from` on: those that
+    /// are still to be replayed come before any that were accepted since.
+    fn accepted_until(&self, from: RecordId) -> RecordId {
+        self.replayed.filter(|_| from < self.opened_at).unwrap_or(self.next_record).max(from)
+    }
+
+    /// What of the records from `from` on and up to there cannot be read: what the start could not read came before it.
+    fn coverage_from(&self, from: RecordId) -> Coverage {
+        if from >= self.opened_at { Coverage::default() } else { Coverage { shards_searched: 0, failures: self.damaged.clone() } }
     }
 
     /// Matching records in order, up to the limit. Shards that cannot improve the answer are not read.
@@ -484,12 +508,17 @@ impl Snapshot {
 }
 
 impl Coverage {
+    /// How many shards could not be read. (Others of the failures are of the log.)
+    pub fn shards_failed(&self) -> usize {
+        self.failures.iter().filter(|failure| failure.starts_with(SHARD_FAILURE)).count()
+    }
+
     fn note(&mut self, shard: &ShardMeta, read: Result<(), scan::ScanError>) -> Result<(), ReadError> {
         match read {
             Ok(()) => Ok(()),
             Err(scan::ScanError::Cancelled) => Err(ReadError::Cancelled),
             Err(scan::ScanError::Unreadable(reason)) => {
-                let failure = format!("shard {} cannot be read: {reason}", shard.path);
+                let failure = format!("{SHARD_FAILURE}{} cannot be read: {reason}", shard.path);
                 tracing::error!("{failure}");
                 if !self.failures.contains(&failure) {
                     self.failures.push(failure);

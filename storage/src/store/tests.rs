@@ -14,7 +14,7 @@ use crate::predicate::{IdKind, IdTest, Predicate, TextTest};
 use crate::snapshot::{Known, Search};
 
 /// `time request_id text` per line, all of service `shop`.
-fn decode(request: &RawRequest) -> Result<Decoded, String> {
+pub(crate) fn decode(request: &RawRequest) -> Result<Decoded, String> {
     let text = std::str::from_utf8(&request.body).map_err(|error| error.to_string())?;
     let mut builder = LogsBuilder::with_capacity(0);
     builder.set_resource(Some(r#"{"service.name":"shop"}"#), Some("shop"));
@@ -314,8 +314,11 @@ fn a_folder_belongs_to_one_process_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let first = open(folder.path());
     let second = Store::open(&settings(folder.path()), Arc::new(decode), &mut Registry::default());
-    let OpenError::Locked { pid, .. } = second.expect_err("the folder is taken") else { panic!("another error") };
-    assert_eq!(pid, std::process::id().to_string());
+    let error = second.expect_err("the folder is taken");
+    let OpenError::Locked { holder, .. } = &error else { panic!("another error") };
+    let (id, host) = holder.split_once(" on ").expect("a process and its machine");
+    assert_eq!((id, host.is_empty()), (std::process::id().to_string().as_str(), false));
+    assert!(error.to_string().contains(&format!("in use by process {id} on {host}: stop")), "{error}");
     drop(first);
     open(folder.path());
 }

@@ -24,6 +24,7 @@ use bytes::Bytes;
 
 use super::Sequence;
 use crate::accept::{BodyFormat, RawRequest};
+use crate::catalog::SeenRequest;
 use crate::model::{RecordId, Tenant, UnixNanos};
 
 const MAGIC: &[u8; 4] = b"NDLF";
@@ -118,6 +119,16 @@ impl Frame {
     /// When the request arrived.
     pub(crate) fn arrival(&self) -> UnixNanos {
         self.arrival
+    }
+
+    /// The request, for recognising it when it comes again.
+    pub(crate) fn seen(&self) -> Option<SeenRequest> {
+        self.digest.map(|digest| SeenRequest { digest, arrival: self.arrival, records: self.record_count })
+    }
+
+    /// The number of the first record after it.
+    pub(crate) fn record_next(&self) -> RecordId {
+        RecordId(self.record_first.0 + u64::from(self.record_count))
     }
 
     /// Its length in the log.

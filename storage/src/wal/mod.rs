@@ -1,13 +1,15 @@
 //! The write-ahead log: what was accepted and is not yet in a shard.
 
 mod frame;
+mod replay;
 mod segments;
 
 use std::fmt::Debug;
 use std::path::PathBuf;
 
 pub(crate) use frame::{Digest, Frame, VERSION as FRAME_VERSION};
-pub(crate) use segments::{Piece, RecoveryReport, SegmentFile, SegmentedWal, for_each_piece};
+pub(crate) use replay::Unreplayed;
+pub(crate) use segments::{LogPlace, Piece, RecoveredLog, RecoveryReport, SegmentFile, SegmentedWal, for_each_piece};
 
 /// The number of a frame in the log: consecutive, from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +29,9 @@ pub(crate) trait Wal: Send + Debug {
 
     /// The frames up to and including `through` are in shards and need not be kept.
     fn forget(&mut self, through: Sequence) -> Result<(), WalError>;
+
+    /// The first frame that is still in the log; later than any when none is.
+    fn oldest(&self) -> Sequence;
 }
 
 /// Why the log did not take frames.

@@ -10,10 +10,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::frame::{Frame, Parsed};
+use super::replay::Unreplayed;
 use super::{Sequence, Wal, WalError};
 use crate::disk::{Disk, DiskFile, read_all};
+use crate::settings::Durability;
 
 const HEADER: &[u8; 8] = b"NDLWAL01";
+pub(super) const HEADER_BYTES: usize = HEADER.len();
 const EXTENSION: &str = "wal";
 
 /// A log in files of `segment_bytes`.
@@ -22,6 +25,7 @@ pub(crate) struct SegmentedWal {
     disk: Arc<dyn Disk>,
     folder: PathBuf,
     segment_bytes: u64,
+    durability: Durability,
     /// Closed files, oldest first, with the last frame each holds.
     closed: VecDeque<(PathBuf, Sequence)>,
     active: Option<Active>,
@@ -51,44 +55,69 @@ pub(crate) struct RecoveryReport {
     pub(crate) set_aside: Vec<PathBuf>,
 }
 
+/// Where a log lies, and how it is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct LogPlace {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) folder: PathBuf,
+    pub(crate) segment_bytes: u64,
+    pub(crate) durability: Durability,
+}
+
+/// A log that was looked through.
+#[derive(Debug)]
+pub(crate) struct RecoveredLog {
+    pub(crate) wal: SegmentedWal,
+    pub(crate) report: RecoveryReport,
+    /// Its frames that are in no shard, to be read again.
+    pub(crate) unreplayed: Unreplayed,
+}
+
 impl SegmentedWal {
-    /// Opens the log in `folder`, hands every frame after `after` to `visit`, cuts a torn tail and sets
-    /// damaged bytes aside. Doing it again gives the same frames.
-    pub(crate) fn recover(
-        disk: Arc<dyn Disk>,
-        folder: PathBuf,
-        segment_bytes: u64,
-        after: Sequence,
-        visit: &mut dyn FnMut(Frame) -> Result<(), WalError>,
-    ) -> Result<(SegmentedWal, RecoveryReport), WalError> {
+    /// Opens a log: verifies every frame and shows it to `visit`, cuts a torn tail and sets damaged bytes aside, so that
+    /// new frames can be written and those after `after` replayed. Doing it again gives the same frames.
+    pub(crate) fn recover(place: LogPlace, after: Sequence, visit: &mut dyn FnMut(&Frame)) -> Result<RecoveredLog, WalError> {
+        let LogPlace { disk, folder, segment_bytes, durability } = place;
         disk.create_folder(&folder).map_err(refused("create", &folder))?;
         let names = segment_paths(disk.as_ref(), &folder).map_err(refused("list", &folder))?;
-        let mut wal = SegmentedWal { disk, folder, segment_bytes, closed: VecDeque::new(), active: None };
+        let mut unreplayed = Unreplayed::new(disk.clone(), after);
+        let mut wal = SegmentedWal { disk, folder, segment_bytes, durability, closed: VecDeque::new(), active: None };
         let mut report = RecoveryReport { last: after, ..RecoveryReport::default() };
+        let mut buffer = Vec::new();
         for path in names {
             if let Some(active) = wal.active.take() {
                 wal.closed.push_back((active.path, active.last));
             }
-            wal.active = Some(wal.recover_segment(path, after, &mut report, visit)?);
+            let (active, bytes_after) = wal.recover_segment(path, after, &mut report, &mut buffer, visit)?;
+            unreplayed.add(&active.path, active.offset, bytes_after, active.last);
+            wal.active = Some(active);
         }
-        Ok((wal, report))
+        Ok(RecoveredLog { wal, report, unreplayed })
     }
 
+    /// With it comes how many bytes of frames after `after` there are. `buffer` is used again for each file: a log may be
+    /// long, and fresh memory is slow.
     fn recover_segment(
         &self,
         path: PathBuf,
         after: Sequence,
         report: &mut RecoveryReport,
-        visit: &mut dyn FnMut(Frame) -> Result<(), WalError>,
-    ) -> Result<Active, WalError> {
+        buffer: &mut Vec<u8>,
+        visit: &mut dyn FnMut(&Frame),
+    ) -> Result<(Active, u64), WalError> {
         let file = self.disk.open(&path).map_err(refused("open", &path))?;
-        let bytes = Bytes::from(read_all(file.as_ref()).map_err(refused("read", &path))?);
+        read_into(file.as_ref(), buffer).map_err(refused("read", &path))?;
+        let bytes = Bytes::from(std::mem::take(buffer));
+        let mut bytes_after = 0;
         let offset = for_each_piece(&bytes, report.last, &mut |piece| match piece {
-            Piece::Frame(frame) if frame.sequence <= after => Ok(()),
             Piece::Frame(frame) => {
-                report.lost_frames += frame.sequence.0.saturating_sub(report.last.0 + 1);
-                report.last = report.last.max(frame.sequence);
-                visit(*frame)
+                visit(&frame);
+                if frame.sequence > after {
+                    bytes_after += frame.bytes() as u64;
+                    report.lost_frames += frame.sequence.0.saturating_sub(report.last.0 + 1);
+                    report.last = report.last.max(frame.sequence);
+                }
+                Ok(())
             }
             Piece::Damaged(range) => {
                 report.set_aside.push(self.set_aside(&path, range.start, &bytes[range])?);
@@ -99,7 +128,9 @@ impl SegmentedWal {
                 cut(file.as_ref(), range.start as u64, range.end as u64).map_err(refused("cut the torn tail of", &path))
             }
         })?;
-        Ok(Active { path, file, offset: offset.max(HEADER.len()) as u64, bytes: bytes.len() as u64, last: report.last })
+        let active = Active { path, file, offset: offset.max(HEADER.len()) as u64, bytes: bytes.len() as u64, last: report.last };
+        *buffer = bytes.try_into_mut().map(Vec::from).unwrap_or_default();
+        Ok((active, bytes_after))
     }
 
     fn set_aside(&self, segment: &Path, offset: usize, bytes: &[u8]) -> Result<PathBuf, WalError> {
@@ -160,7 +191,9 @@ impl Wal for SegmentedWal {
                 Err(error) => Err(WalError::Poisoned { action: "undo a failed write to", path: active.path.clone(), error }),
             };
         }
-        active.file.sync_data().map_err(|error| WalError::Poisoned { action: "sync", path: active.path.clone(), error })?;
+        if self.durability == Durability::Disk {
+            active.file.sync_data().map_err(|error| WalError::Poisoned { action: "sync", path: active.path.clone(), error })?;
+        }
         active.offset += bytes.len() as u64;
         active.last = last.sequence;
         Ok(())
@@ -176,6 +209,11 @@ impl Wal for SegmentedWal {
         }
         Ok(())
     }
+
+    fn oldest(&self) -> Sequence {
+        let oldest = self.closed.front().map(|(path, _)| path).or(self.active.as_ref().map(|active| &active.path));
+        oldest.and_then(|path| path.file_stem()?.to_str()?.parse().ok()).map_or(Sequence(u64::MAX), Sequence)
+    }
 }
 
 /// What a file of the log consists of, one piece after the other.
@@ -190,25 +228,59 @@ pub(crate) enum Piece {
 }
 
 /// Takes a file of the log apart. Frames up to `last` stand before it; where the next frame belongs.
-pub(crate) fn for_each_piece<E>(bytes: &Bytes, mut last: Sequence, visit: &mut dyn FnMut(Piece) -> Result<(), E>) -> Result<usize, E> {
-    let mut offset = HEADER.len().min(bytes.len());
-    loop {
-        match Frame::parse(&bytes.slice(offset..)) {
-            Parsed::Frame(frame, length) => {
-                offset += length;
-                last = last.max(frame.sequence);
-                visit(Piece::Frame(frame))?;
+pub(crate) fn for_each_piece<E>(bytes: &Bytes, last: Sequence, visit: &mut dyn FnMut(Piece) -> Result<(), E>) -> Result<usize, E> {
+    let mut cursor = Cursor { bytes: bytes.clone(), offset: HEADER_BYTES.min(bytes.len()), last };
+    while let Some(piece) = cursor.piece() {
+        let is_torn = matches!(piece, Piece::Torn(_));
+        visit(piece)?;
+        if is_torn {
+            break;
+        }
+    }
+    Ok(cursor.offset)
+}
+
+/// A place in a file of the log.
+#[derive(Debug)]
+pub(super) struct Cursor {
+    bytes: Bytes,
+    offset: usize,
+    last: Sequence,
+}
+
+impl Cursor {
+    /// The beginning of a file that was looked through before.
+    pub(super) fn new(bytes: Bytes) -> Cursor {
+        Cursor { offset: HEADER_BYTES.min(bytes.len()), bytes, last: Sequence(0) }
+    }
+
+    /// The next frame.
+    pub(super) fn next(&mut self) -> Option<Frame> {
+        loop {
+            match self.piece()? {
+                Piece::Frame(frame) => return Some(*frame),
+                Piece::Damaged(_) => {}
+                Piece::Torn(_) => return None,
             }
-            Parsed::Blank if bytes[offset..].iter().all(|byte| *byte == 0) => return Ok(offset),
-            Parsed::Blank | Parsed::Damaged => match next_frame(bytes, offset, last) {
+        }
+    }
+
+    /// The next piece; none where nothing was ever written. Behind what is torn there is nothing.
+    fn piece(&mut self) -> Option<Piece> {
+        let from = self.offset;
+        match Frame::parse(&self.bytes.slice(from..)) {
+            Parsed::Frame(frame, length) => {
+                self.offset += length;
+                self.last = self.last.max(frame.sequence);
+                Some(Piece::Frame(frame))
+            }
+            Parsed::Blank if self.bytes[from..].iter().all(|byte| *byte == 0) => None,
+            Parsed::Blank | Parsed::Damaged => match next_frame(&self.bytes, from, self.last) {
                 Some(next) => {
-                    visit(Piece::Damaged(offset..next))?;
-                    offset = next;
+                    self.offset = next;
+                    Some(Piece::Damaged(from..next))
                 }
-                None => {
-                    visit(Piece::Torn(offset..bytes.len()))?;
-                    return Ok(offset);
-                }
+                None => Some(Piece::Torn(from..self.bytes.len())),
             },
         }
     }
@@ -237,6 +309,12 @@ impl SegmentFile {
     pub(crate) fn has_header(&self) -> bool {
         self.bytes.starts_with(HEADER)
     }
+}
+
+fn read_into(file: &dyn DiskFile, buffer: &mut Vec<u8>) -> std::io::Result<()> {
+    let bytes = usize::try_from(file.len()?).map_err(|_| std::io::Error::other("file larger than memory"))?;
+    buffer.resize(bytes, 0);
+    file.read_at(buffer, 0)
 }
 
 fn segment_paths(disk: &dyn Disk, folder: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -297,13 +375,17 @@ mod tests {
     }
 
     fn recover(folder: &Path, after: u64) -> (SegmentedWal, RecoveryReport, Vec<u64>) {
+        let place =
+            LogPlace { disk: Arc::new(LocalDisk), folder: folder.to_owned(), segment_bytes: SEGMENT_BYTES, durability: Durability::Disk };
+        let mut visited = Vec::new();
+        let RecoveredLog { wal, report, mut unreplayed } =
+            SegmentedWal::recover(place, Sequence(after), &mut |frame| visited.push(frame.sequence.0)).unwrap();
         let mut seen = Vec::new();
-        let (wal, report) =
-            SegmentedWal::recover(Arc::new(LocalDisk), folder.to_owned(), SEGMENT_BYTES, Sequence(after), &mut |frame: Frame| {
-                seen.push(frame.sequence.0);
-                Ok(())
-            })
-            .unwrap();
+        while let Some(frame) = unreplayed.next().unwrap() {
+            seen.push(frame.sequence.0);
+        }
+        assert_eq!(seen, visited.into_iter().filter(|sequence| *sequence > after).collect::<Vec<_>>(), "as they were looked through");
+        assert_eq!(unreplayed.bytes_read(), unreplayed.bytes());
         (wal, report, seen)
     }
 
@@ -375,5 +457,31 @@ mod tests {
         assert_eq!(recover(folder.path(), 60).2, (61..=100).collect::<Vec<_>>());
         wal.forget(Sequence(100)).unwrap();
         assert_eq!(files(), 1);
+    }
+
+    #[test]
+    fn without_syncs_frames_outlive_the_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = LogPlace {
+            disk: Arc::new(LocalDisk),
+            folder: folder.path().to_owned(),
+            segment_bytes: SEGMENT_BYTES,
+            durability: Durability::Os,
+        };
+        let mut wal = SegmentedWal::recover(place, Sequence(0), &mut |_| {}).unwrap().wal;
+        (1..=100).for_each(|sequence| wal.append(&[frame(sequence, "written")]).unwrap());
+        drop(wal);
+        assert_eq!(recover(folder.path(), 0).2, (1..=100).collect::<Vec<_>>());
+        assert_eq!(crate::settings::StoreSettings::default().durability, Durability::Disk, "it has to be asked for");
+    }
+
+    #[test]
+    fn the_oldest_frame_is_that_of_the_oldest_file() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(recover(folder.path(), 0).0.oldest(), Sequence(u64::MAX), "none is held");
+        let mut wal = write(folder.path(), 1..=100);
+        assert_eq!(wal.oldest(), Sequence(1));
+        wal.forget(Sequence(60)).unwrap();
+        assert!(wal.oldest() > Sequence(1) && wal.oldest() <= Sequence(61));
     }
 }

@@ -6,7 +6,7 @@ use axum::response::Response;
 use needle_query as query;
 use serde::Deserialize;
 
-use super::parameters::{Asking, Parameters, time_range};
+use super::parameters::{Asking, Timed, TimeoutParameter, time_range};
 use super::table::{self, Form, TableAnswer};
 use crate::error::{ApiError, ErrorBody};
 use crate::web::Web;
@@ -33,7 +33,7 @@ pub(crate) struct AggregateParameters {
     get,
     path = "/api/v1/aggregate",
     tag = "records",
-    params(AggregateParameters),
+    params(AggregateParameters, TimeoutParameter),
     responses(
         (
             status = 200,
@@ -55,11 +55,11 @@ pub(crate) async fn aggregate(
     State(web): State<Web>,
     Asking(tenant): Asking,
     headers: HeaderMap,
-    Parameters(parameters): Parameters<AggregateParameters>,
+    Timed { parameters, timeout }: Timed<AggregateParameters>,
 ) -> Result<Response, ApiError> {
     let form = Form::of(&headers)?;
     let (start, end) = time_range(parameters.start, parameters.end)?;
     let request = query::AggregateRequest { query: parameters.q.unwrap_or_default(), start, end };
-    let answer = web.in_time(web.engine().aggregate(&tenant, request)).await?;
+    let answer = web.within(timeout, web.engine().aggregate(&tenant, request)).await?;
     table::answer(answer, form).await
 }

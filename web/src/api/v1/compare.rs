@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::completeness::Completeness;
-use super::parameters::{Asking, Parameters, given, number, time_range};
+use super::parameters::{Asking, Timed, TimeoutParameter, given, number, time_range};
 use super::respond;
 use crate::error::{ApiError, ErrorBody};
 use crate::web::Web;
@@ -93,7 +93,7 @@ pub(crate) struct SkippedField {
     get,
     path = "/api/v1/compare",
     tag = "fields",
-    params(CompareParameters),
+    params(CompareParameters, TimeoutParameter),
     responses(
         (status = 200, description = "Differences", body = CompareAnswer),
         (status = 400, description = "Bad query or parameter", body = ErrorBody),
@@ -103,10 +103,10 @@ pub(crate) struct SkippedField {
 pub(crate) async fn compare(
     State(web): State<Web>,
     Asking(tenant): Asking,
-    Parameters(parameters): Parameters<CompareParameters>,
+    Timed { parameters, timeout }: Timed<CompareParameters>,
 ) -> Result<Response, ApiError> {
     let request = parameters.request()?;
-    let answer = web.in_time(web.engine().compare(&tenant, request)).await?;
+    let answer = web.within(timeout, web.engine().compare(&tenant, request)).await?;
     Ok(respond::json(move || CompareAnswer::from(answer)).await)
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::completeness::Completeness;
-use super::parameters::{Asking, Parameters, number, time_range};
+use super::parameters::{Asking, Timed, TimeoutParameter, number, time_range};
 use super::respond;
 use crate::error::{ApiError, ErrorBody};
 use crate::web::Web;
@@ -121,7 +121,7 @@ pub(crate) struct FieldValue {
     get,
     path = "/api/v1/fields",
     tag = "fields",
-    params(FieldsParameters),
+    params(FieldsParameters, TimeoutParameter),
     responses(
         (status = 200, description = "Fields", body = FieldsAnswer),
         (status = 400, description = "Bad query or parameter", body = ErrorBody),
@@ -131,10 +131,10 @@ pub(crate) struct FieldValue {
 pub(crate) async fn fields(
     State(web): State<Web>,
     Asking(tenant): Asking,
-    Parameters(parameters): Parameters<FieldsParameters>,
+    Timed { parameters, timeout }: Timed<FieldsParameters>,
 ) -> Result<Response, ApiError> {
     let request = parameters.request()?;
-    let answer = web.in_time(web.engine().fields(&tenant, request)).await?;
+    let answer = web.within(timeout, web.engine().fields(&tenant, request)).await?;
     Ok(respond::json(move || FieldsAnswer::from(answer)).await)
 }
 
@@ -143,7 +143,7 @@ pub(crate) async fn fields(
     get,
     path = "/api/v1/fields/{name}/values",
     tag = "fields",
-    params(("name" = String, Path, description = "A field, in any of its names: service, level, http.route, resource.host.name"), FieldValuesParameters),
+    params(("name" = String, Path, description = "A field, in any of its names: service, level, http.route, resource.host.name"), FieldValuesParameters, TimeoutParameter),
     responses(
         (status = 200, description = "Values", body = FieldValuesAnswer),
         (status = 400, description = "Bad field, query or parameter", body = ErrorBody),
@@ -154,10 +154,10 @@ pub(crate) async fn values(
     State(web): State<Web>,
     Asking(tenant): Asking,
     Name(name): Name,
-    Parameters(parameters): Parameters<FieldValuesParameters>,
+    Timed { parameters, timeout }: Timed<FieldValuesParameters>,
 ) -> Result<Response, ApiError> {
     let request = parameters.request(name)?;
-    let answer = web.in_time(web.engine().field_values(&tenant, request)).await?;
+    let answer = web.within(timeout, web.engine().field_values(&tenant, request)).await?;
     Ok(respond::json(move || FieldValuesAnswer::from(answer)).await)
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::completeness::Completeness;
-use super::parameters::{Asking, Parameters, given, number, time_range};
+use super::parameters::{Asking, Timed, TimeoutParameter, given, number, time_range};
 use super::respond;
 use super::time::Time;
 use crate::error::{ApiError, ErrorBody};
@@ -95,7 +95,7 @@ pub(crate) struct OtherValues {
     get,
     path = "/api/v1/histogram",
     tag = "records",
-    params(HistogramParameters),
+    params(HistogramParameters, TimeoutParameter),
     responses(
         (status = 200, description = "Numbers", body = HistogramAnswer),
         (status = 400, description = "Bad query or parameter", body = ErrorBody),
@@ -105,10 +105,10 @@ pub(crate) struct OtherValues {
 pub(crate) async fn histogram(
     State(web): State<Web>,
     Asking(tenant): Asking,
-    Parameters(parameters): Parameters<HistogramParameters>,
+    Timed { parameters, timeout }: Timed<HistogramParameters>,
 ) -> Result<Response, ApiError> {
     let request = parameters.request()?;
-    let answer = web.in_time(web.engine().histogram(&tenant, request)).await?;
+    let answer = web.within(timeout, web.engine().histogram(&tenant, request)).await?;
     Ok(respond::json(move || HistogramAnswer::from(answer)).await)
 }
 

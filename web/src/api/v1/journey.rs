@@ -10,7 +10,7 @@ use needle_query::JourneyRequest;
 use needle_query::model::NormalId;
 use serde::Deserialize;
 
-use super::parameters::{Asking, Parameters, given, number, truth};
+use super::parameters::{Asking, Timed, TimeoutParameter, given, number, truth};
 use super::respond;
 use crate::error::{ApiError, ErrorBody};
 use crate::web::Web;
@@ -38,7 +38,7 @@ pub(crate) struct JourneyParameters {
     get,
     path = "/api/v1/journey/{id}/skeleton",
     tag = "journeys",
-    params(("id" = String, Path, description = "A trace id, span id, request id or correlation id, in any spelling"), SkeletonParameters),
+    params(("id" = String, Path, description = "A trace id, span id, request id or correlation id, in any spelling"), SkeletonParameters, TimeoutParameter),
     responses(
         (status = 200, description = "The tree", body = skeleton::Skeleton),
         (status = 400, description = "Unusable id or parameter", body = ErrorBody),
@@ -50,11 +50,11 @@ pub(crate) async fn skeleton(
     State(web): State<Web>,
     Asking(tenant): Asking,
     Id(id): Id,
-    Parameters(parameters): Parameters<SkeletonParameters>,
+    Timed { parameters, timeout }: Timed<SkeletonParameters>,
 ) -> Result<Response, ApiError> {
     let SkeletonParameters { inferred, corrected } = parameters;
     let request = JourneyParameters { inferred, corrected, ..JourneyParameters::default() }.request(id.clone())?;
-    match web.in_time(web.engine().journey_outline(&tenant, request)).await? {
+    match web.within(timeout, web.engine().journey_outline(&tenant, request)).await? {
         Some(journey) => Ok(respond::json(move || skeleton::Skeleton::from(journey)).await),
         None => Err(ApiError::UnknownId { id }),
     }
@@ -65,7 +65,7 @@ pub(crate) async fn skeleton(
     get,
     path = "/api/v1/journey/{id}",
     tag = "journeys",
-    params(("id" = String, Path, description = "A trace id, span id, request id or correlation id, in any spelling"), JourneyParameters),
+    params(("id" = String, Path, description = "A trace id, span id, request id or correlation id, in any spelling"), JourneyParameters, TimeoutParameter),
     responses(
         (status = 200, description = "The journey", body = wire::Journey),
         (status = 400, description = "Unusable id or parameter", body = ErrorBody),
@@ -77,10 +77,10 @@ pub(crate) async fn journey(
     State(web): State<Web>,
     Asking(tenant): Asking,
     Id(id): Id,
-    Parameters(parameters): Parameters<JourneyParameters>,
+    Timed { parameters, timeout }: Timed<JourneyParameters>,
 ) -> Result<Response, ApiError> {
     let request = parameters.request(id.clone())?;
-    match web.in_time(web.engine().journey(&tenant, request)).await? {
+    match web.within(timeout, web.engine().journey(&tenant, request)).await? {
         Some(journey) => Ok(respond::json(move || wire::Journey::from(journey)).await),
         None => Err(ApiError::UnknownId { id }),
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::completeness::Completeness;
-use super::parameters::{Asking, Parameters, SearchParameters};
+use super::parameters::{Asking, SearchParameters, Timed, TimeoutParameter};
 use super::respond;
 use super::time::Time;
 use crate::error::{ApiError, ErrorBody};
@@ -51,7 +51,7 @@ pub(crate) struct JourneySummary {
     get,
     path = "/api/v1/journeys",
     tag = "journeys",
-    params(SearchParameters),
+    params(SearchParameters, TimeoutParameter),
     responses(
         (status = 200, description = "Journeys", body = JourneysAnswer),
         (status = 400, description = "Bad query or parameter", body = ErrorBody),
@@ -61,9 +61,8 @@ pub(crate) struct JourneySummary {
 pub(crate) async fn journeys(
     State(web): State<Web>,
     Asking(tenant): Asking,
-    Parameters(parameters): Parameters<SearchParameters>,
+    Timed { parameters, timeout }: Timed<SearchParameters>,
 ) -> Result<Response, ApiError> {
-    let timeout = parameters.timeout()?;
     let request = parameters.request(web.settings())?;
     let answer = web.within(timeout, web.engine().journeys(&tenant, request)).await?;
     Ok(respond::json(move || JourneysAnswer::from(answer)).await)

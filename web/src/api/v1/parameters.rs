@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Query};
+use axum::http::Uri;
 use axum::http::request::Parts;
 use needle_query::model::{Tenant, UnixNanos};
 use needle_query::{Order, SearchRequest};
@@ -21,14 +22,47 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parameters<T> 
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        match Query::try_from_uri(&parts.uri) {
-            Ok(Query(parameters)) => Ok(Parameters(parameters)),
-            Err(rejection) => {
-                let cause = std::error::Error::source(&rejection).map_or_else(|| rejection.to_string(), ToString::to_string);
-                Err(ApiError::QueryString(cause))
-            }
-        }
+        read(&parts.uri).map(Parameters)
     }
+}
+
+/// The query string of a question: `T`, and how long the answer may take.
+pub(crate) struct Timed<T> {
+    pub(crate) parameters: T,
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// What every question can be told beside its own parameters.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TimeoutParameter {
+    /// How long the answer may take, as `5s`; then there is none. The server has a default and a bound.
+    timeout: Option<String>,
+}
+
+/// A question without parameters of its own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoParameters {}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Timed<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let TimeoutParameter { timeout } = read(&parts.uri)?;
+        let query = parts.uri.query().unwrap_or_default();
+        let own: Vec<&str> = query.split('&').filter(|pair| pair.split('=').next() != Some("timeout")).collect();
+        let own: Uri = format!("/?{}", own.join("&")).parse().map_err(|error| ApiError::QueryString(format!("{error}")))?;
+        Ok(Timed { parameters: read(&own)?, timeout: duration("timeout", timeout)? })
+    }
+}
+
+fn read<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
+    let Query(parameters) = Query::try_from_uri(uri).map_err(|rejection| {
+        let cause = std::error::Error::source(&rejection).map_or_else(|| rejection.to_string(), ToString::to_string);
+        ApiError::QueryString(cause)
+    })?;
+    Ok(parameters)
 }
 
 /// Whose data: the tenant that a layer above put into the request, else the default one.
@@ -61,8 +95,6 @@ pub(crate) struct SearchParameters {
     /// `desc`, newest first, is the default.
     #[param(inline, value_type = Option<OrderName>)]
     order: Option<String>,
-    /// How long the answer may take, as `5s`; then there is none. The server has a default and a bound.
-    timeout: Option<String>,
 }
 
 /// What to count.
@@ -76,8 +108,6 @@ pub(crate) struct CountParameters {
     start: Option<String>,
     /// Up to this time, exclusive: RFC 3339 or unix nanoseconds.
     end: Option<String>,
-    /// How long the answer may take, as `5s`; then there is none. The server has a default and a bound.
-    timeout: Option<String>,
 }
 
 /// By time, then record id.
@@ -92,11 +122,6 @@ pub(crate) enum OrderName {
 }
 
 impl SearchParameters {
-    /// How long the answer may take.
-    pub(crate) fn timeout(&self) -> Result<Option<Duration>, ApiError> {
-        timeout(&self.timeout)
-    }
-
     /// The question for the engine.
     pub(crate) fn request(self, settings: &WebSettings) -> Result<SearchRequest, ApiError> {
         let (start, end) = time_range(self.start, self.end)?;
@@ -111,11 +136,6 @@ impl SearchParameters {
 }
 
 impl CountParameters {
-    /// How long the answer may take.
-    pub(crate) fn timeout(&self) -> Result<Option<Duration>, ApiError> {
-        timeout(&self.timeout)
-    }
-
     /// The question for the engine.
     pub(crate) fn request(self) -> Result<SearchRequest, ApiError> {
         let (start, end) = time_range(self.start, self.end)?;
@@ -160,9 +180,9 @@ pub(crate) fn number(name: &'static str, text: Option<String>, max: usize) -> Re
 }
 
 /// A length of time.
-pub(crate) fn timeout(text: &Option<String>) -> Result<Option<Duration>, ApiError> {
-    let read = |value: String| needle_query::duration_of(&value).map_err(|mend| ApiError::Parameter { name: "timeout", value, mend });
-    given(text.clone()).map(read).transpose()
+fn duration(name: &'static str, text: Option<String>) -> Result<Option<Duration>, ApiError> {
+    let read = |value: String| needle_query::duration_of(&value).map_err(|mend| ApiError::Parameter { name, value, mend });
+    given(text).map(read).transpose()
 }
 
 /// `true` or `false`.
@@ -189,15 +209,14 @@ mod tests {
     use super::*;
     use axum::http::Request;
 
-    async fn read<T: DeserializeOwned>(uri: &str) -> Result<T, ApiError> {
+    async fn timed<T: DeserializeOwned>(uri: &str) -> Result<Timed<T>, ApiError> {
         let (mut parts, ()) = Request::builder().uri(uri).body(()).unwrap().into_parts();
-        Parameters::from_request_parts(&mut parts, &()).await.map(|Parameters(parameters)| parameters)
+        Timed::from_request_parts(&mut parts, &()).await
     }
 
     async fn search(uri: &str) -> Result<SearchRequest, String> {
         let settings = WebSettings { search_limit_default: 100, search_limit_max: 1000, ..WebSettings::default() };
-        let read =
-            read::<SearchParameters>(uri).await.and_then(|parameters| parameters.timeout().and_then(|_| parameters.request(&settings)));
+        let read = timed::<SearchParameters>(uri).await.and_then(|timed| timed.parameters.request(&settings));
         read.map_err(|error| error.to_string())
     }
 
@@ -240,8 +259,18 @@ mod tests {
     async fn an_unknown_parameter_and_one_given_twice_are_refused_by_name() {
         let unknown = search("/?limt=5").await.expect_err("misspelled");
         assert!(unknown.contains("`limt`") && unknown.contains("`limit`"), "{unknown}");
-        let twice = search("/?q=a&q=b").await.expect_err("twice");
-        assert!(twice.contains("`q`"), "{twice}");
+        for (uri, name) in [("/?q=a&q=b", "`q`"), ("/?timeout=1s&q=a&timeout=2s", "`timeout`")] {
+            let twice = search(uri).await.expect_err("twice");
+            assert!(twice.contains(name), "{twice}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_question_may_say_how_long_its_answer_may_take() {
+        for (uri, expected) in [("/", None), ("/?timeout=", None), ("/?timeout=5s", Some(5)), ("/?timeout=2m", Some(120))] {
+            let timed = timed::<NoParameters>(uri).await.unwrap_or_else(|error| panic!("{uri}: {error}"));
+            assert_eq!(timed.timeout, expected.map(Duration::from_secs), "{uri}");
+        }
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::completeness::Completeness;
-use super::parameters::{Asking, Parameters, number, point, time_range};
+use super::parameters::{Asking, Timed, TimeoutParameter, number, point, time_range};
 use super::record::Record;
 use super::respond;
 use super::time::Time;
@@ -97,7 +97,7 @@ pub(crate) struct NamedCount {
     get,
     path = "/api/v1/patterns",
     tag = "records",
-    params(PatternsParameters),
+    params(PatternsParameters, TimeoutParameter),
     responses(
         (status = 200, description = "Patterns", body = PatternsAnswer),
         (status = 400, description = "Bad query or parameter", body = ErrorBody),
@@ -107,10 +107,10 @@ pub(crate) struct NamedCount {
 pub(crate) async fn patterns(
     State(web): State<Web>,
     Asking(tenant): Asking,
-    Parameters(parameters): Parameters<PatternsParameters>,
+    Timed { parameters, timeout }: Timed<PatternsParameters>,
 ) -> Result<Response, ApiError> {
     let request = parameters.request()?;
-    let answer = web.in_time(web.engine().patterns(&tenant, request)).await?;
+    let answer = web.within(timeout, web.engine().patterns(&tenant, request)).await?;
     Ok(respond::json(move || PatternsAnswer::from(answer)).await)
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::completeness::Completeness;
-use super::parameters::{Asking, CountParameters, Parameters, SearchParameters};
+use super::parameters::{Asking, CountParameters, SearchParameters, Timed, TimeoutParameter};
 use super::record::Record;
 use super::respond;
 use crate::error::{ApiError, ErrorBody};
@@ -45,7 +45,7 @@ pub(crate) struct CountAnswer {
     get,
     path = "/api/v1/search",
     tag = "records",
-    params(SearchParameters),
+    params(SearchParameters, TimeoutParameter),
     responses(
         (status = 200, description = "Records", body = SearchAnswer),
         (status = 400, description = "Bad query or parameter", body = ErrorBody),
@@ -55,9 +55,8 @@ pub(crate) struct CountAnswer {
 pub(crate) async fn search(
     State(web): State<Web>,
     Asking(tenant): Asking,
-    Parameters(parameters): Parameters<SearchParameters>,
+    Timed { parameters, timeout }: Timed<SearchParameters>,
 ) -> Result<Response, ApiError> {
-    let timeout = parameters.timeout()?;
     let request = parameters.request(web.settings())?;
     let answer = web.within(timeout, web.engine().search(&tenant, request)).await?;
     Ok(respond::json(move || SearchAnswer::from(answer)).await)
@@ -68,7 +67,7 @@ pub(crate) async fn search(
     get,
     path = "/api/v1/count",
     tag = "records",
-    params(CountParameters),
+    params(CountParameters, TimeoutParameter),
     responses(
         (status = 200, description = "The number", body = CountAnswer),
         (status = 400, description = "Bad query or parameter", body = ErrorBody),
@@ -78,9 +77,8 @@ pub(crate) async fn search(
 pub(crate) async fn count(
     State(web): State<Web>,
     Asking(tenant): Asking,
-    Parameters(parameters): Parameters<CountParameters>,
+    Timed { parameters, timeout }: Timed<CountParameters>,
 ) -> Result<Response, ApiError> {
-    let timeout = parameters.timeout()?;
     let request = parameters.request()?;
     let answer = web.within(timeout, web.engine().count(&tenant, request)).await?;
     Ok(respond::json(move || CountAnswer::from(answer)).await)

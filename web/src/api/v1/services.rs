@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::completeness::Completeness;
-use super::parameters::{Asking, Parameters, time_range};
+use super::parameters::{Asking, Timed, TimeoutParameter, time_range};
 use super::respond;
 use super::time::Time;
 use crate::error::{ApiError, ErrorBody};
@@ -70,7 +70,7 @@ pub(crate) struct Service {
     get,
     path = "/api/v1/services",
     tag = "services",
-    params(ServicesParameters),
+    params(ServicesParameters, TimeoutParameter),
     responses(
         (status = 200, description = "Services", body = ServicesAnswer),
         (status = 400, description = "Bad parameter", body = ErrorBody),
@@ -80,10 +80,10 @@ pub(crate) struct Service {
 pub(crate) async fn services(
     State(web): State<Web>,
     Asking(tenant): Asking,
-    Parameters(parameters): Parameters<ServicesParameters>,
+    Timed { parameters, timeout }: Timed<ServicesParameters>,
 ) -> Result<Response, ApiError> {
     let (start, end) = time_range(parameters.start, parameters.end)?;
-    let answer = web.in_time(web.engine().services(&tenant, start, end)).await?;
+    let answer = web.within(timeout, web.engine().services(&tenant, start, end)).await?;
     Ok(respond::json(move || ServicesAnswer::from(answer)).await)
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::completeness::Completeness;
-use super::parameters::{Asking, Parameters, time_range};
+use super::parameters::{Asking, Timed, TimeoutParameter, time_range};
 use super::respond;
 use crate::error::{ApiError, ErrorBody};
 use crate::web::Web;
@@ -121,7 +121,7 @@ pub(crate) struct InferredFrom {
     get,
     path = "/api/v1/services/graph",
     tag = "services",
-    params(GraphParameters),
+    params(GraphParameters, TimeoutParameter),
     responses(
         (status = 200, description = "Services and their calls", body = GraphAnswer),
         (status = 400, description = "Bad query or parameter", body = ErrorBody),
@@ -131,11 +131,11 @@ pub(crate) struct InferredFrom {
 pub(crate) async fn graph(
     State(web): State<Web>,
     Asking(tenant): Asking,
-    Parameters(parameters): Parameters<GraphParameters>,
+    Timed { parameters, timeout }: Timed<GraphParameters>,
 ) -> Result<Response, ApiError> {
     let (start, end) = time_range(parameters.start, parameters.end)?;
     let request = query::GraphRequest { query: parameters.q.unwrap_or_default(), start, end };
-    let answer = web.in_time(web.engine().graph(&tenant, request)).await?;
+    let answer = web.within(timeout, web.engine().graph(&tenant, request)).await?;
     Ok(respond::json(move || GraphAnswer::from(answer)).await)
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::flush::refuse_cross_site;
-use super::parameters::Asking;
+use super::parameters::{Asking, NoParameters, Timed, TimeoutParameter};
 use super::table::{self, Form, TableAnswer};
 use crate::error::{ApiError, ErrorBody};
 use crate::web::Web;
@@ -31,6 +31,7 @@ pub(crate) struct SqlRequest {
     post,
     path = "/api/v1/sql",
     tag = "records",
+    params(TimeoutParameter),
     request_body = SqlRequest,
     responses(
         (
@@ -50,10 +51,16 @@ pub(crate) struct SqlRequest {
         (status = 504, description = "No answer in time", body = ErrorBody)
     )
 )]
-pub(crate) async fn sql(State(web): State<Web>, Asking(tenant): Asking, headers: HeaderMap, body: Bytes) -> Result<Response, ApiError> {
+pub(crate) async fn sql(
+    State(web): State<Web>,
+    Asking(tenant): Asking,
+    Timed { parameters: NoParameters {}, timeout }: Timed<NoParameters>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
     refuse_cross_site(&headers)?;
     let form = Form::of(&headers)?;
     let SqlRequest { query } = serde_json::from_slice(&body).map_err(|error| ApiError::Body(error.to_string()))?;
-    let answer = web.in_time(web.engine().sql(&tenant, query)).await?;
+    let answer = web.within(timeout, web.engine().sql(&tenant, query)).await?;
     table::answer(answer, form).await
 }
