@@ -132,9 +132,11 @@ fn refused_port(name: &str, address: SocketAddr, error: &io::Error) -> Unusable 
 /// The running rooms.
 pub(crate) struct Server {
     store: Arc<Store>,
+    ingest: Ingest,
     web: Web,
     listening: JoinSet<&'static str>,
     shutdown: CancellationToken,
+    drain_timeout: Duration,
     shutdown_timeout: Duration,
     /// Name and address of every listener.
     pub(crate) addresses: [(&'static str, SocketAddr); 3],
@@ -178,7 +180,8 @@ impl Server {
         }
         door.keep_looking(&shutdown);
         let shutdown_timeout = Duration::from_millis(settings.shutdown_timeout_ms);
-        Ok(Server { store, web, listening, shutdown, shutdown_timeout, addresses })
+        let drain_timeout = settings.server.drain_timeout();
+        Ok(Server { store, ingest, web, listening, shutdown, drain_timeout, shutdown_timeout, addresses })
     }
 
     /// Says on stderr where it listens: lines that scripts wait for.
@@ -205,9 +208,11 @@ impl Server {
 
     /// Stops accepting, finishes requests, seals what is in memory; within the deadline.
     pub(crate) async fn stop(&mut self) {
-        self.web.close();
-        self.shutdown.cancel();
         let drained = async {
+            // Before the listeners close: who comes meanwhile is told to come again, instead of finding nobody.
+            self.web.close();
+            self.ingest.drain(self.drain_timeout).await;
+            self.shutdown.cancel();
             while let Some(ended) = self.listening.join_next().await {
                 if let Err(error) = ended {
                     tracing::warn!("a listener did not end well: {error}");

@@ -15,8 +15,10 @@ use serde::{Deserialize, Serialize};
 use crate::cli::Unusable;
 use crate::server::{Exposure, Origins, ServerLimits, TlsFiles};
 
+mod effective;
 mod retention;
 
+pub(crate) use effective::{Effective, effective};
 pub(crate) use retention::RetentionTable;
 
 /// What has to be said to listen where anyone can send and read.

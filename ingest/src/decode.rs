@@ -1,11 +1,13 @@
 //! From a request to a batch: the same code when it arrives and when the store replays its log.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use needle_storage::{BodyFormat, Decode, Decoded, RawRequest};
 
 use crate::admit::Rejections;
 use crate::ids::IdFinder;
+use crate::notices::Notices;
 use crate::settings::IngestSettings;
 use crate::{json_logs, otlp, text_logs};
 
@@ -29,6 +31,8 @@ impl Decoder {
     }
 
     pub(crate) fn decode(&self, request: &RawRequest) -> Result<Outcome, DecodeError> {
+        #[cfg(test)]
+        assert!(request.body != crate::otlp::tests::FATAL_BODY, "a body that no decoder survives");
         match request.format {
             BodyFormat::OtlpLogsProtobuf => otlp::logs::decode(self, request),
             BodyFormat::OtlpTracesProtobuf => otlp::spans::decode(self, request),
@@ -45,14 +49,12 @@ impl Decoder {
 pub(crate) struct Outcome {
     pub(crate) decoded: Decoded,
     pub(crate) rejections: Rejections,
+    /// Records in the request, usable or not, as they were met.
+    pub(crate) received: usize,
+    pub(crate) notices: Notices,
 }
 
 impl Outcome {
-    /// Records in the request, usable or not.
-    pub(crate) fn received(&self) -> usize {
-        self.decoded.records.num_rows() + self.rejections.count
-    }
-
     pub(crate) fn into_decoded(self) -> Decoded {
         self.decoded
     }
@@ -93,6 +95,8 @@ pub(crate) struct Budget {
     body_bytes: usize,
     nesting_max: usize,
     depth: usize,
+    /// What was met on the way that senders should not write.
+    pub(crate) notices: Rc<Notices>,
 }
 
 /// What a row costs in the columns, however empty it is.
@@ -112,6 +116,7 @@ impl Budget {
             body_bytes,
             nesting_max: settings.nesting_max,
             depth: 0,
+            notices: Rc::default(),
         }
     }
 
@@ -122,6 +127,11 @@ impl Budget {
             return Err(DecodeError::Amplification(self.rows, self.body_bytes));
         }
         self.elements(rows)
+    }
+
+    /// Records that were counted: all that the request holds, once it is decoded.
+    pub(crate) fn received(&self) -> usize {
+        self.rows
     }
 
     /// Counts an attribute or a nested value.

@@ -16,6 +16,8 @@ pub(crate) enum Refusal {
     TooLarge { limit: usize, when: &'static str },
     #[error("content-type {given:?} is not taken here: send {wanted}")]
     ContentType { given: String, wanted: &'static str },
+    #[error("the call is not gRPC as it should be: {0}")]
+    Frame(String),
     #[error("content-encoding {0:?} is not taken here: send gzip, zstd or identity")]
     Encoding(String),
     #[error("{method} is not taken at {path}: send POST")]
@@ -71,12 +73,17 @@ impl Refusal {
         }
     }
 
+    /// Of a content type that is not OTLP's.
+    pub(crate) fn content_type(given: &str) -> Refusal {
+        Refusal::ContentType { given: given.to_owned(), wanted: "application/x-protobuf or application/json" }
+    }
+
     pub(crate) fn http_status(&self) -> StatusCode {
         match self {
             Refusal::Undecodable(_) | Refusal::Compression { .. } | Refusal::NoneUsable { .. } | Refusal::Nothing => {
                 StatusCode::BAD_REQUEST
             }
-            Refusal::Parameter(_) | Refusal::Broken(_) => StatusCode::BAD_REQUEST,
+            Refusal::Parameter(_) | Refusal::Frame(_) | Refusal::Broken(_) => StatusCode::BAD_REQUEST,
             Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::ContentType { .. } | Refusal::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Refusal::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
@@ -113,7 +120,7 @@ impl Refusal {
     /// The reason as a label of metrics.
     pub(crate) fn label(&self) -> &'static str {
         match self {
-            Refusal::Undecodable(_) | Refusal::Compression { .. } => "undecodable",
+            Refusal::Undecodable(_) | Refusal::Compression { .. } | Refusal::Frame(_) => "undecodable",
             Refusal::TooLarge { .. } => "too_large",
             Refusal::ContentType { .. } | Refusal::Encoding(_) => "unsupported",
             Refusal::Method { .. } | Refusal::NotFound { .. } | Refusal::Parameter(_) => "misdirected",

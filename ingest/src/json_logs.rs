@@ -35,7 +35,7 @@ pub(crate) fn decode(decoder: &Decoder, request: &RawRequest) -> Result<Outcome,
         Ok(text) => reader.text(text.strip_prefix('\u{feff}').unwrap_or(text))?,
         Err(_) => reader.lines()?,
     }
-    Ok(reader.rows.finish())
+    Ok(reader.rows.finish(&reader.budget))
 }
 
 struct Reader<'d> {

@@ -7,6 +7,7 @@ mod ids;
 mod json_logs;
 mod levels;
 mod metrics;
+mod notices;
 mod otlp;
 mod pipeline;
 mod receive;

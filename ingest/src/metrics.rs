@@ -1,9 +1,9 @@
-//! What ingest counts, by signal and transport.
+//! What ingest counts about requests.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct Source {
@@ -17,15 +17,20 @@ pub(crate) struct Refused {
     pub(crate) transport: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Form {
+    pub(crate) form: &'static str,
+}
+
+/// Records are counted by the store's ledger, which holds the account of them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics {
     pub(crate) requests: Family<Source, Counter>,
     pub(crate) refused_requests: Family<Refused, Counter>,
     pub(crate) body_bytes: Family<Source, Counter>,
-    pub(crate) received_records: Family<Source, Counter>,
-    pub(crate) accepted_records: Family<Source, Counter>,
-    pub(crate) rejected_records: Family<Source, Counter>,
-    pub(crate) deduplicated_records: Family<Source, Counter>,
+    pub(crate) lenient_forms: Family<Form, Counter>,
+    pub(crate) discarded_data_points: Counter,
+    pub(crate) dead_letters: Counter,
 }
 
 impl Metrics {
@@ -34,18 +39,21 @@ impl Metrics {
         let registry = registry.sub_registry_with_prefix("needle_ingest");
         registry.register("requests", "Requests that were decoded", metrics.requests.clone());
         registry.register("refused_requests", "Requests of which nothing was stored", metrics.refused_requests.clone());
-        registry.register("body_bytes", "Bytes of request bodies, decompressed", metrics.body_bytes.clone());
-        registry.register("received_records", "Records in requests that were decoded", metrics.received_records.clone());
-        registry.register("accepted_records", "Records stored", metrics.accepted_records.clone());
+        registry.register_with_unit("bodies", "Length of request bodies, decompressed", Unit::Bytes, metrics.body_bytes.clone());
         registry.register(
-            "rejected_records",
-            "Records refused while others of their request were stored",
-            metrics.rejected_records.clone(),
+            "lenient_forms",
+            "Names and values in a form that OTLP does not allow, which were read all the same",
+            metrics.lenient_forms.clone(),
         );
         registry.register(
-            "deduplicated_records",
-            "Records that were stored before by an equal request",
-            metrics.deduplicated_records.clone(),
+            "discarded_data_points",
+            "Data points of metrics that were thrown away, as the settings say",
+            metrics.discarded_data_points.clone(),
+        );
+        registry.register(
+            "dead_letters",
+            "Requests whose decoding failed by a fault of needle; the first ones are kept in _needle/dead-letter of the data folder",
+            metrics.dead_letters.clone(),
         );
         metrics
     }

@@ -1,21 +1,23 @@
 //! The path of a batch: receive, decode (which finds ids and admits), append, acknowledge.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ::http::header::CONTENT_TYPE;
 use ::http::request::Parts;
 use ::http::{Extensions, HeaderMap, StatusCode};
 use axum::response::Response;
 use needle_storage::model::{Signal, Tenant, UnixNanos};
-use needle_storage::{Accepted, AppendError, BodyFormat, Incoming, RawRequest, Store};
+use needle_storage::{Accepted, Account, AppendError, BodyFormat, Incoming, Ledger, LedgerEntry, RawRequest, Store};
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::admit::Rejections;
 use crate::decode::{Decoder, Outcome};
 use crate::error::Refusal;
-use crate::metrics::{Metrics, Refused, Source};
+use crate::metrics::{Form, Metrics, Refused, Source};
 use crate::otlp::respond::{noun, reasons};
 use crate::otlp::{grpc, http};
 use crate::receive::{InFlight, in_flight};
@@ -29,6 +31,9 @@ pub struct Ingest {
 
 struct Inner {
     destination: Destination,
+    ledger: Ledger,
+    /// Requests from their head until what is answered is decided. Closed: no more are taken.
+    under_way: TaskTracker,
     decoder: Arc<Decoder>,
     in_flight: Arc<Semaphore>,
     metrics: Metrics,
@@ -42,11 +47,35 @@ pub(crate) enum Destination {
 }
 
 impl Destination {
-    async fn append(&self, incoming: Incoming) -> Result<Accepted, AppendError> {
+    async fn append(&self, incoming: Incoming, entry: LedgerEntry) -> Result<Accepted, AppendError> {
         match self {
-            Destination::Store(store) => store.append(incoming).await,
+            Destination::Store(store) => store.append_received(incoming, entry).await,
             #[cfg(test)]
-            Destination::Memory(memory) => memory.append(&incoming),
+            Destination::Memory(memory) => memory.append(&incoming, entry),
+        }
+    }
+
+    fn ledger(&self) -> Ledger {
+        match self {
+            Destination::Store(store) => store.ledger().clone(),
+            #[cfg(test)]
+            Destination::Memory(_) => Ledger::default(),
+        }
+    }
+
+    /// Keeps a request whose decoding failed by a fault of ours.
+    fn keep_dead_letter(&self, request: &RawRequest) {
+        let kept = match self {
+            Destination::Store(store) => store.keep_dead_letter(request),
+            #[cfg(test)]
+            Destination::Memory(_) => Ok(None),
+        };
+        match kept {
+            Ok(Some(path)) => {
+                tracing::error!(path = %path.display(), "the request whose decoding failed is kept: report the fault with it");
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "the request whose decoding failed could not be kept"),
         }
     }
 }
@@ -71,6 +100,17 @@ impl Transport {
         }
     }
 
+    /// Which doors a signal has.
+    const DOORS: [(Signal, Transport); 7] = [
+        (Signal::Logs, Transport::Grpc),
+        (Signal::Logs, Transport::HttpProtobuf),
+        (Signal::Logs, Transport::HttpJson),
+        (Signal::Logs, Transport::Api),
+        (Signal::Spans, Transport::Grpc),
+        (Signal::Spans, Transport::HttpProtobuf),
+        (Signal::Spans, Transport::HttpJson),
+    ];
+
     fn label(self) -> &'static str {
         match self {
             Transport::Grpc => "grpc",
@@ -86,6 +126,8 @@ impl Transport {
 pub(crate) struct Acknowledgement {
     pub(crate) accepted: usize,
     pub(crate) rejections: Rejections,
+    /// What the sender should know although its records were stored; empty for nothing.
+    pub(crate) warning: String,
 }
 
 impl Ingest {
@@ -97,7 +139,32 @@ impl Ingest {
     pub(crate) fn with_destination(destination: Destination, settings: IngestSettings, metrics: &mut Registry) -> Ingest {
         let in_flight = in_flight(&settings);
         let decoder = Arc::new(Decoder::new(settings));
-        Ingest { inner: Arc::new(Inner { destination, decoder, in_flight, metrics: Metrics::register(metrics) }) }
+        let ledger = destination.ledger();
+        Transport::DOORS.iter().for_each(|(signal, door)| ledger.open(Account::new(*signal, door.label())));
+        let (metrics, under_way) = (Metrics::register(metrics), TaskTracker::new());
+        Ingest { inner: Arc::new(Inner { destination, ledger, under_way, decoder, in_flight, metrics }) }
+    }
+
+    /// Takes no more requests, which are told to come again to whoever is next, and waits for those under way, but no
+    /// longer than the drain timeout. Listeners stay open meanwhile: whoever connects is told the same.
+    pub async fn drain(&self, drain_timeout: Duration) {
+        let under_way = &self.inner.under_way;
+        under_way.close();
+        match &self.inner.destination {
+            Destination::Store(store) => store.announce_shutdown(),
+            #[cfg(test)]
+            Destination::Memory(_) => {}
+        }
+        if tokio::time::timeout(drain_timeout, under_way.wait()).await.is_err() {
+            tracing::warn!("{} requests were still under way when the drain timeout passed", under_way.len());
+        }
+    }
+
+    /// Begins a request; it is under way until what this returns is dropped.
+    pub(crate) fn enter(&self) -> Result<TaskTrackerToken, Refusal> {
+        // First counted, then asked: who is counted after the end began is told so, and who is not, is waited for.
+        let under_way = self.inner.under_way.token();
+        if self.inner.under_way.is_closed() { Err(AppendError::ShuttingDown.into()) } else { Ok(under_way) }
     }
 
     /// OTLP/gRPC: all routes of a listener of its own, which answers whoever speaks otherwise in plain words.
@@ -153,32 +220,53 @@ impl Ingest {
         request: RawRequest,
         idempotency_key: Option<String>,
     ) -> Result<Acknowledgement, Refusal> {
-        let source = Source { signal: signal_of(request.format).as_str(), transport: transport.label() };
+        let signal = signal_of(request.format);
+        let source = Source { signal: signal.as_str(), transport: transport.label() };
         let metrics = &self.inner.metrics;
         metrics.body_bytes.get_or_create(&source).inc_by(request.body.len() as u64);
         let (request, outcome) = self.decode(request).await?;
         metrics.requests.get_or_create(&source).inc();
-        metrics.received_records.get_or_create(&source).inc_by(outcome.received() as u64);
-        metrics.rejected_records.get_or_create(&source).inc_by(outcome.rejections.count as u64);
-        let rejections = outcome.rejections.clone();
-        let stored = self.append(request, outcome, idempotency_key).await?;
-        metrics.accepted_records.get_or_create(&source).inc_by(stored.stored as u64);
-        metrics.deduplicated_records.get_or_create(&source).inc_by(stored.deduplicated as u64);
-        Ok(Acknowledgement { accepted: stored.stored + stored.deduplicated, rejections })
+        for (form, count) in outcome.notices.forms().into_iter().filter(|(_, count)| *count > 0) {
+            metrics.lenient_forms.get_or_create(&Form { form }).inc_by(count as u64);
+        }
+        let account = Account::new(signal, transport.label());
+        let usable = outcome.decoded.records.num_rows();
+        let entry = self.inner.ledger.receive(account, outcome.received, outcome.rejections.count, usable);
+        let (rejections, warning) = (outcome.rejections.clone(), outcome.notices.warning());
+        let stored = self.append(request, outcome, idempotency_key, entry).await?;
+        Ok(Acknowledgement { accepted: stored.stored + stored.deduplicated, rejections, warning })
     }
 
+    /// Decodes a request. One whose decoding fails by a fault of ours is kept, and is that one request's misfortune.
     async fn decode(&self, request: RawRequest) -> Result<(RawRequest, Outcome), Refusal> {
         let decoder = self.inner.decoder.clone();
-        Ingest::off_thread(move || {
+        let letter = request.clone();
+        let decoded = Ingest::off_thread(move || {
             let outcome = decoder.decode(&request)?;
             Ok((request, outcome))
-        })
-        .await
+        });
+        let decoded = decoded.await;
+        if matches!(decoded, Err(Refusal::Fault)) {
+            self.inner.metrics.dead_letters.inc();
+            let ingest = self.clone();
+            let kept = Ingest::off_thread(move || {
+                ingest.inner.destination.keep_dead_letter(&letter);
+                Ok(())
+            });
+            kept.await?;
+        }
+        decoded
     }
 
     /// Appends what is usable. A request of which nothing is usable is refused as a whole: partial
     /// success would tell the sender that something was stored.
-    async fn append(&self, request: RawRequest, outcome: Outcome, idempotency_key: Option<String>) -> Result<Accepted, Refusal> {
+    async fn append(
+        &self,
+        request: RawRequest,
+        outcome: Outcome,
+        idempotency_key: Option<String>,
+        entry: LedgerEntry,
+    ) -> Result<Accepted, Refusal> {
         let plain = matches!(request.format, BodyFormat::JsonLogs | BodyFormat::TextLogs);
         if outcome.decoded.records.num_rows() == 0 {
             let count = outcome.rejections.count;
@@ -191,7 +279,13 @@ impl Ingest {
                 }
             };
         }
-        Ok(self.inner.destination.append(Incoming { request, decoded: outcome.into_decoded(), idempotency_key }).await?)
+        let incoming = Incoming { request, decoded: outcome.into_decoded(), idempotency_key };
+        Ok(self.inner.destination.append(incoming, entry).await?)
+    }
+
+    /// Counts data points that are thrown away.
+    pub(crate) fn count_discarded(&self, points: usize) {
+        self.inner.metrics.discarded_data_points.inc_by(points as u64);
     }
 
     /// Counts a request of which nothing was stored.

@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
+use http::{HeaderMap, HeaderValue};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -56,18 +56,27 @@ impl InFlight {
     }
 }
 
-/// Receives a whole body, as it came.
-pub(crate) async fn receive<B>(headers: &HeaderMap, body: B, settings: &IngestSettings, in_flight: &mut InFlight) -> Result<Bytes, Refusal>
+/// Receives a whole body, as it came. What a body is framed with, `framing` bytes, may come on top of the limit.
+pub(crate) async fn receive<B>(
+    headers: &HeaderMap,
+    body: B,
+    settings: &IngestSettings,
+    framing: usize,
+    in_flight: &mut InFlight,
+) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    let limit = settings.request_bytes_max;
-    let too_large = Refusal::TooLarge { limit, when: "as sent" };
+    let too_large = Refusal::TooLarge { limit: settings.request_bytes_max, when: "as sent" };
+    let limit = settings.request_bytes_max + framing;
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
     let mut incoming = Arriving(body);
     if announced.is_some_and(|bytes| bytes > limit as u64) {
-        incoming.drain(limit).await;
+        // Who waits to be asked for the body is not asked; who sends anyway is heard out, to hear the answer.
+        if !headers.contains_key(EXPECT) {
+            incoming.drain(limit).await;
+        }
         return Err(too_large);
     }
     let Some(first) = incoming.next().await? else { return Ok(Bytes::new()) };
@@ -148,7 +157,12 @@ pub(crate) enum Compression {
 
 impl Compression {
     pub(crate) fn of(headers: &HeaderMap) -> Result<Compression, Refusal> {
-        let Some(value) = headers.get(CONTENT_ENCODING) else { return Ok(Compression::Identity) };
+        Compression::named(headers.get(CONTENT_ENCODING))
+    }
+
+    /// What the value of a header means; without one there is no compression.
+    pub(crate) fn named(header: Option<&HeaderValue>) -> Result<Compression, Refusal> {
+        let Some(value) = header else { return Ok(Compression::Identity) };
         let name = String::from_utf8_lossy(value.as_bytes()).trim().to_ascii_lowercase();
         match name.as_str() {
             "" | "identity" | "none" => Ok(Compression::Identity),

@@ -4,7 +4,7 @@ use needle_storage::model::{LogRow, LogsBuilder, RowIds, Severity, Signal, SpanI
 use needle_storage::{Decoded, RawRequest};
 
 use crate::admit::{Candidate, Rejections, admit};
-use crate::decode::{Decoder, Outcome};
+use crate::decode::{Budget, Decoder, Outcome};
 use crate::ids::{FoundIds, Place, RecordIds};
 
 /// The resource of the records that follow: typed JSON, its service, and the ids among its attributes.
@@ -122,9 +122,9 @@ impl<'d> LogRows<'d> {
         found.resolve(raw.trace_id, raw.span_id)
     }
 
-    pub(crate) fn finish(self) -> Outcome {
+    pub(crate) fn finish(self, budget: &Budget) -> Outcome {
         let decoded = Decoded { signal: Signal::Logs, records: self.builder.finish(), own_times: self.own_times };
-        Outcome { decoded, rejections: self.rejections }
+        Outcome { decoded, rejections: self.rejections, received: budget.received(), notices: budget.notices.as_ref().clone() }
     }
 }
 
@@ -187,9 +187,9 @@ impl<'d> SpanRows<'d> {
         self.builder.append(&SpanRow { ids: ids.row(), ..row });
     }
 
-    pub(crate) fn finish(self) -> Outcome {
+    pub(crate) fn finish(self, budget: &Budget) -> Outcome {
         let decoded = Decoded { signal: Signal::Spans, records: self.builder.finish(), own_times: true };
-        Outcome { decoded, rejections: self.rejections }
+        Outcome { decoded, rejections: self.rejections, received: budget.received(), notices: budget.notices.as_ref().clone() }
     }
 }
 

@@ -19,6 +19,10 @@ pub struct IngestSettings {
     pub in_flight_bytes_max: usize,
     /// Attribute keys that hold a request id, most telling first. Case does not matter, and `-`, `_` and `.` are alike.
     pub request_id_keys: Vec<String>,
+    /// What OTLP paths begin with besides having nothing before them, as `/tenant/x`; empty for nothing.
+    pub path_prefix: String,
+    /// What becomes of metrics, which are not stored.
+    pub metrics: MetricsPolicy,
     /// Records past it when they arrive are refused by name. Without it records of any age are accepted.
     pub retention: Retention,
 }
@@ -32,9 +36,22 @@ impl Default for IngestSettings {
             nesting_max: 32,
             in_flight_bytes_max: 256 << 20,
             request_id_keys: crate::ids::DEFAULT_REQUEST_ID_KEYS.iter().map(|key| (*key).to_owned()).collect(),
+            path_prefix: String::new(),
+            metrics: MetricsPolicy::Refuse,
             retention: Retention::default(),
         }
     }
+}
+
+/// What becomes of metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricsPolicy {
+    /// Senders are told that they are not taken here, by a status that no exporter retries.
+    #[default]
+    Refuse,
+    /// They are taken, counted and thrown away; senders are told that all were rejected.
+    Discard,
 }
 
 /// JSON costs three levels per array and serde_json reads 128: more than this it would refuse for us.
@@ -58,6 +75,15 @@ impl IngestSettings {
         }
         if !(1..=NESTING_MAX_MAX).contains(&self.nesting_max) {
             return Err(format!("nesting_max ({}) is not between 1 and {NESTING_MAX_MAX}", self.nesting_max));
+        }
+        let prefix = self.path_prefix.as_str();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/-._~".contains(c);
+        if !prefix.is_empty() && (!prefix.starts_with('/') || prefix.ends_with('/') || !prefix.chars().all(plain) || prefix.contains("//"))
+        {
+            return Err(format!("path_prefix ({prefix:?}) is no begin of a path: give one like /tenant/x"));
+        }
+        if prefix == "/api" || prefix.starts_with("/api/") {
+            return Err(format!("path_prefix ({prefix:?}) is where the API stands: give one like /tenant/x"));
         }
         let at_least_one = [
             ("request_bytes_max", self.request_bytes_max),
@@ -88,5 +114,10 @@ mod tests {
         assert!(in_flight.check().unwrap_err().contains("in_flight_bytes_max"));
         let nesting = IngestSettings { nesting_max: 1000, ..IngestSettings::default() };
         assert!(nesting.check().unwrap_err().contains("nesting_max"));
+        for prefix in ["tenant", "/", "/a/", "/a//b", "/{x}", "/a b", "/api"] {
+            let settings = IngestSettings { path_prefix: prefix.to_owned(), ..IngestSettings::default() };
+            assert!(settings.check().unwrap_err().contains("path_prefix"), "{prefix}");
+        }
+        assert_eq!(IngestSettings { path_prefix: "/tenant/x-1".to_owned(), ..IngestSettings::default() }.check(), Ok(()));
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn decode(decoder: &Decoder, request: &RawRequest) -> Result<Outcome,
         }
     }
     assembly.flush();
-    Ok(assembly.rows.finish())
+    Ok(assembly.rows.finish(&budget))
 }
 
 pub(crate) const NOT_UTF8: &str = "the line is not UTF-8: convert it first";

@@ -4,7 +4,9 @@ mod arguments;
 mod check;
 mod client;
 mod compare;
+mod config;
 mod delete;
+mod doctor;
 mod exit;
 mod fields;
 mod flush;
@@ -65,8 +67,16 @@ enum Command {
     Check(check::CheckCommand),
     Repair(repair::RepairCommand),
     Token(token::TokenCommand),
+    Doctor(Box<doctor::DoctorCommand>),
+    Config(Box<config::ConfigCommand>),
     Completions(generate::CompletionsCommand),
     Man(generate::ManCommand),
+}
+
+/// What was typed for this command, for whoever asks where a value came from.
+pub(crate) fn matches_of(command: &str) -> clap::ArgMatches {
+    let typed = <Needle as clap::CommandFactory>::command().get_matches();
+    typed.subcommand_matches(command).cloned().unwrap_or_default()
 }
 
 /// Runs what was typed and says how it went.
@@ -89,6 +99,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(command) => check::run(&command),
         Command::Repair(command) => repair::run(&command),
         Command::Token(command) => token::run(&command),
+        Command::Doctor(command) => doctor::run(&command),
+        Command::Config(command) => config::run(&command),
         Command::Completions(command) => generate::completions(&command),
         Command::Man(command) => generate::man(&command),
     };

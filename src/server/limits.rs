@@ -100,7 +100,7 @@ impl ServerLimits {
         Duration::from_millis(self.stall_timeout_ms)
     }
 
-    pub(super) fn drain_timeout(&self) -> Duration {
+    pub(crate) fn drain_timeout(&self) -> Duration {
         Duration::from_millis(self.drain_timeout_ms)
     }
 }

@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::accept::AppendError;
 use crate::catalog::SeenRequest;
+use crate::ledger;
 use crate::live::LiveBatch;
 use crate::model::RecordId;
 use crate::store::Shared;
@@ -17,6 +18,7 @@ pub(crate) struct Pending {
     pub(crate) frame: Frame,
     pub(crate) batch: LiveBatch,
     pub(crate) claim: Option<Claim>,
+    pub(crate) entry: ledger::Entry,
     pub(crate) done: oneshot::Sender<Result<usize, AppendError>>,
 }
 
@@ -128,19 +130,21 @@ fn apply(shared: &Shared, group: Vec<Pending>) {
     let now = shared.keep.clock.monotonic();
     let mut acknowledgements = Vec::with_capacity(group.len());
     let mut state = shared.state.write();
-    for Pending { frame, batch, claim, done } in group {
-        let stored = frame.record_count as usize;
+    let numbered_before = state.next_record;
+    for Pending { frame, batch, claim, entry, done } in group {
+        let stored = batch.records.num_rows();
         let seen: Option<SeenRequest> = claim.map(|claim| claim.stored(frame.arrival(), frame.record_count, frame.sequence));
         *shared.last_sequence.lock() = frame.sequence;
         state.apply(frame.sequence, batch, seen, now);
+        entry.stored(stored);
         acknowledgements.push((done, stored));
     }
     let next_record = state.next_record;
+    shared.ledger.number(next_record.0 - numbered_before.0);
     shared.measure(&state);
     drop(state);
     shared.accepted.send_replace(next_record);
     for (done, stored) in acknowledgements {
-        shared.metrics.records_stored.inc_by(stored as u64);
         // The sender may have gone; its records are stored all the same.
         let _ = done.send(Ok(stored));
     }
@@ -148,7 +152,7 @@ fn apply(shared: &Shared, group: Vec<Pending>) {
 
 fn refuse(group: Vec<Pending>, error: &AppendError) {
     for pending in group {
-        drop(pending.claim);
+        drop((pending.claim, pending.entry));
         let _ = pending.done.send(Err(error.clone()));
     }
 }

@@ -10,6 +10,8 @@ use std::path::Path;
 
 use rustix::fs::{FallocateFlags, FlockOperation};
 
+use crate::health::FileSystem;
+
 /// A file system.
 pub trait Disk: Send + Sync + Debug {
     /// Creates a folder and those above it, for the owner only, and syncs what names them.
@@ -155,6 +157,37 @@ impl DiskFile for LocalFile {
     fn len(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
     }
+}
+
+/// What the files below `path` are kept on.
+pub(crate) fn file_system_of(path: &Path) -> io::Result<FileSystem> {
+    // Numbers of statfs(2).
+    const KNOWN: [(u64, &str); 12] = [
+        (0xef53, "ext4"),
+        (0x5846_5342, "xfs"),
+        (0x9123_683e, "btrfs"),
+        (0x2fc1_2fc1, "zfs"),
+        (0xf2f5_2010, "f2fs"),
+        (0x0102_1994, "tmpfs"),
+        (0x794c_7630, "overlay"),
+        (0x6969, "nfs"),
+        (0xff53_4d42, "cifs"),
+        (0xfe53_4d42, "smb2"),
+        (0x6573_5546, "fuse"),
+        (0x0102_1997, "9p"),
+    ];
+    let about = rustix::fs::statfs(path)?;
+    let number = about.f_type as u64 & 0xffff_ffff;
+    let name =
+        KNOWN.iter().find(|(known, _)| *known == number).map_or_else(|| format!("file system {number:#x}"), |(_, name)| (*name).to_owned());
+    let block_bytes = about.f_bsize as u64;
+    Ok(FileSystem {
+        is_remote: ["nfs", "cifs", "smb2", "9p"].contains(&name.as_str()),
+        is_volatile: ["tmpfs", "overlay"].contains(&name.as_str()),
+        free_bytes: about.f_bavail * block_bytes,
+        total_bytes: about.f_blocks * block_bytes,
+        name,
+    })
 }
 
 /// Reads a whole file.

@@ -6,8 +6,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics {
-    pub(crate) records_stored: Counter,
-    pub(crate) records_deduplicated: Counter,
+    pub(crate) records_replayed: Counter,
     pub(crate) requests_pushed_back: Counter,
     pub(crate) wal_frames: Counter,
     pub(crate) wal_bytes: Counter,
@@ -41,8 +40,7 @@ impl Metrics {
         let metrics = Metrics::default();
         let m = &metrics;
         let storage = registry.sub_registry_with_prefix("needle_storage");
-        storage.register("records_stored", "Records stored", m.records_stored.clone());
-        storage.register("records_deduplicated", "Records of repeated requests, stored before", m.records_deduplicated.clone());
+        storage.register("records_replayed", "Records read from the log at start, acknowledged before it", m.records_replayed.clone());
         storage.register("requests_pushed_back", "Requests refused because live memory was full", m.requests_pushed_back.clone());
         storage.register("wal_frames", "Frames written to the write-ahead log", m.wal_frames.clone());
         storage.register_with_unit("wal_written", "Written to the write-ahead log", Unit::Bytes, m.wal_bytes.clone());
@@ -71,7 +69,7 @@ impl Metrics {
         );
         storage.register("live_records", "Records not yet in a shard", m.live_records.clone());
         storage.register_with_unit("live", "Memory of records not yet in a shard", Unit::Bytes, m.live_bytes.clone());
-        storage.register("shards", "Shards", m.shards.clone());
+        storage.register("shards", "Shards that queries read", m.shards.clone());
         storage.register_with_unit("shards", "Length of all shards", Unit::Bytes, m.shard_bytes.clone());
         let directory = registry.sub_registry_with_prefix("needle_directory");
         directory.register("lookups", "Questions to the id directory", m.directory_lookups.clone());

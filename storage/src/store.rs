@@ -1,5 +1,6 @@
 //! The store: the door through which records come in and are read.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -9,18 +10,20 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use prometheus_client::registry::Registry;
 use tokio::sync::{Notify, oneshot, watch};
 
-use crate::accept::{Accepted, AppendError, Decode, Incoming};
+use crate::accept::{Accepted, AppendError, Decode, Incoming, RawRequest};
 use crate::background::{Replay, Reserve, Upkeep};
 use crate::cache::ShardCache;
 use crate::clock::{Clock, SystemClock};
 use crate::commit::{Pending, Queue};
+use crate::dead_letter;
 use crate::delete::Deleted;
 use crate::disk::{Disk, FolderLock, LocalDisk};
 use crate::keep::{Effort, Keep, SealError, SteadyTime};
+use crate::ledger::{self, Account, Ledger};
 use crate::live::LiveBatch;
 use crate::metrics::Metrics;
 use crate::model::{IdTerm, RecordId, Tenant};
-use crate::recover::{self, OpenError, Recovered};
+use crate::recover::{self, OWN_FOLDER, OpenError, Recovered};
 use crate::settings::StoreSettings;
 use crate::snapshot::Snapshot;
 use crate::state::State;
@@ -69,6 +72,10 @@ pub(crate) struct Shared {
     /// Why the last group of requests was not written; none when it was.
     pub(crate) last_append_failure: Mutex<Option<String>>,
     pub(crate) last_seal_failure: Mutex<Option<String>>,
+    pub(crate) ledger: Ledger,
+    pub(crate) disk: Arc<dyn Disk>,
+    /// The end was announced; requests under way are still accepted.
+    draining: AtomicBool,
     pub(crate) closing: AtomicBool,
     pub(crate) closed: (Mutex<bool>, Condvar),
     pub(crate) wake_keeper: (Mutex<bool>, Condvar),
@@ -96,6 +103,8 @@ impl Store {
         metrics: &mut Registry,
     ) -> Result<Arc<Store>, OpenError> {
         settings.check().map_err(OpenError::Settings)?;
+        let ledger = Ledger::default();
+        metrics.register_collector(Box::new(ledger.clone()));
         let metrics = Metrics::register(metrics);
         let Recovered { lock, keep, state, wal, last_sequence, window, garbage, retention, replay, reserve } =
             recover::recover(settings, &decode, &disk, clock, &metrics)?;
@@ -127,6 +136,9 @@ impl Store {
             deleting: Mutex::new(()),
             last_append_failure: Mutex::new(None),
             last_seal_failure: Mutex::new(None),
+            ledger,
+            disk,
+            draining: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             closed: (Mutex::new(false), Condvar::new()),
             wake_keeper: (Mutex::new(false), Condvar::new()),
@@ -150,6 +162,13 @@ impl Store {
     /// that starts now. When it returns `Err` none of them is stored.
     pub async fn append(&self, incoming: Incoming) -> Result<Accepted, AppendError> {
         let records = incoming.decoded.records.num_rows();
+        let entry = self.shared.ledger.receive(Account::new(incoming.decoded.signal, "direct"), records, 0, records);
+        self.append_received(incoming, entry).await
+    }
+
+    /// Accepts a request whose records are in the ledger already. A caller who stops waiting may find all of them stored, or none.
+    pub async fn append_received(&self, incoming: Incoming, entry: ledger::Entry) -> Result<Accepted, AppendError> {
+        let records = incoming.decoded.records.num_rows();
         if records == 0 {
             return Ok(Accepted { stored: 0, deduplicated: 0 });
         }
@@ -159,9 +178,9 @@ impl Store {
             Some(digest) => loop {
                 match self.shared.window.claim(digest) {
                     Seen::New(claim) => break Some(claim),
-                    Seen::Before(records) => {
-                        self.shared.metrics.records_deduplicated.inc_by(u64::from(records));
-                        return Ok(Accepted { stored: 0, deduplicated: records as usize });
+                    Seen::Before => {
+                        entry.deduplicated();
+                        return Ok(Accepted { stored: 0, deduplicated: records });
                     }
                     // Closing is the only event of this channel: the other copy is stored or has failed.
                     Seen::InFlight(mut decided) => while decided.changed().await.is_ok() {},
@@ -174,7 +193,7 @@ impl Store {
         self.admit(batch.bytes).await?;
         let (done, answer) = oneshot::channel();
         let bytes = batch.bytes;
-        if self.shared.queue.push(Pending { frame, batch, claim, done }).is_err() {
+        if self.shared.queue.push(Pending { frame, batch, claim, entry, done }).is_err() {
             self.shared.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
             return Err(self.shared.refusal());
         }
@@ -274,15 +293,37 @@ impl Store {
         self.shared.tick_seal().map_err(|error| error.to_string())
     }
 
+    /// The account of all records since the store was opened.
+    pub fn ledger(&self) -> &Ledger {
+        &self.shared.ledger
+    }
+
+    /// Keeps a request that a fault of ours could not deal with, for whoever looks for the fault; where it is kept.
+    pub fn keep_dead_letter(&self, request: &RawRequest) -> Result<Option<PathBuf>, String> {
+        let own = self.shared.settings.data.join(OWN_FOLDER);
+        dead_letter::keep(self.shared.disk.as_ref(), &own, request).map_err(|error| error.to_string())
+    }
+
+    /// Says from now on, where it is asked, that the end has begun. Requests are accepted until [`Store::shutdown`].
+    pub fn announce_shutdown(&self) {
+        self.shared.draining.store(true, Ordering::Relaxed);
+    }
+
     /// Why requests are not accepted just now; empty when they are.
     pub fn not_ready(&self) -> Vec<String> {
         let mut reasons = Vec::new();
         if let Some(reason) = self.shared.poisoned.get() {
             reasons.push(AppendError::Poisoned(reason.clone()).to_string());
         }
-        if self.shared.closing.load(Ordering::Relaxed) {
+        if self.shared.closing.load(Ordering::Relaxed) || self.shared.draining.load(Ordering::Relaxed) {
             reasons.push(AppendError::ShuttingDown.to_string());
         }
+        reasons.extend(
+            self.shared
+                .ledger
+                .alarm()
+                .map(|alarm| format!("the account of records does not add up ({alarm}): keep the log, report it, and start needle anew")),
+        );
         let (live_bytes, live_bytes_max) = (self.shared.live_bytes.load(Ordering::Relaxed), self.shared.settings.live_bytes_max);
         if live_bytes >= live_bytes_max {
             reasons.push(AppendError::Full { live_bytes, live_bytes_max }.to_string());

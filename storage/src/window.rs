@@ -60,15 +60,15 @@ enum Entry {
     /// On its way; the channel closes when it is decided.
     InFlight(watch::Receiver<()>),
     /// Stored.
-    Stored { records: u32, frame: Sequence },
+    Stored { frame: Sequence },
 }
 
 /// What the window says of a request.
 pub(crate) enum Seen {
     /// It is new; whoever holds the claim decides it.
     New(Claim),
-    /// Stored before, with so many records.
-    Before(u32),
+    /// Stored before.
+    Before,
     /// An equal one is on its way: wait until the channel closes and ask again.
     InFlight(watch::Receiver<()>),
 }
@@ -86,7 +86,7 @@ impl Window {
     pub(crate) fn claim(self: &Arc<Window>, digest: Digest) -> Seen {
         let mut inner = self.inner.lock();
         match inner.entries.get(&digest) {
-            Some(Entry::Stored { records, .. }) => Seen::Before(*records),
+            Some(Entry::Stored { .. }) => Seen::Before,
             Some(Entry::InFlight(decided)) => Seen::InFlight(decided.clone()),
             None => {
                 let (sender, receiver) = watch::channel(());
@@ -99,7 +99,7 @@ impl Window {
     /// Remembers a request that is stored in that frame, or in one before that is no longer known.
     pub(crate) fn remember(&self, request: SeenRequest, frame: Sequence) {
         let mut inner = self.inner.lock();
-        inner.entries.insert(request.digest, Entry::Stored { records: request.records, frame });
+        inner.entries.insert(request.digest, Entry::Stored { frame });
         inner.order.push_back((request.arrival, frame, request.digest));
     }
 
@@ -150,9 +150,9 @@ mod tests {
         assert!(decided.has_changed().is_ok());
         claim.stored(UnixNanos(10), 3, Sequence(5));
         assert!(decided.has_changed().is_err(), "the channel closes");
-        assert!(matches!(window.claim([1; 16]), Seen::Before(3)));
+        assert!(matches!(window.claim([1; 16]), Seen::Before));
         window.forget(UnixNanos(11), Sequence(5));
-        assert!(matches!(window.claim([1; 16]), Seen::Before(3)), "the log still holds it");
+        assert!(matches!(window.claim([1; 16]), Seen::Before), "the log still holds it");
         window.forget(UnixNanos(11), Sequence(6));
         assert!(matches!(window.claim([1; 16]), Seen::New(_)));
     }
@@ -164,7 +164,7 @@ mod tests {
         window.remember(request, Sequence(0));
         window.remember(request, Sequence(7));
         window.forget(UnixNanos(11), Sequence(7));
-        assert!(matches!(window.claim([1; 16]), Seen::Before(3)));
+        assert!(matches!(window.claim([1; 16]), Seen::Before));
         window.forget(UnixNanos(11), Sequence(8));
         assert!(matches!(window.claim([1; 16]), Seen::New(_)));
     }

@@ -50,7 +50,7 @@ fn assert_says(text: &str, parts: &[&str]) {
 }
 
 #[test]
-fn undecodable_bodies_are_refused_for_good() {
+fn otlp_32_39_undecodable_bodies_are_refused_for_good() {
     let server = Server::start();
     for path in ["/v1/logs", "/v1/traces"] {
         let url = server.otlp_http() + path;
@@ -69,7 +69,7 @@ fn undecodable_bodies_are_refused_for_good() {
 }
 
 #[test]
-fn other_content_types_and_encodings_are_refused_with_those_that_work() {
+fn otlp_14_18_other_content_types_and_encodings_are_refused_with_those_that_work() {
     let server = Server::start();
     let url = server.otlp_http() + "/v1/logs";
     for headers in [&[("content-type", "text/html")][..], &[]] {
@@ -87,7 +87,7 @@ fn other_content_types_and_encodings_are_refused_with_those_that_work() {
 }
 
 #[test]
-fn over_long_bodies_are_refused_before_and_after_decompression() {
+fn otlp_22_23_over_long_bodies_are_refused_before_and_after_decompression() {
     let server = Server::start();
     let url = server.otlp_http() + "/v1/logs";
     let bomb = gzipped(&vec![b' '; BODY_BYTES_MAX + 1]);
@@ -177,7 +177,7 @@ fn bad_parameters_are_refused_by_name() {
 }
 
 #[test]
-fn hostile_nesting_is_refused_and_the_server_lives() {
+fn otlp_29_hostile_nesting_is_refused_and_the_server_lives() {
     let server = Server::start();
     let deep = format!("{}{}{}", "{\"arrayValue\":{\"values\":[".repeat(20_000), "{}", "]}}".repeat(20_000));
     let body = format!("{{\"resourceLogs\":[{{\"scopeLogs\":[{{\"logRecords\":[{{\"timeUnixNano\":\"1\",\"body\":{deep}}}]}}]}}]}}");

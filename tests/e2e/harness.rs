@@ -49,6 +49,17 @@ impl Server {
         Server { process: Process::serve(data.path(), &[]), data, flags: Vec::new() }
     }
 
+    /// One that was started in some other way, on `data`.
+    pub(crate) fn started(process: Process, data: TempDir) -> Server {
+        process.wait_for("ready");
+        Server { process, data, flags: Vec::new() }
+    }
+
+    /// Waits for the end of the program; its exit code.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        self.process.wait()
+    }
+
     /// Ends the program at once, as a crash does: nothing it holds in memory is written.
     pub(crate) fn kill(&mut self) {
         self.process.kill();
@@ -329,6 +340,20 @@ impl Answer {
 
 pub(crate) fn post(url: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     try_post(url, headers, body).expect("an answer over HTTP")
+}
+
+/// Bytes of memory that the server had at most.
+#[cfg(target_os = "linux")]
+pub(crate) fn memory_bytes_most(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.process().id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+/// The value of a metric.
+pub(crate) fn metric(server: &Server, name: &str) -> u64 {
+    let text = server.get("/metrics", &[]).text();
+    text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0)
 }
 
 /// For servers that may die on the way.

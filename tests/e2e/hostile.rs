@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Server, poll, say};
+use crate::harness::{Answer, Server, memory_bytes_most, metric, poll, say};
 use crate::search::START;
 
 /// Half of them are sealed.
@@ -81,19 +81,6 @@ fn cpu_seconds(server: &Server) -> f64 {
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     let ticks = |at: usize| fields[at].parse::<f64>().unwrap();
     (ticks(11) + ticks(12)) / 100.0
-}
-
-/// Bytes of memory that the server had at most.
-fn memory_bytes_most(server: &Server) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.process().id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
-}
-
-/// The value of a metric.
-fn metric(server: &Server, name: &str) -> u64 {
-    let text = server.get("/metrics", &[]).text();
-    text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0)
 }
 
 fn message(answer: &Answer) -> String {

@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
-use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
 use opentelemetry_proto::tonic::common::v1::any_value::Value as OtlpValue;
 use opentelemetry_proto::tonic::common::v1::{ArrayValue, KeyValueList};
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
@@ -13,7 +13,7 @@ use prost::Message;
 use serde_json::{Value, json};
 use tonic::codec::CompressionEncoding;
 
-use crate::harness::{Answer, Server, post, request};
+use crate::harness::{Server, post};
 use crate::otlp::{self, MS, attribute, hex, text, text_attribute};
 
 /// A way from an SDK to the program.
@@ -34,7 +34,7 @@ const WAYS: [(Way, bool); 6] = [
 ];
 
 #[test]
-fn every_encoding_stores_the_same_records() {
+fn otlp_05_15_16_every_encoding_stores_the_same_records() {
     let server = Server::start();
     let time = otlp::now();
     let mut first: Option<Vec<Value>> = None;
@@ -53,7 +53,7 @@ fn every_encoding_stores_the_same_records() {
 }
 
 #[test]
-fn values_keep_their_type_and_nothing_is_cut() {
+fn otlp_73_values_keep_their_type_and_nothing_is_cut() {
     let server = Server::start();
     let time = otlp::now();
     let (traces, logs) = everything_otlp_can_say(time);
@@ -91,68 +91,7 @@ fn assert_attributes(attributes: &Value) {
 }
 
 #[test]
-fn full_success_is_an_empty_answer_in_the_encoding_of_the_request() {
-    let server = Server::start();
-    for (content_type, body) in
-        [("application/x-protobuf", &b""[..]), ("application/json", b"{}"), ("application/json; charset=utf-8", b"{}")]
-    {
-        for path in ["/v1/traces", "/v1/logs"] {
-            let answer = post(&(server.otlp_http() + path), &[("content-type", content_type)], body);
-            assert_eq!(answer.status, 200, "{path} {content_type}: {}", answer.text());
-            assert!(content_type.starts_with(answer.header("content-type")), "{}", answer.header("content-type"));
-            assert_eq!(answer.body, body);
-        }
-    }
-}
-
-#[test]
-fn a_span_without_a_valid_id_is_refused_by_name_and_the_others_are_stored() {
-    let server = Server::start();
-    let trace = otlp::unique(16);
-    let time = otlp::now();
-    let mut spans: Vec<_> = (0..5).map(|index| otlp::span(&trace, &format!("step {index}"), time, time + MS)).collect();
-    spans[1].trace_id = vec![0; 16];
-    spans[3].span_id = vec![1, 2, 3];
-    let request = otlp::traces(vec![otlp::spans_of("cart", spans)]);
-
-    let answer = post_protobuf(&server, "/v1/traces", &request);
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    let partial = ExportTraceServiceResponse::decode(&*answer.body).unwrap().partial_success.expect("partial success");
-    assert_eq!(partial.rejected_spans, 2);
-    assert!(partial.error_message.contains("trace") && partial.error_message.contains("span"), "{}", partial.error_message);
-    let mut names: Vec<_> = server.search("service:cart").iter().map(|span| span["name"].as_str().unwrap().to_owned()).collect();
-    names.sort();
-    assert_eq!(names, ["step 0", "step 2", "step 4"]);
-}
-
-#[test]
-fn a_request_of_which_nothing_is_valid_is_refused() {
-    let server = Server::start();
-    let time = otlp::now();
-    let request = otlp::traces(vec![otlp::spans_of("cart", vec![otlp::span(&[0; 16], "a", time, time)])]);
-    let answer =
-        post(&(server.otlp_http() + "/v1/traces"), &[("content-type", "application/json")], &serde_json::to_vec(&request).unwrap());
-    let status = answer.expect(400);
-    assert_eq!(status["code"], 3, "INVALID_ARGUMENT: {status}");
-    assert!(server.search("*").is_empty());
-}
-
-#[test]
-fn a_log_with_an_invalid_trace_id_is_kept() {
-    let server = Server::start();
-    let mut record = otlp::log("kept all the same", otlp::now());
-    record.trace_id = vec![1, 2, 3];
-    let answer = post_protobuf(&server, "/v1/logs", &otlp::logs(vec![otlp::logs_of("cart", vec![record])]));
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    let response = ExportLogsServiceResponse::decode(&*answer.body).unwrap();
-    assert_eq!(response.partial_success.unwrap_or_default().rejected_log_records, 0);
-    let found = server.search("\"kept all the same\"");
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].get("trace_id"), None, "{}", found[0]);
-}
-
-#[test]
-fn a_repeated_request_is_stored_once() {
+fn otlp_50_51_a_repeated_request_is_stored_once() {
     let mut server = Server::start();
     let (traces, logs) = everything_otlp_can_say(otlp::now());
     for _ in 0..3 {
@@ -175,16 +114,6 @@ fn the_api_listener_takes_otlp_too() {
     let body = otlp::logs(vec![otlp::logs_of("cart", vec![otlp::log("over there", otlp::now())])]).encode_to_vec();
     assert_eq!(server.post("/v1/logs", "application/x-protobuf", body).status, 200);
     assert_eq!(server.search("\"over there\"").len(), 1);
-}
-
-#[test]
-fn other_signals_and_methods_are_refused_for_good() {
-    let server = Server::start();
-    let metrics = post(&(server.otlp_http() + "/v1/metrics"), &[("content-type", "application/json")], b"{}");
-    assert_eq!(metrics.status, 404);
-    assert!(metrics.json()["message"].as_str().unwrap().contains("metrics"), "{}", metrics.text());
-    let get = request("GET", &(server.otlp_http() + "/v1/traces"));
-    assert_eq!((get.status, get.header("allow")), (405, "POST"), "{}", get.text());
 }
 
 const LONG_BODY_BYTES: usize = 300_000;
@@ -260,10 +189,6 @@ fn send_grpc(server: &Server, gzip: bool, traces: ExportTraceServiceRequest, log
         let answer = logs_client.export(logs).await.unwrap().into_inner();
         assert_eq!(answer.partial_success.unwrap_or_default().rejected_log_records, 0);
     });
-}
-
-fn post_protobuf(server: &Server, path: &str, request: &impl Message) -> Answer {
-    post(&(server.otlp_http() + path), &[("content-type", "application/x-protobuf")], &request.encode_to_vec())
 }
 
 pub(crate) fn gzipped(body: &[u8]) -> Vec<u8> {

@@ -32,7 +32,7 @@ pub(crate) fn node() -> &'static Path {
             run(Command::new("npm").args(["ci", "--no-fund", "--no-audit"]).current_dir(folder), "Node.js with npm");
         });
         // The services themselves may have changed since.
-        for file in ["service.cjs", "telemetry.cjs"] {
+        for file in ["interop.cjs", "service.cjs", "telemetry.cjs"] {
             std::fs::copy(source.join(file), folder.join(file)).unwrap();
         }
         folder

@@ -1,4 +1,14 @@
-//! Builds what SDKs send, with the types generated from the specification.
+//! Builds what SDKs send, with the types generated from the specification; and below it the checks of a conformant receiver, by
+//! their numbers (README of `ingest`).
+
+mod encoding;
+mod failure;
+mod json;
+mod model;
+mod size;
+mod success;
+mod transport;
+pub(crate) mod wire;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -115,4 +125,13 @@ pub(crate) fn traces(resource_spans: Vec<ResourceSpans>) -> ExportTraceServiceRe
 
 pub(crate) fn logs(resource_logs: Vec<ResourceLogs>) -> ExportLogsServiceRequest {
     ExportLogsServiceRequest { resource_logs }
+}
+
+/// A server with these settings, and the folder that keeps their file.
+pub(crate) fn configured(settings: &str) -> (tempfile::TempDir, crate::harness::Server) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("needle.toml");
+    std::fs::write(&file, settings).unwrap();
+    let server = crate::harness::Server::start_with(&["--config", file.to_str().unwrap()]);
+    (folder, server)
 }

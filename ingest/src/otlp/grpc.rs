@@ -1,118 +1,148 @@
-//! OTLP/gRPC: the two `Export` methods, whose messages stay bytes until our own decoder walks them.
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+//! OTLP/gRPC: the `Export` methods. A call is one message; framing and compression are read here, by the code and the
+//! bounds of HTTP bodies (tonic's own reads the first member of a gzip stream only, and answers with codes that OTLP does
+//! not want).
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{BufMut, Bytes, BytesMut};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
+use needle_storage::model::Signal;
 use needle_storage::{BodyFormat, RawRequest};
-use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::codegen::BoxFuture;
-use tonic::server::{Grpc, UnaryService};
 
-use super::{respond, status};
+use super::http::idempotency_key;
+use super::{discard, respond, status};
 use crate::error::{Refusal, retry_after_seconds};
-use crate::pipeline::{Ingest, Transport, now, signal_of, tenant_of};
-use crate::receive::{InFlight, receive};
+use crate::pipeline::{Ingest, Transport, now, tenant_of};
+use crate::receive::{Compression, InFlight, receive};
+use crate::settings::MetricsPolicy;
 
 const LOGS_EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 const TRACES_EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const METRICS_EXPORT: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 
 /// A gRPC frame: one byte of flags and four of length before the message.
 const FRAME_BYTES: usize = 5;
+const ENCODINGS: HeaderValue = HeaderValue::from_static("gzip,zstd,identity");
 
 pub(crate) fn routes(ingest: &Ingest) -> Router {
-    Router::new()
-        .route(LOGS_EXPORT, any(|ingest, request| export(ingest, request, BodyFormat::OtlpLogsProtobuf)))
-        .route(TRACES_EXPORT, any(|ingest, request| export(ingest, request, BodyFormat::OtlpTracesProtobuf)))
-        .fallback(unknown_method)
-        .with_state(ingest.clone())
+    let mut router = Router::new()
+        .route(LOGS_EXPORT, any(|ingest, request| export(ingest, request, Signal::Logs)))
+        .route(TRACES_EXPORT, any(|ingest, request| export(ingest, request, Signal::Spans)));
+    if ingest.settings().metrics == MetricsPolicy::Discard {
+        router = router.route(METRICS_EXPORT, any(discard_metrics));
+    }
+    router.fallback(unknown_method).with_state(ingest.clone())
 }
 
-async fn export(State(ingest): State<Ingest>, request: Request, format: BodyFormat) -> Response {
+async fn export(State(ingest): State<Ingest>, request: Request, signal: Signal) -> Response {
     if !is_grpc(&request) {
         return not_grpc();
     }
-    let (parts, body) = request.into_parts();
-    let mut in_flight = ingest.in_flight();
-    let mut settings = ingest.settings().clone();
-    let limit = settings.request_bytes_max;
-    settings.request_bytes_max += FRAME_BYTES;
-    let body = match receive(&parts.headers, body, &settings, &mut in_flight).await {
-        Ok(body) => body,
-        Err(refusal) => {
-            ingest.count_refusal(Transport::Grpc, &refusal);
-            return grpc_status(&refusal).into_http();
-        }
-    };
-    let decoded = Arc::new(AtomicBool::new(false));
-    let service = Export { ingest: ingest.clone(), format, in_flight: Some(in_flight), decoded: decoded.clone() };
-    let mut grpc = Grpc::new(RawCodec)
-        .accept_compressed(CompressionEncoding::Gzip)
-        .accept_compressed(CompressionEncoding::Zstd)
-        .max_decoding_message_size(limit);
-    let response = grpc.unary(service, http::Request::from_parts(parts, Full::new(body))).await;
-    let mut response = response.map(Body::new);
-    if !decoded.load(Ordering::Relaxed) {
-        correct_code(&mut response);
+    answer(&ingest, take(&ingest, request, signal).await)
+}
+
+async fn discard_metrics(State(ingest): State<Ingest>, request: Request) -> Response {
+    if !is_grpc(&request) {
+        return not_grpc();
     }
-    response
-}
-
-/// tonic answers a message over the limit with OUT_OF_RANGE and one it cannot decompress with INTERNAL;
-/// OTLP wants RESOURCE_EXHAUSTED and INVALID_ARGUMENT.
-fn correct_code(response: &mut Response) {
-    let code = response.headers().get("grpc-status").and_then(|code| code.to_str().ok()).and_then(|code| code.parse().ok());
-    let corrected = match code.map(tonic::Code::from_i32) {
-        Some(tonic::Code::OutOfRange) => "8",
-        Some(tonic::Code::Internal) => "3",
-        _ => return,
+    let taken = async {
+        let _under_way = ingest.enter()?;
+        let (_, message, in_flight) = read(&ingest, request).await?;
+        let points = Ingest::off_thread(move || Ok(discard::data_points(&message)?)).await?;
+        drop(in_flight);
+        ingest.count_discarded(points);
+        Ok(discard::protobuf(points))
     };
-    response.headers_mut().insert("grpc-status", HeaderValue::from_static(corrected));
+    answer(&ingest, taken.await)
 }
 
-/// One `Export` call.
-struct Export {
-    ingest: Ingest,
-    format: BodyFormat,
-    in_flight: Option<InFlight>,
-    decoded: Arc<AtomicBool>,
-}
-
-impl UnaryService<Bytes> for Export {
-    type Response = Bytes;
-    type Future = BoxFuture<tonic::Response<Bytes>, tonic::Status>;
-
-    fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
-        self.decoded.store(true, Ordering::Relaxed);
-        let (ingest, format, in_flight) = (self.ingest.clone(), self.format, self.in_flight.take());
-        Box::pin(async move {
-            let taken = take(&ingest, request, format, in_flight).await;
-            taken.map(tonic::Response::new).map_err(|refusal| {
-                ingest.count_refusal(Transport::Grpc, &refusal);
-                grpc_status(&refusal)
-            })
-        })
-    }
-}
-
-async fn take(ingest: &Ingest, request: tonic::Request<Bytes>, format: BodyFormat, in_flight: Option<InFlight>) -> Result<Bytes, Refusal> {
-    let mut in_flight = in_flight.unwrap_or_else(|| ingest.in_flight());
+async fn take(ingest: &Ingest, request: Request, signal: Signal) -> Result<Vec<u8>, Refusal> {
+    let arrival = now();
     let tenant = tenant_of(request.extensions())?;
-    let key = request.metadata().get("idempotency-key").and_then(|key| key.to_str().ok()).map(str::to_owned);
-    let body = request.into_inner();
-    in_flight.hold(body.len())?;
-    let request = RawRequest { tenant, format, arrival: now(), service: None, timezone: None, body };
+    let _under_way = ingest.enter()?;
+    let (headers, body, in_flight) = read(ingest, request).await?;
+    let key = idempotency_key(&headers)?;
+    let format = match signal {
+        Signal::Logs => BodyFormat::OtlpLogsProtobuf,
+        Signal::Spans => BodyFormat::OtlpTracesProtobuf,
+    };
+    let request = RawRequest { tenant, format, arrival, service: None, timezone: None, body };
     let acknowledgement = ingest.accept(Transport::Grpc, request, key).await?;
     drop(in_flight);
-    Ok(respond::protobuf(signal_of(format), &acknowledgement.rejections).into())
+    Ok(respond::protobuf(signal, &acknowledgement))
+}
+
+/// Receives the message of a call, whole and decompressed.
+async fn read(ingest: &Ingest, request: Request) -> Result<(HeaderMap, Bytes, InFlight), Refusal> {
+    let (parts, body) = request.into_parts();
+    let compression = Compression::named(parts.headers.get("grpc-encoding"))?;
+    let mut in_flight = ingest.in_flight();
+    let limit = ingest.settings().request_bytes_max;
+    let framed = receive(&parts.headers, body, ingest.settings(), FRAME_BYTES, &mut in_flight).await?;
+    let (compressed, message) = unframe(framed, limit)?;
+    if !compressed {
+        return Ok((parts.headers, message, in_flight));
+    }
+    if compression == Compression::Identity {
+        return Err(Refusal::Frame("the message is marked as compressed and grpc-encoding does not say how".to_owned()));
+    }
+    let decompressed = Ingest::off_thread(move || {
+        let message = compression.decompress(message, limit, &mut in_flight)?;
+        Ok((message, in_flight))
+    });
+    let (message, in_flight) = decompressed.await?;
+    Ok((parts.headers, message, in_flight))
+}
+
+/// The one message of a unary call, and whether it is compressed.
+fn unframe(mut framed: Bytes, limit: usize) -> Result<(bool, Bytes), Refusal> {
+    let Some((head, _)) = framed.split_first_chunk::<FRAME_BYTES>() else {
+        return Err(Refusal::Frame(format!("a call holds one message, this one ends after {} bytes", framed.len())));
+    };
+    let [flags, length @ ..] = *head;
+    let length = u32::from_be_bytes(length) as usize;
+    let compressed = match flags {
+        0 => false,
+        1 => true,
+        _ => return Err(Refusal::Frame(format!("a message begins with {flags:#04x}, which is neither 0 nor 1"))),
+    };
+    if length > limit {
+        return Err(Refusal::TooLarge { limit, when: "as sent" });
+    }
+    let message = framed.split_off(FRAME_BYTES);
+    if message.len() != length {
+        return Err(Refusal::Frame(format!("the message claims {length} bytes where {} came", message.len())));
+    }
+    Ok((compressed, message))
+}
+
+fn answer(ingest: &Ingest, taken: Result<Vec<u8>, Refusal>) -> Response {
+    match taken {
+        Ok(message) => {
+            let mut frame = BytesMut::with_capacity(FRAME_BYTES + message.len());
+            frame.put_u8(0);
+            frame.put_u32(message.len() as u32);
+            frame.put_slice(&message);
+            let trailers = HeaderMap::from_iter([(http::HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))]);
+            let body = Full::new(frame.freeze()).with_trailers(std::future::ready(Some(Ok(trailers))));
+            let mut response = Response::new(Body::new(body));
+            response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+            response
+        }
+        Err(refusal) => {
+            ingest.count_refusal(Transport::Grpc, &refusal);
+            let mut response = grpc_status(&refusal).into_http::<Body>();
+            if matches!(refusal, Refusal::Encoding(_)) {
+                response.headers_mut().insert("grpc-accept-encoding", ENCODINGS);
+            }
+            response
+        }
+    }
 }
 
 /// The status of a refusal, with its details.
@@ -153,39 +183,16 @@ fn not_grpc() -> Response {
     (StatusCode::UNSUPPORTED_MEDIA_TYPE, words).into_response()
 }
 
-/// Hands messages through as bytes.
-struct RawCodec;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Codec for RawCodec {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = RawCodec;
-    type Decoder = RawCodec;
-
-    fn encoder(&mut self) -> RawCodec {
-        RawCodec
-    }
-
-    fn decoder(&mut self) -> RawCodec {
-        RawCodec
-    }
-}
-
-impl Encoder for RawCodec {
-    type Item = Bytes;
-    type Error = tonic::Status;
-
-    fn encode(&mut self, message: Bytes, out: &mut EncodeBuf<'_>) -> Result<(), tonic::Status> {
-        out.put(message);
-        Ok(())
-    }
-}
-
-impl Decoder for RawCodec {
-    type Item = Bytes;
-    type Error = tonic::Status;
-
-    fn decode(&mut self, message: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, tonic::Status> {
-        Ok(Some(message.copy_to_bytes(message.remaining())))
+    #[test]
+    fn a_call_is_one_whole_message() {
+        assert_eq!(unframe(Bytes::from_static(b"\x01\0\0\0\x02ab"), 2).unwrap(), (true, Bytes::from_static(b"ab")));
+        assert!(matches!(unframe(Bytes::from_static(b"\0\0\0\0\x03abc"), 2), Err(Refusal::TooLarge { limit: 2, .. })));
+        for framed in [&b""[..], b"\0\0\0\0", b"\0\0\0\0\x03ab", b"\0\0\0\0\x01ab", b"\x02\0\0\0\0"] {
+            assert!(matches!(unframe(Bytes::copy_from_slice(framed), 9), Err(Refusal::Frame(_))), "{framed:?}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
 use axum::response::Response;
-use axum::routing::post;
+use axum::routing::{any, post};
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -12,26 +12,38 @@ use needle_storage::{BodyFormat, RawRequest};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{respond, status};
+use super::{discard, respond, status};
 use crate::error::{Refusal, retry_after_seconds};
 use crate::pipeline::{Acknowledgement, Ingest, Transport, now, signal_of, tenant_of};
-use crate::receive::{Compression, receive};
+use crate::receive::{Compression, InFlight, receive};
+use crate::settings::MetricsPolicy;
 
 /// Of rejected lines this many are listed; the rest are counted in `rejected_more`.
 const REJECTED_LISTED_MAX: usize = 1000;
 
 pub(crate) fn routes(ingest: &Ingest) -> Router {
-    let mut router = Router::new();
-    for path in ["/v1/logs", "/v1/logs/"] {
-        router = router.route(path, post(logs).fallback(wrong_method));
-    }
-    for path in ["/v1/traces", "/v1/traces/"] {
-        router = router.route(path, post(traces).fallback(wrong_method));
+    let settings = ingest.settings();
+    let mut router = otlp_routes(Router::new(), "", settings.metrics);
+    if !settings.path_prefix.is_empty() {
+        router = otlp_routes(router, &settings.path_prefix, settings.metrics);
     }
     for path in ["/api/v1/logs", "/api/v1/logs/"] {
         router = router.route(path, post(json_logs).fallback(wrong_method));
     }
     router.with_state(ingest.clone())
+}
+
+/// The paths of OTLP below `prefix`, with and without a slash at the end; what else may stand there is refused in OTLP's way.
+fn otlp_routes(mut router: Router<Ingest>, prefix: &str, metrics: MetricsPolicy) -> Router<Ingest> {
+    for slash in ["", "/"] {
+        router = router
+            .route(&format!("{prefix}/v1/logs{slash}"), post(logs).fallback(wrong_method))
+            .route(&format!("{prefix}/v1/traces{slash}"), post(traces).fallback(wrong_method));
+        if metrics == MetricsPolicy::Discard {
+            router = router.route(&format!("{prefix}/v1/metrics{slash}"), post(discard_metrics).fallback(wrong_method));
+        }
+    }
+    router.route(&format!("{prefix}/v1/{{*rest}}"), any(not_found)).route(&format!("{prefix}/v1development/{{*rest}}"), any(not_found))
 }
 
 /// The encoding of a request's answer.
@@ -74,14 +86,40 @@ async fn traces(State(ingest): State<Ingest>, request: Request) -> Response {
     export(&ingest, request, BodyFormat::OtlpTracesProtobuf, BodyFormat::OtlpTracesJson).await
 }
 
+/// Takes metrics only to throw them away, as the settings say.
+async fn discard_metrics(State(ingest): State<Ingest>, request: Request) -> Response {
+    let encoding = Encoding::of(request.headers());
+    let transport = if encoding == Some(Encoding::Protobuf) { Transport::HttpProtobuf } else { Transport::HttpJson };
+    let taken = async {
+        let _under_way = ingest.enter()?;
+        let encoding = encoding.ok_or_else(|| Refusal::content_type(&media_type(request.headers())))?;
+        let (_, body, in_flight) = read(&ingest, request).await?;
+        let points = Ingest::off_thread(move || match encoding {
+            Encoding::Protobuf => Ok(discard::data_points(&body)?),
+            Encoding::Json => Ok(discard::json_data_points(&body)?),
+        });
+        let points = points.await?;
+        drop(in_flight);
+        ingest.count_discarded(points);
+        Ok(points)
+    };
+    match (taken.await, encoding.unwrap_or(Encoding::Json)) {
+        (Ok(points), Encoding::Protobuf) => answer(StatusCode::OK, Encoding::Protobuf, discard::protobuf(points)),
+        (Ok(points), Encoding::Json) => answer(StatusCode::OK, Encoding::Json, discard::json(points)),
+        (Err(refusal), encoding) => {
+            ingest.count_refusal(transport, &refusal);
+            refuse(&refusal, encoding)
+        }
+    }
+}
+
 async fn export(ingest: &Ingest, request: Request, protobuf: BodyFormat, json: BodyFormat) -> Response {
     let encoding = Encoding::of(request.headers());
     let (transport, format) = match encoding {
         Some(Encoding::Protobuf) => (Transport::HttpProtobuf, protobuf),
         Some(Encoding::Json) | None => (Transport::HttpJson, json),
     };
-    let known = encoding
-        .ok_or_else(|| Refusal::ContentType { given: media_type(request.headers()), wanted: "application/x-protobuf or application/json" });
+    let known = encoding.ok_or_else(|| Refusal::content_type(&media_type(request.headers())));
     let taken = match known {
         Ok(_) => take(ingest, request, transport, format, Parameters::default()).await,
         Err(refusal) => Err(refusal),
@@ -91,8 +129,8 @@ async fn export(ingest: &Ingest, request: Request, protobuf: BodyFormat, json: B
         Ok(acknowledgement) => {
             let signal = signal_of(format);
             let body = match encoding {
-                Encoding::Protobuf => respond::protobuf(signal, &acknowledgement.rejections),
-                Encoding::Json => respond::json(signal, &acknowledgement.rejections),
+                Encoding::Protobuf => respond::protobuf(signal, &acknowledgement),
+                Encoding::Json => respond::json(signal, &acknowledgement),
             };
             answer(StatusCode::OK, encoding, body)
         }
@@ -129,7 +167,7 @@ async fn json_logs(State(ingest): State<Ingest>, request: Request) -> Response {
         (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
     };
     match taken {
-        Ok(Acknowledgement { accepted, rejections }) => {
+        Ok(Acknowledgement { accepted, rejections, .. }) => {
             let listed = rejections.first.iter().take(REJECTED_LISTED_MAX);
             let rejected: Vec<_> = listed.map(|rejection| json!({"line": rejection.place, "reason": rejection.reason})).collect();
             let more = rejections.count - rejected.len();
@@ -155,24 +193,10 @@ async fn take(
     parameters: Parameters,
 ) -> Result<Acknowledgement, Refusal> {
     let arrival = now();
-    let (parts, body) = request.into_parts();
-    let tenant = tenant_of(&parts.extensions)?;
-    let compression = Compression::of(&parts.headers)?;
-    let idempotency_key = idempotency_key(&parts.headers)?;
-    let settings = ingest.settings();
-    let mut in_flight = ingest.in_flight();
-    let body = receive(&parts.headers, body, settings, &mut in_flight).await?;
-    let limit = settings.request_bytes_max;
-    let (body, in_flight) = match compression {
-        Compression::Identity => (body, in_flight),
-        _ => {
-            Ingest::off_thread(move || {
-                let body = compression.decompress(body, limit, &mut in_flight)?;
-                Ok((body, in_flight))
-            })
-            .await?
-        }
-    };
+    let tenant = tenant_of(request.extensions())?;
+    let _under_way = ingest.enter()?;
+    let (headers, body, in_flight) = read(ingest, request).await?;
+    let idempotency_key = idempotency_key(&headers)?;
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let (service, timezone) = (given(parameters.service), given(parameters.timezone));
     let request = RawRequest { tenant, format, arrival, service, timezone, body };
@@ -181,7 +205,25 @@ async fn take(
     acknowledgement
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+/// Receives a body, whole and decompressed.
+async fn read(ingest: &Ingest, request: Request) -> Result<(HeaderMap, Bytes, InFlight), Refusal> {
+    let (parts, body) = request.into_parts();
+    let compression = Compression::of(&parts.headers)?;
+    let mut in_flight = ingest.in_flight();
+    let body = receive(&parts.headers, body, ingest.settings(), 0, &mut in_flight).await?;
+    if compression == Compression::Identity {
+        return Ok((parts.headers, body, in_flight));
+    }
+    let limit = ingest.settings().request_bytes_max;
+    let decompressed = Ingest::off_thread(move || {
+        let body = compression.decompress(body, limit, &mut in_flight)?;
+        Ok((body, in_flight))
+    });
+    let (body, in_flight) = decompressed.await?;
+    Ok((parts.headers, body, in_flight))
+}
+
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     const KEY_BYTES_MAX: usize = 256;
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     match value.to_str() {
@@ -198,7 +240,7 @@ async fn wrong_method(method: Method, request: Request) -> Response {
 /// The answer to every path that is none of ours.
 pub(crate) async fn not_found(request: Request) -> Response {
     let path = request.uri().path();
-    let hint = if path.starts_with("/v1/metrics") || path.starts_with("/v1development") {
+    let hint = if path.contains("/v1/metrics") || path.contains("/v1development") {
         "needle stores logs and traces; switch this exporter off"
     } else {
         "send OTLP to /v1/logs or /v1/traces, JSON or text lines to /api/v1/logs"

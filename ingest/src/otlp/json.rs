@@ -10,11 +10,13 @@ use needle_storage::model::{Attributes, AttributesBuilder, SpanId, SpanRow, Trac
 use serde_json::value::RawValue;
 
 use super::json_any::{JsonError, JsonResult, any_value, attributes, each_field, each_item, scalar};
+use super::logs::log_ids;
 use super::spans::{RawLink, close_list, event_json, link_json, next_item};
 use super::typed_json::Object;
 use super::{Budget, DecodeError};
 use crate::decode::{Decoder, Outcome};
 use crate::ids::{IdFinder, Place};
+use crate::notices::Notices;
 use crate::rows::{LogRows, RawLog, Resource, SpanRows};
 
 const SEVERITY_NAMES: [(&str, i32); 25] = [
@@ -58,12 +60,13 @@ pub(crate) fn decode_logs(decoder: &Decoder, request: &RawRequest) -> Result<Out
     let text = body_text(&request.body)?;
     let mut rows = LogRows::new(decoder, request, 0);
     let mut budget = Budget::new(&decoder.settings, text.len());
+    let notices = budget.notices.clone();
     let mut place = 0;
-    walk(text, ["resourceLogs", "resource_logs"], |json| {
-        let group = Group::read(json, ["scopeLogs", "scope_logs"])?;
+    walk(text, &notices, "resourceLogs", |json| {
+        let group = Group::read(json, &notices, "scopeLogs")?;
         rows.set_resource(group.resource(&decoder.ids, &mut budget)?);
         group.each_scope(|json| {
-            let scope = Scope::read(json, ["logRecords", "log_records"])?;
+            let scope = Scope::read(json, &notices, "logRecords")?;
             rows.set_scope(&scope.json(&mut budget)?);
             scope.each_record(|json| {
                 budget.rows(1)?;
@@ -73,19 +76,20 @@ pub(crate) fn decode_logs(decoder: &Decoder, request: &RawRequest) -> Result<Out
             })
         })
     })?;
-    Ok(rows.finish())
+    Ok(rows.finish(&budget))
 }
 
 pub(crate) fn decode_spans(decoder: &Decoder, request: &RawRequest) -> Result<Outcome, DecodeError> {
     let text = body_text(&request.body)?;
     let mut rows = SpanRows::new(decoder, request, 0);
     let mut budget = Budget::new(&decoder.settings, text.len());
+    let notices = budget.notices.clone();
     let mut place = 0;
-    walk(text, ["resourceSpans", "resource_spans"], |json| {
-        let group = Group::read(json, ["scopeSpans", "scope_spans"])?;
+    walk(text, &notices, "resourceSpans", |json| {
+        let group = Group::read(json, &notices, "scopeSpans")?;
         rows.set_resource(group.resource(&decoder.ids, &mut budget)?);
         group.each_scope(|json| {
-            let scope = Scope::read(json, ["spans", "spans"])?;
+            let scope = Scope::read(json, &notices, "spans")?;
             rows.set_scope(&scope.json(&mut budget)?);
             scope.each_record(|json| {
                 budget.rows(1)?;
@@ -95,21 +99,26 @@ pub(crate) fn decode_spans(decoder: &Decoder, request: &RawRequest) -> Result<Ou
             })
         })
     })?;
-    Ok(rows.finish())
+    Ok(rows.finish(&budget))
 }
 
 /// The body as text, a byte order mark skipped.
-fn body_text(body: &[u8]) -> Result<&str, DecodeError> {
+pub(super) fn body_text(body: &[u8]) -> Result<&str, DecodeError> {
     let text = std::str::from_utf8(body).map_err(|error| DecodeError::Utf8(error.valid_up_to()))?;
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
-/// Calls `group` with each element of the request's one list, which goes by either of `names`.
-fn walk<'a>(text: &'a str, names: [&str; 2], group: impl FnMut(&'a RawValue) -> JsonResult<()>) -> Result<(), DecodeError> {
+/// Calls `group` with each element of the request's one list.
+fn walk<'a>(
+    text: &'a str,
+    notices: &Notices,
+    list_name: &str,
+    group: impl FnMut(&'a RawValue) -> JsonResult<()>,
+) -> Result<(), DecodeError> {
     let request: &RawValue = serde_json::from_str(text).map_err(|error| DecodeError::Json(error.to_string()))?;
     let mut list = None;
-    let walked = each_field(request, |name, value| {
-        if names.contains(&name) {
+    let walked = each_field(notices, request, |name, value| {
+        if name == list_name {
             list = Some(value);
         }
         Ok(())
@@ -141,13 +150,13 @@ struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    fn read(json: &'a RawValue, scopes: [&str; 2]) -> JsonResult<Group<'a>> {
+    fn read(json: &'a RawValue, notices: &Notices, scopes: &str) -> JsonResult<Group<'a>> {
         let mut group = Group::default();
-        each_field(json, |name, value| {
+        each_field(notices, json, |name, value| {
             match name {
                 "resource" => group.resource = Some(value),
-                "schemaUrl" | "schema_url" => group.schema_url = scalar(name, value)?.text()?,
-                _ if scopes.contains(&name) => group.scopes = Some(value),
+                "schemaUrl" => group.schema_url = scalar(name, value)?.text()?,
+                _ if name == scopes => group.scopes = Some(value),
                 _ => {}
             }
             Ok(())
@@ -161,11 +170,12 @@ impl<'a> Group<'a> {
 
     fn resource(&self, finder: &IdFinder, budget: &mut Budget) -> JsonResult<Resource> {
         let (mut entries, mut dropped) = (Attributes::new(), 0);
+        let notices = budget.notices.clone();
         if let Some(json) = self.resource {
-            each_field(json, |name, value| {
+            each_field(&notices, json, |name, value| {
                 match name {
                     "attributes" => entries = attributes(value, budget)?,
-                    "droppedAttributesCount" | "dropped_attributes_count" => dropped = scalar(name, value)?.unsigned_32()?,
+                    "droppedAttributesCount" => dropped = scalar(name, value)?.unsigned_32()?,
                     _ => {}
                 }
                 Ok(())
@@ -197,13 +207,13 @@ struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    fn read(json: &'a RawValue, records: [&str; 2]) -> JsonResult<Scope<'a>> {
+    fn read(json: &'a RawValue, notices: &Notices, records: &str) -> JsonResult<Scope<'a>> {
         let mut scope = Scope::default();
-        each_field(json, |name, value| {
+        each_field(notices, json, |name, value| {
             match name {
                 "scope" => scope.scope = Some(value),
-                "schemaUrl" | "schema_url" => scope.schema_url = scalar(name, value)?.text()?,
-                _ if records.contains(&name) => scope.records = Some(value),
+                "schemaUrl" => scope.schema_url = scalar(name, value)?.text()?,
+                _ if name == records => scope.records = Some(value),
                 _ => {}
             }
             Ok(())
@@ -217,13 +227,14 @@ impl<'a> Scope<'a> {
 
     fn json(&self, budget: &mut Budget) -> JsonResult<String> {
         let (mut label, mut version, mut entries, mut dropped) = (Cow::Borrowed(""), Cow::Borrowed(""), Attributes::new(), 0);
+        let notices = budget.notices.clone();
         if let Some(json) = self.scope {
-            each_field(json, |name, value| {
+            each_field(&notices, json, |name, value| {
                 match name {
                     "name" => label = scalar(name, value)?.text()?,
                     "version" => version = scalar(name, value)?.text()?,
                     "attributes" => entries = attributes(value, budget)?,
-                    "droppedAttributesCount" | "dropped_attributes_count" => dropped = scalar(name, value)?.unsigned_32()?,
+                    "droppedAttributesCount" => dropped = scalar(name, value)?.unsigned_32()?,
                     _ => {}
                 }
                 Ok(())
@@ -258,24 +269,27 @@ fn push_attributes(json: Option<&RawValue>, builder: &mut AttributesBuilder, bud
 
 fn log_record(json: &RawValue, rows: &mut LogRows<'_>, place: usize, budget: &mut Budget) -> JsonResult<()> {
     let mut raw = RawLog { bytes: json.get().len(), ..RawLog::default() };
+    let (mut trace_id, mut span_id) = (Vec::new(), Vec::new());
     let (mut severity_text, mut event_name, mut body, mut listed) = (Cow::Borrowed(""), Cow::Borrowed(""), None, None);
-    each_field(json, |name, value| {
+    let notices = budget.notices.clone();
+    each_field(&notices, json, |name, value| {
         match name {
-            "timeUnixNano" | "time_unix_nano" => raw.time = scalar(name, value)?.unsigned()?,
-            "observedTimeUnixNano" | "observed_time_unix_nano" => raw.observed_time = scalar(name, value)?.unsigned()?,
-            "severityNumber" | "severity_number" => raw.severity_number = scalar(name, value)?.enumeration(&SEVERITY_NAMES)?,
-            "severityText" | "severity_text" => severity_text = scalar(name, value)?.text()?,
-            "eventName" | "event_name" => event_name = scalar(name, value)?.text()?,
+            "timeUnixNano" => raw.time = scalar(name, value)?.unsigned()?,
+            "observedTimeUnixNano" => raw.observed_time = scalar(name, value)?.unsigned()?,
+            "severityNumber" => raw.severity_number = scalar(name, value)?.enumeration(&SEVERITY_NAMES, &notices)?,
+            "severityText" => severity_text = scalar(name, value)?.text()?,
+            "eventName" => event_name = scalar(name, value)?.text()?,
             "body" => body = Some(value),
             "attributes" => listed = Some(value),
-            "droppedAttributesCount" | "dropped_attributes_count" => raw.dropped_attributes_count = scalar(name, value)?.unsigned_32()?,
+            "droppedAttributesCount" => raw.dropped_attributes_count = scalar(name, value)?.unsigned_32()?,
             "flags" => raw.flags = scalar(name, value)?.unsigned_32()?,
-            "traceId" | "trace_id" => raw.trace_id = TraceId::from_bytes(&hex_id(name, value, 16)?),
-            "spanId" | "span_id" => raw.span_id = SpanId::from_bytes(&hex_id(name, value, 8)?),
+            "traceId" => trace_id = hex_id(name, value, 16)?,
+            "spanId" => span_id = hex_id(name, value, 8)?,
             _ => {}
         }
         Ok(())
     })?;
+    (raw.trace_id, raw.span_id) = log_ids(&trace_id, &span_id, &notices);
     let body = match body {
         Some(json) => Some(any_value(json, budget)?),
         None => None,
@@ -294,23 +308,24 @@ fn span(json: &RawValue, rows: &mut SpanRows<'_>, place: usize, budget: &mut Bud
     let (mut trace_id, mut span_id) = (Vec::new(), Vec::new());
     let (mut name_text, mut trace_state, mut message) = (Cow::Borrowed(""), Cow::Borrowed(""), Cow::Borrowed(""));
     let (mut listed, mut events, mut links) = (None, None, None);
-    each_field(json, |name, value| {
+    let notices = budget.notices.clone();
+    each_field(&notices, json, |name, value| {
         match name {
-            "traceId" | "trace_id" => trace_id = hex_id(name, value, 16)?,
-            "spanId" | "span_id" => span_id = hex_id(name, value, 8)?,
-            "parentSpanId" | "parent_span_id" => row.parent_span_id = SpanId::from_bytes(&hex_id(name, value, 8)?),
-            "traceState" | "trace_state" => trace_state = scalar(name, value)?.text()?,
+            "traceId" => trace_id = hex_id(name, value, 16)?,
+            "spanId" => span_id = hex_id(name, value, 8)?,
+            "parentSpanId" => row.parent_span_id = SpanId::from_bytes(&hex_id(name, value, 8)?),
+            "traceState" => trace_state = scalar(name, value)?.text()?,
             "name" => name_text = scalar(name, value)?.text()?,
-            "kind" => row.kind = scalar(name, value)?.enumeration(&KIND_NAMES)?,
-            "startTimeUnixNano" | "start_time_unix_nano" => row.start = UnixNanos(scalar(name, value)?.unsigned()?),
-            "endTimeUnixNano" | "end_time_unix_nano" => row.end = UnixNanos(scalar(name, value)?.unsigned()?),
+            "kind" => row.kind = scalar(name, value)?.enumeration(&KIND_NAMES, &notices)?,
+            "startTimeUnixNano" => row.start = UnixNanos(scalar(name, value)?.unsigned()?),
+            "endTimeUnixNano" => row.end = UnixNanos(scalar(name, value)?.unsigned()?),
             "attributes" => listed = Some(value),
-            "droppedAttributesCount" | "dropped_attributes_count" => row.dropped_attributes_count = scalar(name, value)?.unsigned_32()?,
+            "droppedAttributesCount" => row.dropped_attributes_count = scalar(name, value)?.unsigned_32()?,
             "events" => events = Some(value),
-            "droppedEventsCount" | "dropped_events_count" => row.dropped_events_count = scalar(name, value)?.unsigned_32()?,
+            "droppedEventsCount" => row.dropped_events_count = scalar(name, value)?.unsigned_32()?,
             "links" => links = Some(value),
-            "droppedLinksCount" | "dropped_links_count" => row.dropped_links_count = scalar(name, value)?.unsigned_32()?,
-            "status" => (row.status_code, message) = status(value)?,
+            "droppedLinksCount" => row.dropped_links_count = scalar(name, value)?.unsigned_32()?,
+            "status" => (row.status_code, message) = status(value, &notices)?,
             "flags" => row.flags = scalar(name, value)?.unsigned_32()?,
             _ => {}
         }
@@ -323,11 +338,11 @@ fn span(json: &RawValue, rows: &mut SpanRows<'_>, place: usize, budget: &mut Bud
     Ok(())
 }
 
-fn status(json: &RawValue) -> JsonResult<(i32, Cow<'_, str>)> {
+fn status<'a>(json: &'a RawValue, notices: &Notices) -> JsonResult<(i32, Cow<'a, str>)> {
     let (mut code, mut message) = (0, Cow::Borrowed(""));
-    each_field(json, |name, value| {
+    each_field(notices, json, |name, value| {
         match name {
-            "code" => code = scalar(name, value)?.enumeration(&STATUS_NAMES)?,
+            "code" => code = scalar(name, value)?.enumeration(&STATUS_NAMES, notices)?,
             "message" => message = scalar(name, value)?.text()?,
             _ => {}
         }
@@ -339,15 +354,16 @@ fn status(json: &RawValue) -> JsonResult<(i32, Cow<'_, str>)> {
 fn event_list(json: Option<&RawValue>, budget: &mut Budget) -> JsonResult<String> {
     let mut list = String::new();
     let Some(json) = json else { return Ok(list) };
+    let notices = budget.notices.clone();
     each_item(json, |json| {
         budget.element()?;
         let (mut time, mut name_text, mut entries, mut dropped) = (0, Cow::Borrowed(""), Attributes::new(), 0);
-        each_field(json, |name, value| {
+        each_field(&notices, json, |name, value| {
             match name {
-                "timeUnixNano" | "time_unix_nano" => time = scalar(name, value)?.unsigned()?,
+                "timeUnixNano" => time = scalar(name, value)?.unsigned()?,
                 "name" => name_text = scalar(name, value)?.text()?,
                 "attributes" => entries = attributes(value, budget)?,
-                "droppedAttributesCount" | "dropped_attributes_count" => dropped = scalar(name, value)?.unsigned_32()?,
+                "droppedAttributesCount" => dropped = scalar(name, value)?.unsigned_32()?,
                 _ => {}
             }
             Ok(())
@@ -362,17 +378,18 @@ fn event_list(json: Option<&RawValue>, budget: &mut Budget) -> JsonResult<String
 fn link_list(json: Option<&RawValue>, budget: &mut Budget) -> JsonResult<String> {
     let mut list = String::new();
     let Some(json) = json else { return Ok(list) };
+    let notices = budget.notices.clone();
     each_item(json, |json| {
         budget.element()?;
         let mut link = RawLink::default();
         let (mut trace_state, mut entries) = (Cow::Borrowed(""), Attributes::new());
-        each_field(json, |name, value| {
+        each_field(&notices, json, |name, value| {
             match name {
-                "traceId" | "trace_id" => link.trace_id = TraceId::from_bytes(&hex_id(name, value, 16)?),
-                "spanId" | "span_id" => link.span_id = SpanId::from_bytes(&hex_id(name, value, 8)?),
-                "traceState" | "trace_state" => trace_state = scalar(name, value)?.text()?,
+                "traceId" => link.trace_id = TraceId::from_bytes(&hex_id(name, value, 16)?),
+                "spanId" => link.span_id = SpanId::from_bytes(&hex_id(name, value, 8)?),
+                "traceState" => trace_state = scalar(name, value)?.text()?,
                 "attributes" => entries = attributes(value, budget)?,
-                "droppedAttributesCount" | "dropped_attributes_count" => {
+                "droppedAttributesCount" => {
                     link.dropped_attributes_count = scalar(name, value)?.unsigned_32()?;
                 }
                 "flags" => link.flags = scalar(name, value)?.unsigned_32()?,

@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 
 use super::json_scalar::Scalar;
 use super::{Budget, DecodeError};
+use crate::notices::{Notices, count};
 
 /// Why a record cannot be used, or why the whole request cannot.
 #[derive(Debug)]
@@ -46,9 +47,14 @@ impl From<serde_json::Error> for JsonError {
 pub(super) type JsonResult<T> = Result<T, JsonError>;
 
 /// Calls `field` with the name and the raw value of each field of the object `json` that is not `null`.
-pub(super) fn each_field<'a>(json: &'a RawValue, mut field: impl FnMut(&str, &'a RawValue) -> JsonResult<()>) -> JsonResult<()> {
+/// The name is in lowerCamelCase, however it was written.
+pub(super) fn each_field<'a>(
+    notices: &Notices,
+    json: &'a RawValue,
+    mut field: impl FnMut(&str, &'a RawValue) -> JsonResult<()>,
+) -> JsonResult<()> {
     let mut failed = None;
-    let fields = EachField(|name: &str, value: &'a RawValue| match field(name, value) {
+    let fields = EachField(|name: Cow<'a, str>, value: &'a RawValue| match field(&notices.camel_case(name), value) {
         Ok(()) => true,
         Err(error) => {
             failed = Some(error);
@@ -64,7 +70,7 @@ pub(super) fn each_field<'a>(json: &'a RawValue, mut field: impl FnMut(&str, &'a
 
 struct EachField<F>(F);
 
-impl<'de, F: FnMut(&str, &'de RawValue) -> bool> Visitor<'de> for EachField<F> {
+impl<'de, F: FnMut(Cow<'de, str>, &'de RawValue) -> bool> Visitor<'de> for EachField<F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,7 +84,7 @@ impl<'de, F: FnMut(&str, &'de RawValue) -> bool> Visitor<'de> for EachField<F> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut access: A) -> Result<(), A::Error> {
         while let Some(name) = access.next_key::<Cow<'de, str>>()? {
             let value: &'de RawValue = access.next_value()?;
-            if value.get() != "null" && !(self.0)(&name, value) {
+            if value.get() != "null" && !(self.0)(name, value) {
                 return Err(serde::de::Error::custom("a field is unusable"));
             }
         }
@@ -184,15 +190,18 @@ impl<'de> Visitor<'de> for AnyValue<'_> {
         use serde::de::Error as _;
         let mut value = Value::Empty;
         while let Some(name) = access.next_key::<Cow<'de, str>>()? {
+            let name = self.budget.notices.camel_case(name);
             let set = match name.as_ref() {
-                "arrayValue" | "array_value" => access.next_value_seed(Wrapped { budget: self.budget, map: false })?,
-                "kvlistValue" | "kvlist_value" => access.next_value_seed(Wrapped { budget: self.budget, map: true })?,
-                "stringValue" | "string_value" | "boolValue" | "bool_value" | "intValue" | "int_value" | "doubleValue" | "double_value"
-                | "bytesValue" | "bytes_value" => {
+                "arrayValue" => access.next_value_seed(Wrapped { budget: self.budget, map: false })?,
+                "kvlistValue" => access.next_value_seed(Wrapped { budget: self.budget, map: true })?,
+                "stringValue" | "boolValue" | "intValue" | "doubleValue" | "bytesValue" => {
                     let scalar: Scalar<'de> = access.next_value()?;
                     if scalar.is_null() { None } else { Some(scalar_value(&name, scalar).map_err(A::Error::custom)?) }
                 }
-                _ => {
+                other => {
+                    if other == "stringValueStrindex" {
+                        count(&self.budget.notices.string_indexes);
+                    }
                     access.next_value::<IgnoredAny>()?;
                     None
                 }
@@ -205,10 +214,10 @@ impl<'de> Visitor<'de> for AnyValue<'_> {
 
 fn scalar_value(name: &str, scalar: Scalar<'_>) -> Result<Value, String> {
     let value = match name {
-        "stringValue" | "string_value" => scalar.text().map(|text| Value::String(text.into_owned())),
-        "boolValue" | "bool_value" => scalar.boolean().map(Value::Bool),
-        "intValue" | "int_value" => scalar.signed().map(Value::Int),
-        "doubleValue" | "double_value" => scalar.double().map(Value::Double),
+        "stringValue" => scalar.text().map(|text| Value::String(text.into_owned())),
+        "boolValue" => scalar.boolean().map(Value::Bool),
+        "intValue" => scalar.signed().map(Value::Int),
+        "doubleValue" => scalar.double().map(Value::Double),
         _ => scalar.text().and_then(|text| base64_bytes(&text)).map(Value::Bytes),
     };
     value.map_err(|reason| format!("{name}: {reason}"))
@@ -364,7 +373,12 @@ impl<'de> Visitor<'de> for OneKeyValue<'_> {
             match name.as_ref() {
                 "key" => key = access.next_value::<Scalar<'de>>()?.text().map_err(A::Error::custom)?.into_owned(),
                 "value" => value = access.next_value_seed(AnyValue { budget: self.budget })?,
-                _ => drop(access.next_value::<IgnoredAny>()?),
+                other => {
+                    if self.budget.notices.camel_case(other.into()) == "keyStrindex" {
+                        count(&self.budget.notices.string_indexes);
+                    }
+                    access.next_value::<IgnoredAny>()?;
+                }
             }
         }
         Ok((key, value))

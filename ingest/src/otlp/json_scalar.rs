@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
+use crate::notices::{Notices, count};
+
 /// A scalar as it stands in the JSON; `null` means the field is unset.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub(super) enum Scalar<'a> {
@@ -62,10 +64,11 @@ impl<'a> Scalar<'a> {
     }
 
     /// An enum: its number, or its name, which senders must not write and some do.
-    pub(super) fn enumeration(&self, names: &[(&str, i32)]) -> Result<i32, String> {
+    pub(super) fn enumeration(&self, names: &[(&str, i32)], notices: &Notices) -> Result<i32, String> {
         if let Scalar::Text(text) = self
             && let Some((_, number)) = names.iter().find(|(name, _)| name.eq_ignore_ascii_case(text))
         {
+            count(&notices.enum_names);
             return Ok(*number);
         }
         i32::try_from(self.signed()?).map_err(|_| self.misfit("an enum's number"))

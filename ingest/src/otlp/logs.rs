@@ -8,6 +8,7 @@ use super::wire::Fields;
 use super::{Budget, DecodeError};
 use crate::decode::{Decoder, Outcome};
 use crate::ids::{IdFinder, Place};
+use crate::notices::{Notices, count};
 use crate::rows::{LogRows, RawLog, Resource};
 
 pub(crate) fn decode(decoder: &Decoder, request: &RawRequest) -> Result<Outcome, DecodeError> {
@@ -21,7 +22,7 @@ pub(crate) fn decode(decoder: &Decoder, request: &RawRequest) -> Result<Outcome,
             walk.resource_logs(wire.bytes()?)?;
         }
     }
-    Ok(walk.rows.finish())
+    Ok(walk.rows.finish(&walk.budget))
 }
 
 /// Counts the records (of logs and traces alike) before any is built.
@@ -82,24 +83,25 @@ impl Walk<'_> {
 
     fn log_record(&mut self, message: &[u8]) -> Result<(), DecodeError> {
         let mut raw = RawLog { bytes: message.len(), ..RawLog::default() };
-        let mut body = None;
+        let (mut body, mut trace_id, mut span_id) = (None, &[][..], &[][..]);
         let mut fields = Fields::of(message);
         while let Some((field, wire)) = fields.next()? {
             match field {
                 1 => raw.time = wire.fixed64()?,
                 2 => raw.severity_number = wire.low_u32()? as i32,
                 3 => raw.severity_text = wire.text()?,
-                5 => body = Some(Any::read(wire.bytes()?)?),
+                5 => body = Some(Any::read(wire.bytes()?, &self.budget)?),
                 6 => push_attribute(wire.bytes()?, self.rows.builder.attributes(), &mut self.scratch.value, &mut self.budget)?,
                 7 => raw.dropped_attributes_count = wire.low_u32()?,
                 8 => raw.flags = wire.fixed32()?,
-                9 => raw.trace_id = TraceId::from_bytes(wire.bytes()?),
-                10 => raw.span_id = SpanId::from_bytes(wire.bytes()?),
+                9 => trace_id = wire.bytes()?,
+                10 => span_id = wire.bytes()?,
                 11 => raw.observed_time = wire.fixed64()?,
                 12 => raw.event_name = wire.text()?,
                 _ => {}
             }
         }
+        (raw.trace_id, raw.span_id) = log_ids(trace_id, span_id, &self.budget.notices);
         raw.body = match body {
             Some(any) => Some(any.column(&mut self.scratch.body, &mut self.budget)?),
             None => None,
@@ -107,6 +109,14 @@ impl Walk<'_> {
         self.rows.append(self.place, &raw);
         Ok(())
     }
+}
+
+/// The ids of a log, as far as they are ids. All zero means none; a wrong length is a fault of the sender, who is told.
+pub(super) fn log_ids(trace_id: &[u8], span_id: &[u8], notices: &Notices) -> (Option<TraceId>, Option<SpanId>) {
+    if ![0, 16].contains(&trace_id.len()) || ![0, 8].contains(&span_id.len()) {
+        count(&notices.unlinked_logs);
+    }
+    (TraceId::from_bytes(trace_id), SpanId::from_bytes(span_id))
 }
 
 /// The resource of a `ResourceLogs` or `ResourceSpans`, wherever in the message it stands.
@@ -134,7 +144,7 @@ pub(super) fn resource(message: &[u8], finder: &IdFinder, budget: &mut Budget) -
         match field {
             1 => {
                 budget.element()?;
-                let (key, any) = key_value(wire.bytes()?)?;
+                let (key, any) = key_value(wire.bytes()?, budget)?;
                 any.write_json(object.attribute(key), budget)?;
                 let (kind, text) = any.column(&mut scratch, budget)?;
                 if key == "service.name" {

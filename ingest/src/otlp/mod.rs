@@ -1,5 +1,6 @@
 //! OTLP: decoding of both encodings, and the two servers.
 
+mod discard;
 pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod json;

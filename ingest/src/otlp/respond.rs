@@ -7,6 +7,7 @@ use prost::Message;
 use serde_json::json;
 
 use crate::admit::Rejections;
+use crate::pipeline::Acknowledgement;
 
 /// An OTLP message never tells more than this many reasons.
 const REASONS_TOLD_MAX: usize = 10;
@@ -22,8 +23,8 @@ pub(crate) fn noun(signal: Signal) -> &'static str {
 }
 
 /// The export response in protobuf: no bytes at all for full success.
-pub(crate) fn protobuf(signal: Signal, rejections: &Rejections) -> Vec<u8> {
-    let partial = (rejections.count > 0).then(|| (rejections.count as i64, explain(signal, rejections)));
+pub(crate) fn protobuf(signal: Signal, acknowledgement: &Acknowledgement) -> Vec<u8> {
+    let partial = explain(signal, acknowledgement).map(|message| (acknowledgement.rejections.count as i64, message));
     match signal {
         Signal::Logs => {
             let partial_success =
@@ -39,12 +40,10 @@ pub(crate) fn protobuf(signal: Signal, rejections: &Rejections) -> Vec<u8> {
 }
 
 /// The export response in JSON: `{}` for full success.
-pub(crate) fn json(signal: Signal, rejections: &Rejections) -> Vec<u8> {
-    if rejections.count == 0 {
-        return b"{}".to_vec();
-    }
+pub(crate) fn json(signal: Signal, acknowledgement: &Acknowledgement) -> Vec<u8> {
+    let Some(message) = explain(signal, acknowledgement) else { return b"{}".to_vec() };
     // ProtoJSON writes 64-bit integers as strings.
-    let (count, message) = (rejections.count.to_string(), explain(signal, rejections));
+    let count = acknowledgement.rejections.count.to_string();
     let partial = match signal {
         Signal::Logs => json!({"rejectedLogRecords": count, "errorMessage": message}),
         Signal::Spans => json!({"rejectedSpans": count, "errorMessage": message}),
@@ -53,8 +52,13 @@ pub(crate) fn json(signal: Signal, rejections: &Rejections) -> Vec<u8> {
 }
 
 /// `3 spans were rejected: number 0: trace_id is all zero, ...; number 4: ...`
-fn explain(signal: Signal, rejections: &Rejections) -> String {
-    format!("{} {} rejected: {}", rejections.count, noun(signal), reasons("number", rejections))
+/// A warning alone when all were stored; none for full success.
+fn explain(signal: Signal, acknowledgement: &Acknowledgement) -> Option<String> {
+    let Acknowledgement { rejections, warning, .. } = acknowledgement;
+    let rejected =
+        (rejections.count > 0).then(|| format!("{} {} rejected: {}", rejections.count, noun(signal), reasons("number", rejections)));
+    let parts: Vec<String> = rejected.into_iter().chain(Some(warning.clone()).filter(|warning| !warning.is_empty())).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// The first reasons, with the place of each record.
@@ -80,11 +84,23 @@ mod tests {
         rejections
     }
 
+    fn answer(rejections: Rejections, warning: &str) -> Acknowledgement {
+        Acknowledgement { accepted: 1, rejections, warning: warning.to_owned() }
+    }
+
+    #[test]
+    fn a_warning_rejects_nothing() {
+        let warned = answer(Rejections::default(), "beware");
+        let response = ExportLogsServiceResponse::decode(protobuf(Signal::Logs, &warned).as_slice()).unwrap();
+        let partial = response.partial_success.unwrap();
+        assert_eq!((partial.rejected_log_records, partial.error_message.as_str()), (0, "beware"));
+    }
+
     #[test]
     fn otlp_30_full_success_is_an_empty_response() {
         for signal in Signal::ALL {
-            assert!(protobuf(signal, &Rejections::default()).is_empty());
-            assert_eq!(json(signal, &Rejections::default()), b"{}");
+            assert!(protobuf(signal, &answer(Rejections::default(), "")).is_empty());
+            assert_eq!(json(signal, &answer(Rejections::default(), "")), b"{}");
         }
     }
 
@@ -92,18 +108,18 @@ mod tests {
     fn otlp_34_partial_success_counts_and_explains() {
         let mut some = Rejections::default();
         some.add(4, "trace_id is all zero");
-        let response = ExportTraceServiceResponse::decode(protobuf(Signal::Spans, &some).as_slice()).unwrap();
+        let response = ExportTraceServiceResponse::decode(protobuf(Signal::Spans, &answer(some.clone(), "")).as_slice()).unwrap();
         let partial = response.partial_success.unwrap();
         assert_eq!(partial.rejected_spans, 1);
         assert_eq!(partial.error_message, "1 spans rejected: number 4: trace_id is all zero");
-        let value: serde_json::Value = serde_json::from_slice(&json(Signal::Logs, &some)).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&json(Signal::Logs, &answer(some, ""))).unwrap();
         assert_eq!(value["partialSuccess"]["rejectedLogRecords"], "1");
     }
 
     #[test]
     fn otlp_28_a_response_stays_small_however_many_records_are_rejected() {
         for count in [11, 100_000] {
-            assert!(protobuf(Signal::Logs, &rejections(count.min(900))).len() < 64 << 10);
+            assert!(protobuf(Signal::Logs, &answer(rejections(count.min(900)), "")).len() < 64 << 10);
         }
         assert!(reasons("line", &rejections(11)).ends_with("; and 1 more"));
     }

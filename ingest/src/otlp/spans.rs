@@ -22,7 +22,7 @@ pub(crate) fn decode(decoder: &Decoder, request: &RawRequest) -> Result<Outcome,
             walk.resource_spans(wire.bytes()?)?;
         }
     }
-    Ok(walk.rows.finish())
+    Ok(walk.rows.finish(&walk.budget))
 }
 
 struct Walk<'d> {

@@ -5,6 +5,7 @@ use needle_storage::model::{AttributesBuilder, ValueKind};
 use super::typed_json::{self, Object};
 use super::wire::Fields;
 use super::{Budget, DecodeError};
+use crate::notices::count;
 
 /// An `AnyValue`; arrays and maps are still bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +23,7 @@ pub(crate) enum Any<'a> {
 impl<'a> Any<'a> {
     /// Reads an `AnyValue`. The last member of the `oneof` counts. An index into the profiles' string
     /// table (field 8) has no meaning here and leaves the value empty.
-    pub(crate) fn read(message: &'a [u8]) -> Result<Any<'a>, DecodeError> {
+    pub(crate) fn read(message: &'a [u8], budget: &Budget) -> Result<Any<'a>, DecodeError> {
         let mut any = Any::Empty;
         let mut fields = Fields::of(message);
         while let Some((field, wire)) = fields.next()? {
@@ -34,6 +35,10 @@ impl<'a> Any<'a> {
                 5 => Any::Array(wire.bytes()?),
                 6 => Any::Map(wire.bytes()?),
                 7 => Any::Bytes(wire.bytes()?),
+                8 => {
+                    count(&budget.notices.string_indexes);
+                    any
+                }
                 _ => any,
             };
         }
@@ -109,7 +114,7 @@ fn write_array(message: &[u8], out: &mut String, budget: &mut Budget) -> Result<
                 out.push(',');
             }
             first = false;
-            Any::read(wire.bytes()?)?.write_json(out, budget)?;
+            Any::read(wire.bytes()?, budget)?.write_json(out, budget)?;
         }
     }
     out.push(']');
@@ -123,7 +128,7 @@ pub(crate) fn write_map(message: &[u8], number: u32, out: &mut String, budget: &
     while let Some((field, wire)) = fields.next()? {
         if field == number {
             budget.element()?;
-            let (key, any) = key_value(wire.bytes()?)?;
+            let (key, any) = key_value(wire.bytes()?, budget)?;
             any.write_json(object.attribute(key), budget)?;
         }
     }
@@ -132,13 +137,14 @@ pub(crate) fn write_map(message: &[u8], number: u32, out: &mut String, budget: &
 }
 
 /// Reads a `KeyValue`.
-pub(crate) fn key_value(message: &[u8]) -> Result<(&str, Any<'_>), DecodeError> {
+pub(crate) fn key_value<'a>(message: &'a [u8], budget: &Budget) -> Result<(&'a str, Any<'a>), DecodeError> {
     let (mut key, mut any) = ("", Any::Empty);
     let mut fields = Fields::of(message);
     while let Some((field, wire)) = fields.next()? {
         match field {
             1 => key = wire.text()?,
-            2 => any = Any::read(wire.bytes()?)?,
+            2 => any = Any::read(wire.bytes()?, budget)?,
+            3 => count(&budget.notices.string_indexes),
             _ => {}
         }
     }
@@ -153,7 +159,7 @@ pub(crate) fn push_attribute(
     budget: &mut Budget,
 ) -> Result<(), DecodeError> {
     budget.element()?;
-    let (key, any) = key_value(message)?;
+    let (key, any) = key_value(message, budget)?;
     let (kind, text) = any.column(scratch, budget)?;
     attributes.push_with(key, kind, |out| out.push_str(text));
     Ok(())

@@ -71,7 +71,7 @@ fn bodies_together_are_bounded_and_give_back_what_they_held() {
 async fn otlp_22_26_a_body_may_reach_the_limit_and_not_pass_it() {
     let settings = IngestSettings { request_bytes_max: 1000, record_bytes_max: 1000, ..IngestSettings::default() };
     for (bytes, fits) in [(0, true), (999, true), (1000, true), (1001, false)] {
-        let received = receive(&HeaderMap::new(), Full::new(Bytes::from(vec![7; bytes])), &settings, &mut room(&settings)).await;
+        let received = receive(&HeaderMap::new(), Full::new(Bytes::from(vec![7; bytes])), &settings, 0, &mut room(&settings)).await;
         assert_eq!(received.is_ok(), fits, "{bytes}");
     }
 }
@@ -82,7 +82,7 @@ async fn otlp_76_a_body_that_came_too_slowly_is_told_from_one_that_broke() {
     for (kind, is_slow) in [(io::ErrorKind::TimedOut, true), (io::ErrorKind::ConnectionReset, false)] {
         let frames = [Ok(http_body::Frame::data(Bytes::from_static(b"ab"))), Err(io::Error::new(kind, "no more"))];
         let body = axum::body::Body::new(http_body_util::StreamBody::new(tokio_stream::iter(frames)));
-        let refusal = receive(&HeaderMap::new(), body, &settings, &mut room(&settings)).await.unwrap_err();
+        let refusal = receive(&HeaderMap::new(), body, &settings, 0, &mut room(&settings)).await.unwrap_err();
         assert_eq!(matches!(refusal, Refusal::Slow), is_slow, "{refusal}");
     }
 }

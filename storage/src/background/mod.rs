@@ -20,6 +20,7 @@ use crate::catalog::ShardMeta;
 use crate::commit;
 use crate::keep::{Effort, SealError, Sealed, SteadyTime};
 use crate::lookup::ShardKeys;
+use crate::recover::OWN_FOLDER;
 use crate::state::Frozen;
 use crate::store::Shared;
 use crate::wal::Sequence;
@@ -94,9 +95,24 @@ impl Shared {
                 *woken = false;
             }
             self.window.forget(self.keep.seen_since(), self.wal.lock().oldest());
+            self.look_for_space();
             if let Err(error) = self.tick_seal() {
                 tracing::warn!(%error, "live records stay in memory and in the log; sealing is tried again");
             }
+        }
+    }
+
+    /// After the log could not be written: whether it could be now. A server that is not ready is sent nothing, so it would
+    /// never find out by itself.
+    fn look_for_space(&self) {
+        if self.last_append_failure.lock().is_none() || self.poisoned.get().is_some() {
+            return;
+        }
+        let path = self.settings.data.join(OWN_FOLDER).join("space");
+        let tried = self.disk.create(&path).and_then(|file| file.allocate(self.settings.wal_segment_bytes));
+        let removed = self.disk.remove(&path);
+        if tried.and(removed).is_ok() {
+            *self.last_append_failure.lock() = None;
         }
     }
 

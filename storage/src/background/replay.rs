@@ -171,6 +171,7 @@ impl Shared {
         let mut state = self.state.write();
         replay.frame = None;
         if let Some(batch) = batch {
+            self.metrics.records_replayed.inc_by(batch.records.num_rows() as u64);
             state.replayed.apply(frame.sequence, batch, frame.seen(), now);
         }
         state.replay = replay.progress(frame.record_next());

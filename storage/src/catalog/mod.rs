@@ -15,7 +15,7 @@ use crate::wal::{Digest, Sequence};
 
 pub(crate) use copy::{CatalogCopy, JOURNAL_SUFFIX, Salvage, TombstoneRow, with_suffix, write_catalog};
 pub(crate) use origins::Origins;
-pub(crate) use sqlite::{SqliteCatalog, shard as shard_of_row};
+pub(crate) use sqlite::{FORMAT, SqliteCatalog, shard as shard_of_row};
 
 /// A row of the catalog: one shard.
 #[derive(Clone, Debug, PartialEq, Eq)]

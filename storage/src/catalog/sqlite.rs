@@ -12,7 +12,7 @@ use crate::shard::Tail;
 use crate::tombstones::Tombstone;
 use crate::wal::Sequence;
 
-const FORMAT: u32 = 4;
+pub(crate) const FORMAT: u32 = 4;
 
 const TABLES: &str = "
 create table shards (

@@ -9,6 +9,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
 
 use super::{Check, Known, REPAIR, RESTORE};
 use crate::catalog::{Origins, ShardMeta};
+use crate::dead_letter::DEAD_LETTER_FOLDER;
 use crate::directory::SoundRuns;
 use crate::keep::ShardName;
 use crate::objects::TEMPORARY_SUFFIX;
@@ -37,7 +38,7 @@ impl Check<'_> {
 
     /// What was put aside because it could not be used.
     fn set_aside(&mut self, path: &str) {
-        let folders = ["undecodable", "damaged", "copies"].map(|folder| format!("{OWN_FOLDER}/{folder}/"));
+        let folders = ["undecodable", "damaged", "copies", DEAD_LETTER_FOLDER].map(|folder| format!("{OWN_FOLDER}/{folder}/"));
         if path.ends_with(".damaged") || folders.iter().any(|folder| path.starts_with(folder)) {
             self.report.note(path, "was set aside because it could not be used", "restore what it was from a backup, or remove it");
         }

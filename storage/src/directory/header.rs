@@ -5,7 +5,7 @@ use super::origins::Origins;
 
 const MAGIC: &[u8; 4] = b"NDLI";
 /// Version of a run's form.
-pub(super) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 1;
 pub(super) const HEADER_BYTES: usize = 56;
 
 /// What a run says about itself.

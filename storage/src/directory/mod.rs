@@ -78,6 +78,7 @@ use crate::model::IdKey;
 use block::{Entry, KEY_BITS};
 pub(crate) use check::SoundRuns;
 use folder::{Folder, Listed};
+pub(crate) use header::VERSION as RUN_VERSION;
 use merge::Chosen;
 pub(crate) use merge::RUNS_MAX;
 use origins::Origins;

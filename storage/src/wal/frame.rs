@@ -30,7 +30,7 @@ use crate::catalog::SeenRequest;
 use crate::model::{RecordId, Tenant, UnixNanos};
 
 const MAGIC: &[u8; 4] = b"NDLF";
-const VERSION: u8 = 2;
+pub(crate) const VERSION: u8 = 2;
 /// Its payload has no time zone.
 const VERSION_WITHOUT_ZONE: u8 = 1;
 pub(super) const HEADER_BYTES: usize = 72;

@@ -7,7 +7,7 @@ mod segments;
 use std::fmt::Debug;
 use std::path::PathBuf;
 
-pub(crate) use frame::{Digest, Frame};
+pub(crate) use frame::{Digest, Frame, VERSION as FRAME_VERSION};
 pub(crate) use replay::Unreplayed;
 pub(crate) use segments::{LogPlace, Piece, RecoveredLog, RecoveryReport, SegmentFile, SegmentedWal, for_each_piece};
 

@@ -40,7 +40,7 @@ fn otlp_67_spans_without_valid_ids_are_rejected_by_place_and_reason() {
         span(&[1; 16], &[]),
     ]);
     let outcome = decode(BodyFormat::OtlpTracesProtobuf, &body).unwrap();
-    assert_eq!((outcome.decoded.records.num_rows(), outcome.received()), (1, 5));
+    assert_eq!((outcome.decoded.records.num_rows(), outcome.received), (1, 5));
     let reasons: Vec<(usize, &str)> =
         outcome.rejections.first.iter().map(|rejection| (rejection.place, rejection.reason.as_str())).collect();
     assert!(reasons[0].0 == 1 && reasons[0].1.contains("trace_id is all zero"), "{reasons:?}");
@@ -91,8 +91,8 @@ fn otlp_72_a_log_without_a_time_takes_the_observed_time_then_the_arrival() {
 fn otlp_33_empty_envelopes_hold_nothing() {
     let body = [field(1, b""), field(1, &field(2, b"")), field(1, &field(1, b""))].concat();
     for format in [BodyFormat::OtlpLogsProtobuf, BodyFormat::OtlpTracesProtobuf] {
-        assert_eq!(decode(format, &body).unwrap().received(), 0);
-        assert_eq!(decode(format, b"").unwrap().received(), 0);
+        assert_eq!(decode(format, &body).unwrap().received, 0);
+        assert_eq!(decode(format, b"").unwrap().received, 0);
     }
 }
 

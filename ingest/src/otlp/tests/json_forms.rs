@@ -108,8 +108,8 @@ fn otlp_61_doubles_are_numbers_digits_or_names() {
 
 #[test]
 fn otlp_62_null_means_unset_everywhere() {
-    assert_eq!(decode(BodyFormat::OtlpLogsJson, br#"{"resourceLogs":null}"#).unwrap().received(), 0);
-    assert_eq!(decode(BodyFormat::OtlpTracesJson, br#"{"resourceSpans":[null,{"scopeSpans":null}]}"#).unwrap().received(), 0);
+    assert_eq!(decode(BodyFormat::OtlpLogsJson, br#"{"resourceLogs":null}"#).unwrap().received, 0);
+    assert_eq!(decode(BodyFormat::OtlpTracesJson, br#"{"resourceSpans":[null,{"scopeSpans":null}]}"#).unwrap().received, 0);
     let log = json_log(&log_request(
         r#""timeUnixNano":null,"traceId":null,"attributes":null,"body":null,"severityNumber":null,"severityText":null"#,
     ));

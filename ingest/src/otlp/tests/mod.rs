@@ -2,6 +2,7 @@
 
 mod data_model;
 mod differential;
+mod fatal;
 mod json_forms;
 mod server;
 
@@ -9,13 +10,16 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use needle_storage::model::{Log, Record, RecordsView, Span, Tenant, UnixNanos};
-use needle_storage::{Accepted, AppendError, BodyFormat, Incoming, RawRequest};
+use needle_storage::{Accepted, AppendError, BodyFormat, Incoming, LedgerEntry, RawRequest};
 
 use crate::decode::{DecodeError, Decoder, Outcome};
 use crate::settings::IngestSettings;
 
 /// When every request of these tests arrives.
 pub(super) const ARRIVAL: UnixNanos = UnixNanos(1_795_176_000_000_000_000);
+
+/// A body on which every decoder panics, in tests.
+pub(crate) const FATAL_BODY: &[u8] = b"\xff\xff a fault of ours";
 
 /// A store in memory, which refuses when told to.
 #[derive(Clone, Default)]
@@ -25,11 +29,12 @@ pub(crate) struct MemoryStore {
 }
 
 impl MemoryStore {
-    pub(crate) fn append(&self, incoming: &Incoming) -> Result<Accepted, AppendError> {
+    pub(crate) fn append(&self, incoming: &Incoming, entry: LedgerEntry) -> Result<Accepted, AppendError> {
         if let Some(error) = self.refuse.lock().unwrap().clone() {
             return Err(error);
         }
         self.batches.lock().unwrap().push(incoming.clone());
+        entry.stored(incoming.decoded.records.num_rows());
         Ok(Accepted { stored: incoming.decoded.records.num_rows(), deduplicated: 0 })
     }
 }
