@@ -152,7 +152,10 @@ impl Clocks {
                 [] => {}
                 [(offset_ns, doubt_ns)] => {
                     self.offsets.insert(keeper.clone(), *offset_ns);
-                    self.doubts.insert(keeper.clone(), *doubt_ns);
+                    // A clock that may be right is not moved a little where all are right.
+                    if *offset_ns != 0 || self.usual.spread_ns > 0 {
+                        self.doubts.insert(keeper.clone(), *doubt_ns);
+                    }
                 }
                 several => _ = self.several.insert(keeper.clone(), several.to_vec()),
             }

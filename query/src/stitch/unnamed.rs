@@ -132,12 +132,14 @@ struct Pair {
     slack_ns: i64,
     /// Whether its clock would be off farther than others.
     odd_clock: bool,
+    /// Whether its clock may be off at all without being odd. Where clocks are right, what fills a call best is decided.
+    clock_in_doubt: bool,
 }
 
 impl Pair {
     /// How likely another call is against this one, as far as the room that they leave tells.
     fn likelier_than(&self, other: &Pair) -> f64 {
-        self.cost_ns.saturating_add(self.slack_ns) as f64 / other.cost_ns.saturating_add(self.slack_ns) as f64
+        self.cost_ns.max(0).saturating_add(self.slack_ns) as f64 / other.cost_ns.max(0).saturating_add(self.slack_ns) as f64
     }
 }
 
@@ -219,6 +221,7 @@ impl Hosts<'_> {
         taken.iter().for_each(|taken| in_call.entry(pairs[taken.pair].call).or_default().push(&pairs[taken.pair]));
         let found: Vec<(usize, Vec<Choice>)> = taken
             .iter()
+            .filter(|taken| pairs[taken.pair].clock_in_doubt)
             .map(|taken| {
                 let own = &pairs[taken.pair];
                 let mut choices = vec![Choice { node: self.tree.nodes[taken.node].parent.unwrap_or(taken.node), weight: 1.0 }];
@@ -293,10 +296,10 @@ impl Hosts<'_> {
                     // A guest that is as long as its call tells more than how far off its clock is, where clocks are off.
                     let away_ns = guest.usual.distance_ns(shift_ns);
                     let away_ns = if guest.usual.spread_ns == 0 { away_ns.saturating_mul(2) } else { away_ns / 10 };
-                    let cost_ns = room_ns.max(0).saturating_add(away_ns);
+                    let cost_ns = room_ns.saturating_add(away_ns);
                     let slack_ns = (guest.length_ns() / SLACK_SHARE).clamp(SLACK_MIN_NS, SLACK_MAX_NS);
-                    let odd_clock = guest.usual.excess_ns(shift_ns) != 0;
-                    pairs.push(Pair { guest: number, call: usable[at], shift_ns, late, open, cost_ns, slack_ns, odd_clock });
+                    let (odd_clock, clock_in_doubt) = (guest.usual.excess_ns(shift_ns) != 0, guest.usual.spread_ns > 0);
+                    pairs.push(Pair { guest: number, call: usable[at], shift_ns, late, open, cost_ns, slack_ns, odd_clock, clock_in_doubt });
                 }
             }
         }
