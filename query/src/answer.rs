@@ -512,12 +512,21 @@ pub struct Node {
 }
 
 /// Why something is where it is, and how sure that is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inference {
     /// In words.
     pub reason: String,
-    /// 0 to 1.
+    /// How likely it is that it stands where it belongs, 0 to 1.
     pub confidence: f64,
+    /// Where it may stand as well as anywhere else, by node, the likeliest first. Empty where that is decided; else it stands
+    /// under what is above them all.
+    pub candidates: Vec<String>,
+}
+
+impl Inference {
+    pub(crate) fn of(reason: String, confidence: f64) -> Inference {
+        Inference { reason, confidence, candidates: Vec::new() }
+    }
 }
 
 /// Another journey that a span link names.

@@ -1,5 +1,6 @@
 //! The engine: each question on a blocking thread, over one consistent snapshot, until the asker goes away.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -26,10 +27,10 @@ use crate::metrics::Metrics;
 use crate::services::Tally;
 use crate::sql::records::Source;
 use crate::sql::session::Memory;
-use crate::stitch::{Options, Take};
+use crate::stitch::{Options, Take, Testimony};
 use crate::table::Table;
 use crate::tail::{Following, Lookout};
-use crate::{compare, fields, graph, histogram, journey, journeys, notes, patterns, search, services, sql, tail};
+use crate::{compare, fields, graph, histogram, journey, journeys, neighbours, notes, patterns, search, services, sql, tail};
 
 /// What the engine can be told.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -59,6 +60,7 @@ pub struct QueryEngine {
     places: Arc<Semaphore>,
     lookouts: Lookouts,
     memory: Memory,
+    told: neighbours::Memory,
 }
 
 /// Who looks out for the tails of each tenant, as long as there are some.
@@ -82,6 +84,7 @@ impl QueryEngine {
             places,
             lookouts: Lookouts::default(),
             memory,
+            told: neighbours::Memory::default(),
         }
     }
 
@@ -185,7 +188,7 @@ impl QueryEngine {
                 return Ok(Some(page.of_kept(&Reading { snapshot, ..reading }, &outlined, number)?));
             }
             let options = Options { inferred: request.inferred, corrected: request.corrected, now: now() };
-            let Some(outlined) = journey::outline(&reading, &request.id, options, JOURNEY_WHOLE_MAX)? else { return Ok(None) };
+            let Some(outlined) = neighbours::outline(&reading, &request.id, options, JOURNEY_WHOLE_MAX)? else { return Ok(None) };
             if !page.leaves_some(&outlined) {
                 return Ok(Some(page.of_outlined(&reading, outlined)?));
             }
@@ -205,7 +208,7 @@ impl QueryEngine {
             if let Some(same) = kept.get_fresh(&key, &reading.snapshot) {
                 return Ok(Some(same.outlined.journey.clone()));
             }
-            let Some(outlined) = journey::outline(&reading, &request.id, options, 0)? else { return Ok(None) };
+            let Some(outlined) = neighbours::outline(&reading, &request.id, options, 0)? else { return Ok(None) };
             let journey = outlined.journey.clone();
             // Who draws a large journey asks for the records of some of its nodes next.
             if journey.nodes_total > JOURNEY_WHOLE_MAX {
@@ -321,13 +324,14 @@ impl QueryEngine {
         question: impl FnOnce(Reading) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, QueryError> {
         let began = Instant::now();
-        let (store, tenant) = (self.store.clone(), tenant.clone());
+        let (store, tenant, told) = (self.store.clone(), tenant.clone(), self.told.clone());
         let asker = Asker::default();
         let withdrawn = asker.0.clone();
         let place = self.places.clone().acquire_owned().await.expect("the places are never closed");
         let (running, metrics) = (self.metrics.begin(), self.metrics.clone());
         let task = tokio::task::spawn_blocking(move || {
-            let reading = Reading { snapshot: Arc::new(store.snapshot(&tenant)), withdrawn: withdrawn.clone() };
+            let snapshot = Arc::new(store.snapshot(&tenant));
+            let reading = Reading { snapshot, withdrawn: withdrawn.clone(), tenant, told };
             let answer = question(reading);
             if withdrawn.load(Ordering::Relaxed) && answer.is_err() {
                 metrics.answered(kind, "withdrawn", began.elapsed().as_secs_f64());
@@ -363,6 +367,8 @@ impl Drop for Asker {
 struct Reading {
     snapshot: Arc<Snapshot>,
     withdrawn: Arc<AtomicBool>,
+    tenant: Tenant,
+    told: neighbours::Memory,
 }
 
 impl Reading {
@@ -405,6 +411,36 @@ impl journey::Read for Reading {
 
     fn records_at(&self, places: &[RecordPlace]) -> Result<(Vec<Record>, Coverage), ReadError> {
         self.snapshot.records_at(places)
+    }
+}
+
+impl neighbours::Read for Reading {
+    fn look(&self, look: &Look<'_>, visit: &mut Visit<'_>) -> Result<Coverage, ReadError> {
+        self.snapshot.look(look, &self.cancelled(), visit)
+    }
+
+    fn few_by_ids(&self, terms: &[IdTerm], known: &Known<'_>, max: usize, take: &mut Take<'_>) -> Result<Option<Coverage>, ReadError> {
+        let taken = Cell::new(0);
+        let enough = || taken.get() > max || self.withdrawn.load(Ordering::Relaxed);
+        let read = journey::read_outlines(&self.snapshot, terms, known, 0, &enough, &mut |record, place| {
+            taken.set(taken.get() + 1);
+            if taken.get() <= max {
+                take(record, place);
+            }
+        });
+        match read {
+            Err(ReadError::Cancelled) if !self.withdrawn.load(Ordering::Relaxed) => Ok(None),
+            Ok(_) if taken.get() > max => Ok(None),
+            read => read.map(Some),
+        }
+    }
+
+    fn remembered(&self, id: &str) -> Option<Arc<Vec<Testimony>>> {
+        self.told.get(&self.tenant, &self.snapshot, id)
+    }
+
+    fn remember(&self, id: &str, told: &Arc<Vec<Testimony>>) {
+        self.told.keep(&self.tenant, &self.snapshot, id, told);
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use needle_storage::model::{IdTerm, Log, Record, RecordId, SpanId, TraceId};
 use needle_storage::{Coverage, Known, Outline, ReadError, RecordPlace, Snapshot};
@@ -47,13 +48,24 @@ pub(crate) struct Outlined {
 
 /// The journey of an id, stitched from the outlines of its records. `None` when nothing carries the id.
 pub(crate) fn outline(read: &impl Read, id: &str, options: Options, whole_max: usize) -> Result<Option<Outlined>, ReadError> {
+    let mut closed = read_closed(read, id, whole_max)?;
+    let stitched = stitch(id, &mut closed, options, Arc::default());
+    Ok(stitched.map(|stitched| Outlined::of(stitched, closed.texts)))
+}
+
+/// The outlines of all records that an id leads to.
+pub(crate) fn read_closed(read: &impl Read, id: &str, whole_max: usize) -> Result<Closed, ReadError> {
     let mut closed = close(id, |terms, known, take| read.by_ids(terms, known, whole_max, take))?;
     read_copies(read, &mut closed)?;
-    let stitched = stitch(id, &mut closed, options);
-    Ok(stitched.map(|Stitched { journey, lines }| Outlined { journey, lines, texts: closed.texts }))
+    Ok(closed)
 }
 
 impl Outlined {
+    /// Of lines that were stitched, and what is known of their records as a whole.
+    pub(crate) fn of(Stitched { journey, lines, .. }: Stitched, texts: Texts) -> Outlined {
+        Outlined { journey, lines, texts }
+    }
+
     /// What is said of the journey as a whole, without its nodes.
     fn head(&self) -> Journey {
         let Journey {
@@ -253,11 +265,6 @@ impl Page {
 
 #[cfg(test)]
 impl Outlined {
-    /// Of lines that were stitched from records at hand.
-    pub(crate) fn of(Stitched { journey, lines }: Stitched, texts: Texts) -> Outlined {
-        Outlined { journey, lines, texts }
-    }
-
     /// All of it on one page.
     pub(crate) fn whole(self, read: &impl Read) -> Journey {
         let all = Page { from: NodePlace::default(), nodes: usize::MAX, logs: usize::MAX };

@@ -17,6 +17,7 @@ mod kept;
 mod language;
 mod limits;
 mod metrics;
+mod neighbours;
 mod notes;
 #[cfg(test)]
 mod one_meaning;

@@ -103,6 +103,10 @@ pub(crate) const CLOCK_ERROR_MAX_NS: i64 = 60_000_000_000;
 /// Lines of a log-only service further apart than this are two visits, if different spans enclose them.
 pub(crate) const VISIT_GAP_NS: i64 = 1_000_000_000;
 
+/// By how much likelier than others a caller must be to be shown as the caller.
+pub(crate) const DECIDED_BY: f64 = 2.0;
+/// Candidates that are named where it is not decided.
+pub(crate) const CANDIDATES_MAX: usize = 16;
 /// How long after an answer its last line may have its time, before a clock or another call explains it: loggers write on
 /// threads of their own, and container runtimes put the times at which they read.
 pub(crate) const LATE_MAX_NS: i64 = 1_000_000;
@@ -113,6 +117,17 @@ pub(crate) const UNNAMED_CLOCK_ERROR_MAX_NS: i64 = 250_000_000;
 pub(crate) const UNNAMED_CALLS_MAX: usize = 64;
 /// Traces begun anew behind traces begun anew: how deep.
 pub(crate) const ANEW_ROUNDS_MAX: usize = 8;
+
+/// Processes whose clocks other journeys are asked about, for one journey.
+pub(crate) const QUESTIONS_MAX: usize = 6;
+/// Journeys that are asked about the clock of one process: a few agree on it to a millisecond.
+pub(crate) const NEIGHBOURS_MAX: usize = 8;
+/// How far away in time they are looked for, both ways: farther only if there are too few. Clocks drift, but not much in an hour.
+pub(crate) const NEIGHBOURS_WITHIN_NS: [i64; 4] = [1_000_000_000, 16_000_000_000, 256_000_000_000, 4_096_000_000_000];
+/// Larger journeys are not asked.
+pub(crate) const NEIGHBOUR_RECORDS_MAX: usize = 1_000;
+/// Journeys of which it is remembered what they told: a few kilobytes each.
+pub(crate) const NEIGHBOURS_KEPT_MAX: usize = 4_096;
 
 /// Records a tail reads at a time.
 pub(crate) const TAIL_BATCH_RECORDS: usize = 1_000;

@@ -288,6 +288,15 @@ pub(crate) struct Inference {
     pub(crate) reason: String,
     #[serde(default)]
     pub(crate) confidence: f64,
+    /// Nodes that may as well be the one above it, where that is not decided.
+    #[serde(default)]
+    pub(crate) candidates: Vec<String>,
+}
+
+impl Inference {
+    pub(crate) fn is_decided(&self) -> bool {
+        self.candidates.is_empty()
+    }
 }
 
 /// A journey that a span link leads to.

@@ -57,7 +57,7 @@ pub use shapes::{Mask, Newest, Shape, ShapeCounts, is_masked, readable, shape_of
 pub use shard::{ColumnReport, ShardReport};
 pub use snapshot::{
     AcceptedAfter, AcceptedEach, Compared, ComparedField, ComparedPlace, Comparison, Counts, Coverage, Found, Group, Histogram, Known,
-    LeftOut, Look, Outline, ReadError, RecordPlace, Search, Shapes, Sides, Snapshot, TimeBuckets, WantedShapes,
+    LeftOut, Look, Outline, ReadError, RecordPlace, Search, Shapes, Sides, Snapshot, SnapshotVersion, TimeBuckets, WantedShapes,
 };
 pub use store::Store;
 pub use table::{RecordColumn, Share, TableColumn, TableScan, ValueType, parquet_file};

@@ -6,6 +6,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
 
 use crate::attributes::{text, text_value};
+use crate::fleet::TextStyle;
 use crate::random::Random;
 
 /// The ids that are passed along with a call.
@@ -162,6 +163,21 @@ impl Convention {
             RequestId::Opaque(_) => *spelling == Plain && !matches!(carrier, Text("[", _)),
         };
         let fitting: Vec<Convention> = BY_REQUEST.into_iter().filter(fits).collect();
+        *random.pick(&fitting)
+    }
+
+    /// One that puts the id into a text.
+    pub(crate) fn in_text(request: &RequestId, style: TextStyle, by_request_only: bool, random: &mut Random) -> Convention {
+        let by_trace: &[Convention] = if by_request_only { &[] } else { &BY_TRACE };
+        let fits = |Convention(carrier, spelling): &Convention| match (carrier, request) {
+            (Text("[", _), RequestId::Opaque(_)) => false,
+            // In front of a message, not within quotes.
+            (Text("[", _), _) if style == TextStyle::Logfmt => false,
+            (Text(..), RequestId::Opaque(_)) => !matches!(spelling, Upper | Bare | Braced | Envoy | OpenStack),
+            (carrier, RequestId::Wide(_)) => matches!(carrier, Text(..)),
+            _ => false,
+        };
+        let fitting: Vec<Convention> = BY_REQUEST.iter().chain(by_trace).filter(|convention| fits(convention)).copied().collect();
         *random.pick(&fitting)
     }
 

@@ -38,6 +38,7 @@ const LOG_ONLY: [&str; 17] = [
     "image-proxy",
     "ledger-archive",
 ];
+const STYLES: [TextStyle; 3] = [TextStyle::Plain, TextStyle::Logfmt, TextStyle::Syslog];
 const FRONTS: u64 = 2;
 const INSTANCES: u64 = 3;
 /// Clocks are of machines.
@@ -48,6 +49,19 @@ const MACHINES: u64 = 24;
 pub(crate) enum Door {
     Otlp,
     JsonLines,
+    /// Plain lines, in which all stands in the text.
+    Text(TextStyle),
+}
+
+/// How a service without structured logging writes a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TextStyle {
+    /// Time, level and thread in front, as log4j and its kin do.
+    Plain,
+    /// `key=value` throughout.
+    Logfmt,
+    /// As RFC 5424 has it.
+    Syslog,
 }
 
 /// What of a record tells its process from others of the same service.
@@ -103,6 +117,7 @@ impl Fleet {
     /// Clocks are off by up to `clock_error_ns`, evenly.
     pub(crate) fn of(seed: u64, clock_error_ns: u64) -> Fleet {
         let mut random = Random::of(seed, u64::MAX);
+        let mut random_of_texts = Random::of(seed, u64::MAX - 2);
         let clocks: Vec<i64> = (0..MACHINES).map(|_| random.between(0, 2 * clock_error_ns) as i64 - clock_error_ns as i64).collect();
         let mut services = Vec::new();
         for (number, name) in TRACED.into_iter().chain(LOG_ONLY).enumerate() {
@@ -110,10 +125,15 @@ impl Fleet {
             let door = if traced || random.happens(0.4) { Door::Otlp } else { Door::JsonLines };
             let identity = match door {
                 Door::Otlp => *random.pick(&[Identity::Instance, Identity::Instance, Identity::Pod]),
-                Door::JsonLines => *random.pick(&[Identity::Host, Identity::Host, Identity::Nothing]),
+                _ => *random.pick(&[Identity::Host, Identity::Host, Identity::Nothing]),
             };
             // Collectors know the node of a pod; SDKs and loggers seldom do.
             let names_machine = random.happens(if identity == Identity::Pod { 1.0 } else { 0.3 });
+            // Who ships plain lines does it without a word about the process.
+            let (door, identity) = match door {
+                Door::JsonLines if random_of_texts.happens(0.4) => (Door::Text(*random_of_texts.pick(&STYLES)), Identity::Nothing),
+                door => (door, identity),
+            };
             let (says_duration, says_thread) = (random.happens(0.4), random.happens(0.35));
             let instance = |n: u64| {
                 let machine = random.below(MACHINES);

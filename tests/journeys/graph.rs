@@ -5,7 +5,7 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use crate::attributes::{double, integer, text};
 use crate::conventions::{Convention, Passed, RequestId};
-use crate::fleet::{Fleet, Process};
+use crate::fleet::{Door, Fleet, Process};
 use crate::naming::Naming;
 use crate::random::Random;
 
@@ -247,7 +247,9 @@ impl<'f> Graph<'f> {
 
     /// A visit to a service that only logs, in the trace of its caller, or in none.
     pub(crate) fn visit(&mut self, above: Option<usize>, process: Process, window: Window) -> usize {
-        let convention = if self.by_request_only || above.is_none() {
+        let convention = if let Door::Text(style) = self.fleet.service(process).door {
+            Convention::in_text(&self.request, style, self.by_request_only || above.is_none(), &mut self.random)
+        } else if self.by_request_only || above.is_none() {
             Convention::of_request(&self.request, &mut self.random)
         } else {
             Convention::any(&self.request, &mut self.random)

@@ -52,6 +52,41 @@ impl Verdicts {
     }
 }
 
+/// Words by which reasons are told apart.
+const WHYS: [&str; 18] = [
+    "not decided",
+    "as the span that called it",
+    "first span links to this one",
+    "lies within a call that names its service",
+    "fits a call that names its service",
+    "its lines fit if its clock is moved",
+    "go on after the call returned",
+    "and encloses its lines",
+    "came before its lines",
+    "a message that nobody else took",
+    "a call that nobody else answered",
+    "which the same service answered",
+    "answered and so called it",
+    "if its clock is moved by",
+    "the innermost span around it",
+    "and within others",
+    "begins last before it",
+    "no span was received; ",
+];
+
+/// How sure the journey is of a parent that no sender said.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Placed {
+    pub(crate) verdict: Verdict,
+    pub(crate) confidence: f64,
+    /// The kind of reason it gives.
+    pub(crate) why: &'static str,
+    /// Whether the journey says that it does not know, and names several.
+    pub(crate) undecided: bool,
+    /// Whether who called is among those it names.
+    pub(crate) is_named: bool,
+}
+
 /// Counts over requests.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Score {
@@ -67,6 +102,8 @@ pub(crate) struct Score {
     pub(crate) traces: Verdicts,
     /// Visits to services that only log.
     pub(crate) visits: Verdicts,
+    /// What was said of each visit, and of each trace begun anew.
+    pub(crate) placed: Vec<Placed>,
     /// Visits whose lines are a node of their own.
     pub(crate) apart: usize,
     /// Lines of services with spans that stand on their span.
@@ -86,6 +123,7 @@ impl Score {
         self.spans.add(&other.spans);
         self.traces.add(&other.traces);
         self.visits.add(&other.visits);
+        self.placed.extend_from_slice(&other.placed);
         self.apart += other.apart;
         self.lines += other.lines;
         self.lines_on_their_span += other.lines_on_their_span;
@@ -124,9 +162,15 @@ fn numbers_of(graph: &Graph<'_>) -> BTreeSet<u64> {
 
 fn number_of(record: &Record) -> u64 {
     let number = record.common().attributes.iter().find(|(key, _)| key == NUMBER);
-    match number {
-        Some((_, Value::Int(number))) => *number as u64,
-        other => panic!("a record without its number: {other:?}"),
+    match (number, record) {
+        (Some((_, Value::Int(number))), _) => *number as u64,
+        // A plain line ends with it.
+        (None, Record::Log(log)) => {
+            let text = log.body.as_ref().map(Value::text).unwrap_or_default();
+            let number = text.rsplit_once(&format!(" {NUMBER}=")).map(|(_, number)| number.trim().parse());
+            number.unwrap_or_else(|| panic!("a line without its number: {text}")).unwrap()
+        }
+        (other, _) => panic!("a record without its number: {other:?}"),
     }
 }
 
@@ -230,6 +274,21 @@ impl<'a> Told<'a> {
         if given.iter().all(possible) { Verdict::Wrong } else { Verdict::Impossible }
     }
 
+    fn placed(&self, node: usize, place: usize, verdict: Verdict) -> Placed {
+        // What is said by ids is certain.
+        let why = self.journey.nodes[node].inferred.as_ref();
+        let candidates: Vec<&String> = why.map(|why| why.candidates.iter().collect()).unwrap_or_default();
+        let caller = self.caller(place, false);
+        let is_caller = |id: &&&String| caller.is_some_and(|caller| self.places_of[self.by_id[id.as_str()]].contains(&caller));
+        Placed {
+            verdict,
+            confidence: why.map_or(1.0, |why| why.confidence),
+            why: why.map_or("said by ids", |why| WHYS.into_iter().find(|kind| why.reason.contains(kind)).unwrap_or("another reason")),
+            undecided: !candidates.is_empty(),
+            is_named: candidates.iter().any(|id| is_caller(&id)),
+        }
+    }
+
     fn judge_spans(&self, score: &mut Score) {
         for (number, node) in self.journey.nodes.iter().enumerate() {
             let Some(place) = node.span.as_ref().and_then(|span| self.own(number_of(span))) else { continue };
@@ -237,15 +296,22 @@ impl<'a> Told<'a> {
             let named = of_place.span.as_ref().is_some_and(|span| span.parent.is_some());
             let verdict = self.judge(number, place, named);
             let begun_anew = !named && of_place.above.is_some();
-            if begun_anew { score.traces.count(verdict) } else { score.spans.count(verdict) }
+            if begun_anew {
+                score.traces.count(verdict);
+                score.placed.push(self.placed(number, place, verdict));
+            } else {
+                score.spans.count(verdict);
+            }
         }
     }
 
     fn judge_lines(&self, score: &mut Score) {
         for (place, nodes) in &self.nodes_of {
             let hung_on_a_span = |node: &usize| self.journey.nodes[*node].span.is_some() || self.journey.nodes[*node].missing;
-            let worst = nodes.iter().map(|node| if hung_on_a_span(node) { Verdict::Wrong } else { self.judge(*node, *place, false) }).max();
-            score.visits.count(worst.unwrap());
+            let judged = |node: &usize| (if hung_on_a_span(node) { Verdict::Wrong } else { self.judge(*node, *place, false) }, *node);
+            let (worst, node) = nodes.iter().map(judged).max().unwrap();
+            score.visits.count(worst);
+            score.placed.push(self.placed(node, *place, worst));
             let alone = nodes.len() == 1 && nodes.iter().all(|node| self.places_of[*node].len() == 1);
             score.apart += usize::from(alone);
         }

@@ -37,7 +37,7 @@ impl Town {
             tenant: Tenant::default(),
             format: body.format,
             arrival: UnixNanos(1),
-            service: None,
+            service: body.service,
             timezone: None,
             body: body.bytes.into(),
         };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use needle_ingest::storage::BodyFormat;
+use needle_ingest::storage::model::UnixNanos;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -15,7 +16,7 @@ use prost::Message as _;
 use serde_json::json;
 
 use crate::attributes::{integer, text, text_value};
-use crate::fleet::{Door, Fleet, Identity, Process};
+use crate::fleet::{Door, Fleet, Identity, Process, TextStyle};
 use crate::graph::{Graph, Line, Place, TrueSpan};
 
 /// By which the oracle knows a record again.
@@ -30,6 +31,7 @@ enum Wire {
     Span(Box<Span>),
     Log(Box<LogRecord>),
     JsonLine(serde_json::Value),
+    TextLine(String),
 }
 
 /// A record on its way.
@@ -46,6 +48,8 @@ pub(crate) struct Sent {
 #[derive(Clone, Debug)]
 pub(crate) struct Body {
     pub(crate) format: BodyFormat,
+    /// Of plain lines, which do not say it themselves.
+    pub(crate) service: Option<String>,
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -117,6 +121,9 @@ fn line_on_wire(fleet: &Fleet, process: Process, line: &Line, number: u64) -> Wi
             ..LogRecord::default()
         }));
     }
+    if let Door::Text(style) = service.door {
+        return Wire::TextLine(text_line(style, service.name, time, line, number));
+    }
     // Loggers of JSON write milliseconds.
     let mut object = json!({"time": time / MILLISECOND, "level": "info", "service": service.name, "msg": line.body, NUMBER: number, "correlation_id": null});
     for attribute in &line.attributes {
@@ -131,6 +138,27 @@ fn line_on_wire(fleet: &Fleet, process: Process, line: &Line, number: u64) -> Wi
     Wire::JsonLine(object)
 }
 
+/// A plain line, with the oracle's number at its end.
+fn text_line(style: TextStyle, service: &str, time: u64, line: &Line, number: u64) -> String {
+    let (at, body) = (UnixNanos(time / MILLISECOND * MILLISECOND), &line.body);
+    let said: String = line.attributes.iter().fold(String::new(), |said, attribute| {
+        let value = json_of(attribute.value.as_ref());
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        format!("{said} {}={value}", attribute.key)
+    });
+    let at = jiff::Timestamp::from_nanosecond(i128::from(at.0)).unwrap();
+    match style {
+        TextStyle::Plain => format!("{} INFO {body}{said} {NUMBER}={number}", at.strftime("%Y-%m-%d %H:%M:%S,%3f")),
+        TextStyle::Logfmt => {
+            let quoted = body.replace('"', "\\\"");
+            format!("time={} level=info msg=\"{quoted}\"{said} {NUMBER}={number}", at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ"))
+        }
+        TextStyle::Syslog => {
+            format!("<134>1 {} host-1 {service} 4711 - - {body}{said} {NUMBER}={number}", at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ"))
+        }
+    }
+}
+
 fn json_of(value: Option<&AnyValue>) -> serde_json::Value {
     match value.and_then(|value| value.value.as_ref()) {
         Some(Value::StringValue(text)) => text.clone().into(),
@@ -141,15 +169,17 @@ fn json_of(value: Option<&AnyValue>) -> serde_json::Value {
     }
 }
 
-/// The bodies that bring these records: spans, logs, lines of JSON.
+/// The bodies that bring these records: spans, logs, lines of JSON, plain lines of each service.
 pub(crate) fn bodies(fleet: &Fleet, records: &[Sent]) -> Vec<Body> {
     let (mut spans, mut logs) = (BTreeMap::<Process, Vec<Span>>::new(), BTreeMap::<Process, Vec<LogRecord>>::new());
     let mut lines = String::new();
+    let mut texts: BTreeMap<&str, String> = BTreeMap::new();
     for sent in records {
         match &sent.wire {
             Wire::Span(span) => spans.entry(sent.process).or_default().push((**span).clone()),
             Wire::Log(log) => logs.entry(sent.process).or_default().push((**log).clone()),
             Wire::JsonLine(line) => lines.push_str(&format!("{line}\n")),
+            Wire::TextLine(line) => texts.entry(fleet.service(sent.process).name).or_default().push_str(&format!("{line}\n")),
         }
     }
     let spans: Vec<ResourceSpans> = spans.into_iter().map(|(process, spans)| resource_spans(fleet, process, spans)).collect();
@@ -157,15 +187,22 @@ pub(crate) fn bodies(fleet: &Fleet, records: &[Sent]) -> Vec<Body> {
     let bodies = [
         (!spans.is_empty()).then(|| Body {
             format: BodyFormat::OtlpTracesProtobuf,
+            service: None,
             bytes: ExportTraceServiceRequest { resource_spans: spans }.encode_to_vec(),
         }),
         (!logs.is_empty()).then(|| Body {
             format: BodyFormat::OtlpLogsProtobuf,
+            service: None,
             bytes: ExportLogsServiceRequest { resource_logs: logs }.encode_to_vec(),
         }),
-        (!lines.is_empty()).then(|| Body { format: BodyFormat::JsonLogs, bytes: lines.into_bytes() }),
+        (!lines.is_empty()).then(|| Body { format: BodyFormat::JsonLogs, service: None, bytes: lines.into_bytes() }),
     ];
-    bodies.into_iter().flatten().collect()
+    let of_text = |(service, lines): (&str, String)| Body {
+        format: BodyFormat::TextLogs,
+        service: Some(service.to_owned()),
+        bytes: lines.into_bytes(),
+    };
+    bodies.into_iter().flatten().chain(texts.into_iter().map(of_text)).collect()
 }
 
 fn resource_spans(fleet: &Fleet, process: Process, spans: Vec<Span>) -> ResourceSpans {

@@ -1,16 +1,19 @@
 //! How far clocks are off, by the rule that a call's handling lies within the call: a server span must fit its client
 //! span. Messages are no evidence, they wait. A clock is of a machine where that is known, else of a process.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
+use std::sync::Arc;
 
 use needle_storage::model::SpanKind;
 
 use super::tree::{Process, Role, Tree, TreeNode};
+use super::witness::{Testimony, Witness};
 use crate::answer::ClockOffset;
 
 /// What has a clock of its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Keeper {
+pub(super) enum Keeper {
     Machine(String),
     Process(String, Option<String>),
 }
@@ -41,6 +44,11 @@ impl Usual {
         if spread_ns < USUAL_ERROR_MIN_NS { Usual { clocks, ..Usual::default() } } else { Usual { middle_ns, spread_ns, clocks } }
     }
 
+    /// Of a clock that is known but for this.
+    pub(super) fn within(doubt_ns: i64) -> Usual {
+        Usual { middle_ns: 0, spread_ns: doubt_ns, clocks: 1 }
+    }
+
     /// How far from the middle an offset is.
     pub(super) fn distance_ns(self, offset_ns: i64) -> i64 {
         offset_ns.saturating_sub(self.middle_ns).saturating_abs()
@@ -64,6 +72,11 @@ const USUAL_ERROR_MAX_NS: i64 = 2_000_000_000;
 /// Clocks that are kept are off by less.
 const USUAL_ERROR_MIN_NS: i64 = 2_000_000;
 
+/// What other journeys tell is off by up to this: trips through the network are not as long both ways.
+const TOLD_ERROR_MIN_NS: i64 = 1_000_000;
+/// A clock is not known from others by less than so many visits, nor if more than a quarter of them speak against it.
+const VISITS_TELLING_MIN: usize = 2;
+
 /// Estimated offsets. What nothing is known of is taken as right.
 #[derive(Debug, Default)]
 pub(super) struct Clocks {
@@ -72,55 +85,101 @@ pub(super) struct Clocks {
     /// What told it.
     heard: Vec<i64>,
     offsets: HashMap<Keeper, i64>,
+    /// Of the clocks that only visits in other journeys tell of: how far they may be off yet.
+    doubts: HashMap<Keeper, i64>,
+    /// Of processes that do not say which they are: the offsets of several, and how far these may be off.
+    several: HashMap<Keeper, Vec<(i64, i64)>>,
+    /// Clocks that spans, or other journeys, tell of.
+    told: HashSet<Keeper>,
+    /// What other journeys tell.
+    elsewhere: Arc<Vec<Testimony>>,
     /// Of services that have one process only, so that records which do not name theirs are its.
     only: HashMap<String, Option<i64>>,
     shown: BTreeMap<(String, Option<String>), ClockOffset>,
 }
 
 /// The offsets that make one call fit: at least, and at most unless the callee outlived the call.
-#[derive(Clone, Copy)]
-struct Bounds {
-    at_least_ns: i64,
-    at_most_ns: Option<i64>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bounds {
+    pub(super) at_least_ns: i64,
+    pub(super) at_most_ns: Option<i64>,
+}
+
+/// The offset of a clock against another.
+#[derive(Clone, Copy, Debug)]
+struct Estimate {
+    offset_ns: i64,
+    confidence: f64,
+    /// How much room the calls leave it.
+    room_ns: i64,
 }
 
 impl Clocks {
-    /// The offsets of all clocks that calls connect with the main root's, which is taken as right.
-    pub(super) fn estimate(tree: &Tree) -> Clocks {
-        let Some(reference) = tree.main_root().and_then(|root| reference_keeper(tree, root)) else { return Clocks::default() };
-        let mut known: HashMap<Keeper, (i64, f64)> = HashMap::from([(reference.clone(), (0, 1.0))]);
-        let calls = calls_between(tree);
-        let mut neighbours: BTreeMap<&Keeper, Vec<(&Keeper, i64, f64)>> = BTreeMap::new();
-        for ((caller, callee), bounds) in &calls {
-            let (offset_ns, confidence) = offset_of(bounds);
-            neighbours.entry(caller).or_default().push((callee, offset_ns, confidence));
-            neighbours.entry(callee).or_default().push((caller, offset_ns.saturating_neg(), confidence));
+    /// The offsets of all clocks that calls connect with the main root's, which is taken as right: by calls of this journey,
+    /// and of others.
+    pub(super) fn estimate(tree: &Tree, elsewhere: Arc<Vec<Testimony>>) -> Clocks {
+        let root = tree.main_root().and_then(|root| reference_keeper(tree, root));
+        let Some(reference) = root.or_else(|| best_connected(&elsewhere)) else { return Clocks { elsewhere, ..Clocks::default() } };
+        let mut calls = calls_between(tree);
+        for told in elsewhere.iter().filter(|told| told.witness == Witness::Spans) {
+            calls.entry((told.caller.clone(), told.callee.clone())).or_default().push(told.bounds);
         }
-        let mut queue = VecDeque::from([&reference]);
-        while let Some(from) = queue.pop_front() {
-            let (from_offset_ns, from_confidence) = known[from];
-            for (to, offset_ns, confidence) in neighbours.get(from).into_iter().flatten() {
-                if !known.contains_key(*to) {
-                    known.insert((*to).clone(), (from_offset_ns.saturating_add(*offset_ns), from_confidence * confidence));
-                    queue.push_back(to);
+        let known = connected(&reference, &calls);
+        let mut clocks = Clocks::of_processes(tree, &known, &reference);
+        clocks.hear(&known, &elsewhere);
+        clocks.told = clocks.offsets.keys().chain(clocks.several.keys()).cloned().collect();
+        clocks.elsewhere = elsewhere;
+        clocks
+    }
+
+    /// The same after more was found out about who called whom.
+    pub(super) fn again(&self, tree: &Tree) -> Clocks {
+        Clocks::estimate(tree, self.elsewhere.clone())
+    }
+
+    /// Clocks of services that only log, by their visits in other journeys.
+    fn hear(&mut self, known: &BTreeMap<Keeper, Estimate>, elsewhere: &[Testimony]) {
+        let mut visits: BTreeMap<&Keeper, Vec<Bounds>> = BTreeMap::new();
+        for told in elsewhere.iter().filter(|told| told.witness == Witness::Lines && !known.contains_key(&told.callee)) {
+            let Some(caller) = known.get(&told.caller) else { continue };
+            let moved = |ns: i64| ns.saturating_add(caller.offset_ns);
+            let bounds = Bounds { at_least_ns: moved(told.bounds.at_least_ns), at_most_ns: told.bounds.at_most_ns.map(moved) };
+            visits.entry(&told.callee).or_default().push(bounds);
+        }
+        for (keeper, visits) in visits {
+            let known = several(visits, self.usual.spread_ns == 0);
+            match known.as_slice() {
+                [] => {}
+                [(offset_ns, doubt_ns)] => {
+                    self.offsets.insert(keeper.clone(), *offset_ns);
+                    // A clock that may be right is not moved a little where all are right.
+                    if *offset_ns != 0 || self.usual.spread_ns > 0 {
+                        self.doubts.insert(keeper.clone(), *doubt_ns);
+                    }
                 }
+                several => _ = self.several.insert(keeper.clone(), several.to_vec()),
             }
         }
-        Clocks::of_processes(tree, &known, &reference)
+    }
+
+    /// Where a process does not say which it is, and other journeys tell that it is several: each one's offset, and how far
+    /// that may be off.
+    pub(super) fn several(&self, service: &str, process: &Process) -> &[(i64, i64)] {
+        self.several.get(&Keeper::of(service, process)).map_or(&[], Vec::as_slice)
     }
 
     /// The known clocks by the processes that go by them, the reference left out.
-    fn of_processes(tree: &Tree, known: &HashMap<Keeper, (i64, f64)>, reference: &Keeper) -> Clocks {
+    fn of_processes(tree: &Tree, known: &BTreeMap<Keeper, Estimate>, reference: &Keeper) -> Clocks {
         let mut clocks = Clocks {
-            heard: known.values().map(|(offset_ns, _)| *offset_ns).collect(),
-            offsets: known.iter().map(|(keeper, (offset_ns, _))| (keeper.clone(), *offset_ns)).collect(),
+            heard: known.values().map(|clock| clock.offset_ns).collect(),
+            offsets: known.iter().map(|(keeper, clock)| (keeper.clone(), clock.offset_ns)).collect(),
             ..Clocks::default()
         };
         clocks.count_heard();
         for node in tree.nodes.iter().filter(|node| node.role == Role::Span) {
             let keeper = Keeper::of(&node.service, &node.process);
-            let Some(&(offset_ns, confidence)) = known.get(&keeper).filter(|_| keeper != *reference) else { continue };
-            clocks.show(&node.service, node.process.instance.as_ref(), offset_ns, confidence);
+            let Some(clock) = known.get(&keeper).filter(|_| keeper != *reference) else { continue };
+            clocks.show(&node.service, node.process.instance.as_ref(), clock.offset_ns, clock.confidence);
         }
         clocks
     }
@@ -153,7 +212,22 @@ impl Clocks {
 
     /// What may be expected of the clock of a process beyond its offset: nothing if that is known.
     pub(super) fn usual(&self, service: &str, process: &Process) -> Usual {
-        if self.known_ns(service, process).is_some() { Usual::default() } else { self.usual }
+        let doubt_ns = self.doubts.get(&Keeper::of(service, process));
+        match (self.known_ns(service, process), doubt_ns) {
+            (Some(_), Some(&doubt_ns)) => Usual::within(doubt_ns),
+            (Some(_), None) => Usual::default(),
+            (None, _) => self.usual,
+        }
+    }
+
+    /// Whether calls between spans, or other journeys, tell of the clock of a process.
+    pub(super) fn is_told(&self, service: &str, process: &Process) -> bool {
+        self.told.contains(&Keeper::of(service, process))
+    }
+
+    /// Whether clocks of the journey are known to be off.
+    pub(super) fn are_off(&self) -> bool {
+        self.usual.spread_ns > 0
     }
 
     /// The offset of a process; of its service's only one when the record names none.
@@ -166,6 +240,16 @@ impl Clocks {
         let known = of_process.or_else(|| self.offsets.get(&Keeper::of(service, process)));
         let only = || if process.instance.is_none() { self.only.get(service).copied().flatten() } else { None };
         known.copied().or_else(only)
+    }
+
+    /// Shows what is known of the clock of a process that has no span here.
+    pub(super) fn tell(&mut self, service: &str, process: &Process) {
+        let keeper = Keeper::of(service, process);
+        if self.doubts.contains_key(&keeper)
+            && let Some(&offset_ns) = self.offsets.get(&keeper).filter(|offset_ns| **offset_ns != 0)
+        {
+            self.show(service, process.instance.as_ref(), offset_ns, 0.8);
+        }
     }
 
     /// The offset under which a service and instance are shown.
@@ -195,7 +279,7 @@ impl Clocks {
 }
 
 impl Keeper {
-    fn of(service: &str, process: &Process) -> Keeper {
+    pub(super) fn of(service: &str, process: &Process) -> Keeper {
         match &process.machine {
             Some(machine) => Keeper::Machine(machine.clone()),
             None => Keeper::Process(service.to_owned(), process.instance.clone()),
@@ -203,7 +287,69 @@ impl Keeper {
     }
 }
 
-fn calls_between(tree: &Tree) -> BTreeMap<(Keeper, Keeper), Vec<Bounds>> {
+/// Where a journey has no span any clock will do that many others were compared with.
+fn best_connected(elsewhere: &[Testimony]) -> Option<Keeper> {
+    let mut calls: BTreeMap<&Keeper, usize> = BTreeMap::new();
+    elsewhere.iter().for_each(|told| *calls.entry(&told.caller).or_default() += 1);
+    calls.into_iter().max_by_key(|(keeper, calls)| (*calls, Reverse(*keeper))).map(|(keeper, _)| keeper.clone())
+}
+
+/// The offsets that visits agree on, and how far each may be off: of one clock, or of several that are called the same. None
+/// if more than a quarter of the visits agree with none of them.
+fn several(mut visits: Vec<Bounds>, right: bool) -> Vec<(i64, i64)> {
+    let (total, mut agree, mut known) = (visits.len(), 0, Vec::new());
+    while known.len() < CLOCKS_OF_ONE_NAME_MAX && visits.len() >= VISITS_TELLING_MIN {
+        let (agreeing, least_ns, most_ns) = most_agreed(&visits);
+        let Some(most_ns) = most_ns.filter(|_| agreeing >= VISITS_TELLING_MIN) else { break };
+        let may_be_right = right && least_ns <= 0 && 0 <= most_ns;
+        let offset_ns = if may_be_right { 0 } else { least_ns + most_ns.saturating_sub(least_ns) / 2 };
+        let doubt_ns = most_ns.saturating_sub(offset_ns).max(offset_ns.saturating_sub(least_ns)).max(TOLD_ERROR_MIN_NS);
+        known.push((offset_ns, doubt_ns));
+        visits.retain(|visit| visit.at_least_ns > least_ns || visit.at_most_ns.is_some_and(|at_most_ns| at_most_ns < most_ns));
+        agree += agreeing;
+        if agree * 4 >= total * 3 && known.len() == 1 {
+            break;
+        }
+    }
+    if agree * 4 >= total * 3 { known } else { Vec::new() }
+}
+
+/// Clocks that are told apart though they are called the same.
+const CLOCKS_OF_ONE_NAME_MAX: usize = 4;
+
+/// The clocks that calls connect with one: each by the calls that leave the least room on the way.
+fn connected(reference: &Keeper, calls: &BTreeMap<(Keeper, Keeper), Vec<Bounds>>) -> BTreeMap<Keeper, Estimate> {
+    let mut neighbours: BTreeMap<&Keeper, Vec<(&Keeper, Estimate)>> = BTreeMap::new();
+    for ((caller, callee), bounds) in calls {
+        let clock = offset_of(bounds);
+        neighbours.entry(caller).or_default().push((callee, clock));
+        neighbours.entry(callee).or_default().push((caller, Estimate { offset_ns: clock.offset_ns.saturating_neg(), ..clock }));
+    }
+    let mut known: BTreeMap<Keeper, Estimate> = BTreeMap::new();
+    let mut reached: BTreeMap<&Keeper, Estimate> = BTreeMap::from([(reference, Estimate { offset_ns: 0, confidence: 1.0, room_ns: 0 })]);
+    let mut next: BinaryHeap<Reverse<(i64, &Keeper)>> = BinaryHeap::from([Reverse((0, reference))]);
+    while let Some(Reverse((_, from))) = next.pop() {
+        if known.contains_key(from) {
+            continue;
+        }
+        let here = reached[from];
+        known.insert(from.clone(), here);
+        for (to, step) in neighbours.get(from).into_iter().flatten().filter(|(to, _)| !known.contains_key(*to)) {
+            let there = Estimate {
+                offset_ns: here.offset_ns.saturating_add(step.offset_ns),
+                confidence: here.confidence * step.confidence,
+                room_ns: here.room_ns.saturating_add(step.room_ns),
+            };
+            if reached.get(to).is_none_or(|known| there.room_ns < known.room_ns) {
+                reached.insert(to, there);
+                next.push(Reverse((there.room_ns, to)));
+            }
+        }
+    }
+    known
+}
+
+pub(super) fn calls_between(tree: &Tree) -> BTreeMap<(Keeper, Keeper), Vec<Bounds>> {
     let mut calls: BTreeMap<(Keeper, Keeper), Vec<Bounds>> = BTreeMap::new();
     for node in &tree.nodes {
         let Some(caller) = node.parent.map(|parent| &tree.nodes[parent]).filter(|caller| is_call(caller, node)) else { continue };
@@ -240,11 +386,12 @@ fn bounds(caller: &TreeNode, callee: &TreeNode) -> Bounds {
 
 /// The callee's offset and how sure it is: the one that most calls agree with, whatever a few odd ones say. Zero when
 /// that is as good as any: the middle of the slack would be a guess.
-fn offset_of(calls: &[Bounds]) -> (i64, f64) {
+fn offset_of(calls: &[Bounds]) -> Estimate {
     let fits = |offset_ns: i64| move |call: &&Bounds| call.at_least_ns <= offset_ns && call.at_most_ns.is_none_or(|most| offset_ns <= most);
     let fitting = calls.iter().filter(fits(0)).count();
     let (agreeing, least_ns, most_ns) = most_agreed(calls);
-    match most_ns {
+    let room_ns = most_ns.map_or(UNBOUNDED_NS, |most_ns| most_ns.saturating_sub(least_ns).min(UNBOUNDED_NS));
+    let (offset_ns, confidence) = match most_ns {
         _ if fitting == calls.len() => (0, 0.9),
         _ if fitting == agreeing => (0, 0.5),
         None => (least_ns, 0.3),
@@ -254,8 +401,12 @@ fn offset_of(calls: &[Bounds]) -> (i64, f64) {
             let narrow = 0.5 + 0.45 * offset_ns.unsigned_abs() as f64 / (offset_ns.unsigned_abs() as f64 + half_width + 1.0);
             (offset_ns, narrow * agreeing as f64 / calls.len() as f64)
         }
-    }
+    };
+    Estimate { offset_ns, confidence, room_ns }
 }
+
+/// The room that calls leave which say nothing of one side.
+const UNBOUNDED_NS: i64 = 3_600_000_000_000;
 
 /// The middle where the calls leave less room than the clock is off; else the end that is nearer to zero.
 pub(super) fn likeliest(least_ns: i64, most_ns: i64) -> i64 {

@@ -10,7 +10,7 @@ use needle_storage::{Coverage, Known, ReadError, RecordPlace};
 use super::line::{Line, Sources};
 use crate::answer::{Hub, LinkedJourney};
 use crate::ids;
-use crate::limits::{CLOSE_IDS_MAX, CLOSE_RECORDS_MAX, CLOSE_ROUNDS_MAX, HUB_IDS_MAX};
+use crate::limits::{CLOSE_IDS_MAX, CLOSE_RECORDS_MAX, CLOSE_ROUNDS_MAX, HUB_IDS_MAX, JOURNEY_WHOLE_MAX};
 
 /// All records reached from an id.
 #[derive(Debug, Default)]
@@ -32,6 +32,37 @@ pub(crate) struct Closed {
     pub(crate) failures: Vec<String>,
     /// Bounds that were reached, in words.
     pub(crate) cut: Vec<String>,
+}
+
+/// What stitching uses up, for a second time.
+#[expect(clippy::vec_box, reason = "a span is large, and moved from place to place while it is stitched")]
+pub(crate) struct Again {
+    spans: Vec<Box<Span>>,
+    lines: Vec<Line>,
+    hubs: Vec<Hub>,
+    incoming: Vec<LinkedJourney>,
+}
+
+impl Closed {
+    /// What it takes to stitch a journey once more, if other journeys may tell more of it: not of a large one, which has calls
+    /// enough to tell of its clocks, nor where all is said by spans.
+    pub(crate) fn again(&self) -> Option<Again> {
+        let is_small = self.spans.len() + self.lines.len() <= JOURNEY_WHOLE_MAX;
+        let services: HashSet<&str> = self.spans.iter().map(|span| span.common.service.as_str()).collect();
+        let traces: HashSet<Option<TraceId>> = self.spans.iter().map(|span| span.common.trace_id).collect();
+        let leaves_open = || traces.len() > 1 || self.lines.iter().any(|line| !services.contains(line.source.service.as_str()));
+        (is_small && leaves_open()).then(|| Again {
+            spans: self.spans.clone(),
+            lines: self.lines.clone(),
+            hubs: self.hubs.clone(),
+            incoming: self.incoming.clone(),
+        })
+    }
+
+    /// Puts back what stitching used up.
+    pub(crate) fn refill(&mut self, Again { spans, lines, hubs, incoming }: Again) {
+        (self.spans, self.lines, self.hubs, self.incoming) = (spans, lines, hubs, incoming);
+    }
 }
 
 /// Log records as a whole, and where spans and log records lie that are known as outlines only.

@@ -36,7 +36,7 @@ pub(super) fn missing_under_callers(tree: &mut Tree, calls: &Calls) {
             let Some(&host) = hosts.get(&place).filter(|host| tree.root_of(**host) != place) else { continue };
             let reason = format!("this parent span was never received; {}", reason.replace("{}", &describe(tree, host)));
             tree.nodes[place].parent = Some(host);
-            tree.nodes[place].inferred = Some(Inference { reason, confidence });
+            tree.nodes[place].inferred = Some(Inference::of(reason, confidence));
             break;
         }
     }
@@ -76,7 +76,7 @@ pub(super) fn missing_under_visits(tree: &mut Tree, calls: &Calls) {
         let service = &tree.nodes[visit].service;
         let reason = format!("this parent span was never received; it lies within a call that {service} answered");
         tree.nodes[place].parent = Some(visit);
-        tree.nodes[place].inferred = Some(Inference { reason, confidence: 0.6 });
+        tree.nodes[place].inferred = Some(Inference::of(reason, 0.6));
     }
 }
 
@@ -93,7 +93,7 @@ pub(super) fn under_links(tree: &mut Tree, context: &Context) {
         if is_related(tree, context, root, *cause) && tree.root_of(*cause) != root {
             let reason = "a trace of its own with the same request id, whose first span links to this one".to_owned();
             tree.nodes[root].parent = Some(*cause);
-            tree.nodes[root].inferred = Some(Inference { reason, confidence: 0.9 });
+            tree.nodes[root].inferred = Some(Inference::of(reason, 0.9));
         }
     }
 }
@@ -112,7 +112,7 @@ pub(super) fn under_calls(tree: &mut Tree, context: &Context, calls: &mut Calls,
         if placed == 0 {
             break;
         }
-        *clocks = Clocks::estimate(tree);
+        *clocks = clocks.again(tree);
         clocks.apply(tree);
     }
 }
@@ -166,7 +166,7 @@ fn place_roots(
         options.push((callers, offers, fits));
         guests.push(fitting);
     }
-    let (_, chosen) = joint::choose(&options);
+    let chosen = joint::choose(&options).swap_remove(0).choices;
     let mut placed = 0;
     for (((callers, offers, mut fits), roots), choice) in options.into_iter().zip(guests).zip(chosen) {
         let Some(choice) = choice else { continue };
@@ -199,13 +199,13 @@ fn place_root(tree: &mut Tree, context: &Context, calls: &mut Calls, (root, call
     }
     let likeness = calls.all[call].names.as_ref().map_or(0.0, |named| named.likeness);
     let (how, confidence) = if shift_ns == 0 {
-        ("it lies within a call that names its service".to_owned(), 0.9 * likeness)
+        ("it lies within a call that names its service".to_owned(), 0.98 * likeness)
     } else {
-        (format!("it fits a call that names its service if its clock is moved by {:+.1} ms", shift_ns as f64 / 1e6), 0.7 * likeness)
+        (format!("it fits a call that names its service if its clock is moved by {:+.1} ms", shift_ns as f64 / 1e6), 0.95 * likeness)
     };
     let reason = format!("a trace of its own with the same request id: the trace context was lost; {how}");
     tree.nodes[root].parent = Some(caller);
-    tree.nodes[root].inferred = Some(Inference { reason, confidence });
+    tree.nodes[root].inferred = Some(Inference::of(reason, confidence));
     calls.all[call].callee = Some(root);
     true
 }

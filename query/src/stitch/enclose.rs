@@ -87,7 +87,7 @@ impl<'a> Sweep<'a> {
 }
 
 /// Whether a node is an ancestor of another.
-fn is_above(tree: &Tree, above: usize, mut index: usize) -> bool {
+pub(super) fn is_above(tree: &Tree, above: usize, mut index: usize) -> bool {
     while let Some(parent) = tree.nodes[index].parent {
         if parent == above {
             return true;

@@ -13,6 +13,13 @@ pub(super) struct Stay {
     pub(super) to: UnixNanos,
 }
 
+impl Stay {
+    /// By a clock that is moved.
+    pub(super) fn moved(self, shift_ns: i64) -> Stay {
+        Stay { from: moved(self.from, shift_ns), to: moved(self.to, shift_ns) }
+    }
+}
+
 /// A call that may have caused it; the end of time where nobody waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Offer {
@@ -49,6 +56,8 @@ pub(super) struct Fit {
     /// What remains odd with it, less what is as it should be.
     pub(super) oddities: f64,
     pub(super) places: Places,
+    /// Whether lines are told apart by what they say of themselves.
+    pub(super) by_strand: bool,
 }
 
 /// For each stay the offer, by number.
@@ -80,11 +89,11 @@ pub(super) const ODD: f64 = 1.0;
 /// A call all of whose stays begin after its end; two stays where there can be one.
 pub(super) const VERY_ODD: f64 = 2.0;
 /// A call that does not say whom it is meant for.
-const UNNAMED: f64 = 2.2;
+pub(super) const UNNAMED: f64 = 2.2;
 /// A call that must have been and was not received.
 const MISSING: f64 = 3.0;
 /// Each stay that such a call would explain.
-const UNEXPLAINED: f64 = 0.3;
+pub(super) const UNEXPLAINED: f64 = 0.3;
 /// Something written right as a call comes in, or right as it is answered.
 const AS_EXPECTED: f64 = 1.0;
 /// That is within a tenth of the call, and within a trip through the network.
@@ -145,7 +154,7 @@ fn whole(stays: &[Stay], witnesses: &[Stay], offers: &[Offer], shift_ns: i64, wa
     let places = placed(stays, offers, shift_ns, wanted);
     let explains = places.iter().any(|(_, lies)| *lies != Lies::Elsewhere);
     let oddities = blame(shift_ns, wanted.usual) + cost(stays, &places, offers, shift_ns, wanted);
-    explains.then_some(Fit { oddities, shift_ns, places })
+    explains.then_some(Fit { oddities, shift_ns, places, by_strand: wanted.one_each })
 }
 
 /// How odd it is that a clock is off. Where the journey's clocks are, this is not odd as far as they are; where they are right
@@ -252,6 +261,13 @@ pub(super) fn claims(fit: &Fit, stays: &[Stay], offers: &[Offer], resolution_ns:
     }
     let claim = |answer: Answer| (u8::from(answer.begins) + u8::from(answer.ends), answer.within);
     of_offer.into_iter().map(|(offer, answer)| (offer, claim(answer))).collect()
+}
+
+/// How many ends of an offer stays mark.
+pub(super) fn marks(stays: &[Stay], offer: Offer, resolution_ns: i64) -> u8 {
+    let mut answer = Answer::default();
+    stays.iter().for_each(|stay| answer.add(*stay, Lies::Within, offer, resolution_ns));
+    u8::from(answer.begins) + u8::from(answer.ends)
 }
 
 /// What lies in one offer.

@@ -14,16 +14,16 @@ const CALLS_IN_MIND_MAX: usize = 4_096;
 pub(super) type Options = (Vec<usize>, Vec<Offer>, Vec<Fit>);
 
 /// Some processes' choices.
-#[derive(Clone, Default)]
-struct Sharing {
-    oddities: f64,
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sharing {
+    pub(super) oddities: f64,
     taken: BTreeSet<usize>,
-    choices: Vec<Option<usize>>,
+    /// For each process the number of the fit that it takes; none where no call is left for it.
+    pub(super) choices: Vec<Option<usize>>,
 }
 
-/// For each process the number of the fit that it takes, so that all together are the least odd; none where no call is
-/// left for it. And how odd that is.
-pub(super) fn choose(options: &[Options]) -> (f64, Vec<Option<usize>>) {
+/// The ways to share out the calls, the least odd first.
+pub(super) fn choose(options: &[Options]) -> Vec<Sharing> {
     let offered: BTreeSet<usize> = options.iter().flat_map(|(callers, ..)| callers.iter().copied()).collect();
     let kept = (CALLS_IN_MIND_MAX / offered.len().max(1)).clamp(1, SHARINGS_MAX);
     let mut sharings = vec![Sharing::default()];
@@ -42,9 +42,11 @@ pub(super) fn choose(options: &[Options]) -> (f64, Vec<Option<usize>>) {
     }
     // Of a single process this is part of its fits.
     let to_be_answered = if options.len() > 1 { to_be_answered(options) } else { BTreeSet::new() };
-    let silent = |sharing: &Sharing| ODD * to_be_answered.difference(&sharing.taken).count() as f64;
-    let best = sharings.into_iter().map(|sharing| (sharing.oddities + silent(&sharing), sharing)).min_by(|a, b| a.0.total_cmp(&b.0));
-    best.map(|(oddities, sharing)| (oddities, sharing.choices)).unwrap_or_default()
+    for sharing in &mut sharings {
+        sharing.oddities += ODD * to_be_answered.difference(&sharing.taken).count() as f64;
+    }
+    sharings.sort_by(|a, b| a.oddities.total_cmp(&b.oddities));
+    sharings
 }
 
 fn to_be_answered(options: &[Options]) -> BTreeSet<usize> {

@@ -33,7 +33,7 @@ pub(super) fn on_own_spans(tree: &mut Tree, logs: Vec<Line>) -> (Vec<(usize, Lin
 }
 
 /// Logs with the nodes of the spans they name, and those that name none.
-fn with_named_spans(tree: &Tree, logs: Vec<Line>) -> (Vec<(usize, Line)>, Vec<Line>) {
+pub(super) fn with_named_spans(tree: &Tree, logs: Vec<Line>) -> (Vec<(usize, Line)>, Vec<Line>) {
     let mut by_span_id: HashMap<SpanId, BTreeSet<Option<TraceId>>> = HashMap::new();
     for (trace_id, span_id) in tree.by_span.keys().chain(tree.missing.keys()) {
         by_span_id.entry(*span_id).or_default().insert(*trace_id);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use needle_storage::model::{NormalId, RecordId, SpanKind, TraceId, Value};
 
+use super::by_clock::clocks_of_lines;
 use super::calls::Calls;
 use super::clocks::{Clocks, Usual, likeliest};
 use super::close::low_half;
@@ -13,7 +14,9 @@ use super::fit::{Fit, Lies, Offer, Stay, Wanted, claims as claims_of, fits};
 use super::joint;
 use super::line::Line;
 use super::logs::Groups;
+use super::odds::{self, Doubt};
 use super::tree::{Process, Role, Tree, TreeNode};
+use super::undecided::{Choice, Placing};
 use super::unnamed::{Guest, What};
 use crate::answer::Inference;
 use crate::limits::CLOCK_ERROR_MAX_NS;
@@ -61,7 +64,7 @@ pub(super) fn under_named_spans(tree: &mut Tree, calls: &mut Calls, clocks: &mut
         for (caller, logs) in visits {
             let reason =
                 format!("no span was received from {service}; its lines name {} as the span that called it", describe(tree, caller));
-            let inference = Inference { reason, confidence: 0.98 };
+            let inference = Inference::of(reason, 0.98);
             let node = add_visit(tree, (&service, process.clone()), logs, offset_ns, Some(caller), inference);
             if let Some(call) = calls.at(caller) {
                 calls.all[call].callee.get_or_insert(node);
@@ -95,7 +98,8 @@ pub(super) fn under_calls(tree: &mut Tree, calls: &mut Calls, groups: Groups, cl
     for ((traces, service, process), logs) in groups {
         let offset_ns = clocks.offset_ns(&service, &process);
         let usual = clocks.usual(&service, &process);
-        by_service.entry(service.clone()).or_default().push(Group { traces, service, process, offset_ns, usual, logs });
+        let group = Group { traces, service, process, offset_ns, usual, logs };
+        by_service.entry(group.service.clone()).or_default().extend(group.by_clock(tree, calls, clocks));
     }
     let mut left = Vec::new();
     for mut groups in by_service.into_values() {
@@ -122,30 +126,45 @@ fn place_together(tree: &mut Tree, calls: &mut Calls, groups: Vec<Group>, clocks
     let alone = groups.len() == 1;
     let nothing = BTreeSet::new();
     let mut options: Vec<joint::Options> = groups.iter().map(|group| group.options(tree, calls, alone, &nothing)).collect();
-    let mut chosen = joint::choose(&options);
+    let mut sharings = joint::choose(&options);
     for _ in 0..APART_ROUNDS_MAX {
-        let barred = answered_by_others(&groups, &options, &chosen.1);
+        let barred = answered_by_others(&groups, &options, &sharings[0].choices);
         if barred.iter().all(BTreeSet::is_empty) {
             break;
         }
         let apart: Vec<joint::Options> =
             groups.iter().zip(&barred).map(|(group, barred)| group.options(tree, calls, alone, barred)).collect();
-        let chosen_apart = joint::choose(&apart);
-        if chosen_apart.0 >= chosen.0 {
+        let sharings_apart = joint::choose(&apart);
+        if sharings_apart[0].oddities >= sharings[0].oddities {
             break;
         }
-        (options, chosen) = (apart, chosen_apart);
+        (options, sharings) = (apart, sharings_apart);
     }
+    let mut doubts = doubts(&groups, &options, &sharings);
     let mut left = Vec::new();
-    for ((mut group, (callers, _, mut fits)), choice) in groups.into_iter().zip(options).zip(chosen.1) {
+    for (number, ((mut group, (callers, _, mut fits)), choice)) in groups.into_iter().zip(options).zip(&sharings[0].choices).enumerate() {
         if let Some(choice) = choice {
-            group.settle(tree, calls, &callers, fits.swap_remove(choice), clocks, guests);
+            let doubts = callers.iter().filter_map(|call| Some((*call, doubts.remove(&(number, *call))?))).collect();
+            group.settle(tree, calls, &callers, fits.swap_remove(*choice), clocks, (guests, doubts));
         }
         if !group.logs.is_empty() {
             left.push(group);
         }
     }
     left
+}
+
+/// What else may be of each visit, by process and call.
+fn doubts(groups: &[Group], options: &[joint::Options], sharings: &[joint::Sharing]) -> BTreeMap<(usize, usize), Doubt> {
+    let stays: Vec<Vec<Stay>> = groups.iter().map(|group| group.logs.iter().map(|log| stay(log, group.offset_ns)).collect()).collect();
+    let side = |(number, group): (usize, &Group)| odds::Side {
+        options: &options[number],
+        chosen: sharings[0].choices[number].map(|choice| &options[number].2[choice]),
+        stays: &stays[number],
+        resolution_ns: resolution_ns(&group.logs),
+    };
+    let sides: Vec<odds::Side<'_>> = groups.iter().enumerate().map(side).collect();
+    odds::doubts(&sides, sharings)
 }
 
 /// For each process the calls that another of the service answered more surely: a call has one callee.
@@ -214,8 +233,38 @@ impl Group {
         (callers, offers, fits.unwrap_or_default())
     }
 
+    /// The lines of each of several processes that do not say which they are, as far as other journeys tell of their clocks.
+    fn by_clock(self, tree: &Tree, calls: &Calls, clocks: &Clocks) -> Vec<Group> {
+        let offsets = clocks.several(&self.service, &self.process);
+        let mut named: Vec<usize> = calls.to(&self.service, self.instance()).filter(|call| !calls.all[*call].asynchronous).collect();
+        named.sort_by_key(|&call| (calls.all[call].reach(tree), call));
+        let offers: Vec<Offer> = named.iter().map(|&call| offer(tree, calls, call, true)).collect();
+        let stays: Vec<Stay> = self.logs.iter().map(|log| stay(log, 0)).collect();
+        let Some(chosen) = clocks_of_lines(&stays, &offers, offsets, resolution_ns(&self.logs)).filter(|_| offsets.len() > 1) else {
+            return vec![self];
+        };
+        let mut parts: BTreeMap<usize, Vec<Line>> = BTreeMap::new();
+        for (log, clock) in self.logs.into_iter().zip(chosen) {
+            parts.entry(clock).or_default().push(log);
+        }
+        let part = |(clock, logs): (usize, Vec<Line>)| {
+            let (offset_ns, doubt_ns) = offsets[clock];
+            let (traces, service, process) = (self.traces.clone(), self.service.clone(), self.process.clone());
+            Group { traces, service, process, offset_ns, usual: Usual::within(doubt_ns), logs }
+        };
+        parts.into_iter().map(part).collect()
+    }
+
     /// Makes visits of the lines that a fit explains, and keeps the others.
-    fn settle(&mut self, tree: &mut Tree, calls: &mut Calls, callers: &[usize], fit: Fit, clocks: &mut Clocks, guests: &mut Vec<Guest>) {
+    fn settle(
+        &mut self,
+        tree: &mut Tree,
+        calls: &mut Calls,
+        callers: &[usize],
+        fit: Fit,
+        clocks: &mut Clocks,
+        (guests, mut doubts): (&mut Vec<Guest>, BTreeMap<usize, Doubt>),
+    ) {
         let shift_ns = fit.shift_ns;
         let (by_call, left) = self.visits(fit);
         if shift_ns != 0 && !by_call.is_empty() {
@@ -235,7 +284,8 @@ impl Group {
                 guests.push(Guest::of_lines(self.traces.clone(), self.service.clone(), self.process.clone(), clock, visit.logs));
                 continue;
             }
-            self.add_visit(tree, calls, callers[at], visit, shift_ns);
+            let doubt = doubts.remove(&callers[at]).unwrap_or_default();
+            self.add_visit(tree, calls, callers[at], visit, (shift_ns, doubt));
         }
         self.logs = left;
     }
@@ -277,24 +327,38 @@ impl Group {
         (by_call, left)
     }
 
-    fn add_visit(&self, tree: &mut Tree, calls: &mut Calls, call: usize, Visit { logs, late }: Visit, shift_ns: i64) {
+    fn add_visit(&self, tree: &mut Tree, calls: &mut Calls, call: usize, Visit { logs, late }: Visit, (shift_ns, doubt): (i64, Doubt)) {
         let caller = calls.all[call].node;
         let (who, likeness) = match &calls.all[call].names {
             Some(named) => (format!("{} names it ({})", describe(tree, caller), named.peer), named.likeness),
             None => (format!("{} is a call that nobody else answered", describe(tree, caller)), 0.6),
         };
-        let who = format!("no span was received from {}; {who}", self.service);
+        let what = format!("no span was received from {}", self.service);
         let (how, confidence) = match (shift_ns, late) {
-            (0, false) if calls.all[call].asynchronous => (" and came before its lines".to_owned(), 0.9),
-            (0, false) => (" and encloses its lines".to_owned(), 0.95),
-            (0, true) => (", and its lines go on after the call returned".to_owned(), 0.7),
-            _ => (format!("; its lines fit if its clock is moved by {:+.1} ms", self.offset_ns.saturating_add(shift_ns) as f64 / 1e6), 0.6),
+            (0, false) if calls.all[call].asynchronous => (" and came before its lines".to_owned(), 0.95),
+            (0, false) => (" and encloses its lines".to_owned(), 0.98),
+            (0, true) => (", and its lines go on after the call returned".to_owned(), 0.95),
+            _ => {
+                (format!("; its lines fit if its clock is moved by {:+.1} ms", self.offset_ns.saturating_add(shift_ns) as f64 / 1e6), 0.95)
+            }
         };
-        let inference = weakened(Inference { reason: who + &how, confidence: confidence * likeness }, &logs, &self.traces);
-        let node =
-            add_visit(tree, (&self.service, self.process.clone()), logs, self.offset_ns.saturating_add(shift_ns), Some(caller), inference);
+        let offset_ns = self.offset_ns.saturating_add(shift_ns);
+        let choices: Vec<Choice> = std::iter::once((call, 1.0))
+            .chain(doubt.rivals.iter().map(|(rival, weight)| (*rival, *weight)))
+            .map(|(call, weight)| Choice { node: calls.all[call].node, weight })
+            .collect();
+        // A name that is like the service's means it nearly always.
+        let confidence = confidence * (1.0 + likeness) / 2.0 * doubt.probability();
+        let why = weakened(Inference::of(format!("{what}; {who}{how}"), confidence), &logs, &self.traces);
+        let node = add_visit(tree, (&self.service, self.process.clone()), logs, offset_ns, None, Inference::default());
+        Placing { choices, what, why }.put(tree, node);
         calls.all[call].callee = Some(node);
     }
+}
+
+/// How many strands of work lines name; those that name none are one.
+pub(super) fn strands(lines: &[Line]) -> usize {
+    STRAND_KEYS.iter().map(|keys| lines.iter().map(|line| strand_of(line, keys)).collect::<BTreeSet<_>>().len()).max().unwrap_or(1)
 }
 
 /// The strand of work that a line names.
@@ -380,6 +444,7 @@ fn lines_node(logs: Vec<Line>, service: &str, process: Process, offset_ns: i64) 
         parent: None,
         flags: Vec::new(),
         inferred: None,
+        candidates: Vec::new(),
         first_record: logs.iter().map(|log| log.record_id).min().unwrap_or(RecordId(0)),
         lines: logs,
     }
@@ -396,7 +461,7 @@ pub(super) fn without_spans(tree: &mut Tree, guests: Vec<Guest>) {
         let holds = from <= core_from && core_to <= to && guest.length_ns() < to.since(from);
         let is_host = host.is_none() && (guest.from, guest.to) == (from, to);
         let What::Lines(logs) = guest.what else { continue };
-        let inference = Inference { reason: "no span was received; its lines carry the id".to_owned(), confidence: 0.3 };
+        let inference = Inference::of("no span was received; its lines carry the id".to_owned(), 0.7);
         let node = add_visit(tree, (&guest.service, guest.process), logs, 0, None, inference);
         if is_host {
             host = Some(node);
@@ -408,7 +473,7 @@ pub(super) fn without_spans(tree: &mut Tree, guests: Vec<Guest>) {
     let reason = format!("no span was received; its lines lie between the first and the last line of {}", tree.nodes[host].service);
     for node in within {
         tree.nodes[node].parent = Some(host);
-        tree.nodes[node].inferred = Some(Inference { reason: reason.clone(), confidence: 0.3 });
+        tree.nodes[node].inferred = Some(Inference::of(reason.clone(), 0.7));
     }
 }
 

@@ -2,11 +2,14 @@
 //!
 //! In this order: copies merged ([`copies`]), trees by parent id ([`tree`]), clocks estimated ([`clocks`]), calls and whom
 //! they name ([`calls`]), missing parents and traces that lost their context placed ([`contexts`]), logs hung on their
-//! spans ([`logs`]), the lines of services without spans turned into visits ([`logs_only`], by [`fit`] and [`joint`]), what
-//! nobody names placed by time ([`unnamed`], [`cover`]), and all of it listed in pre-order ([`nodes`]). Nothing here recurses: a chain
+//! spans ([`logs`]), the lines of services without spans turned into visits ([`logs_only`], by [`fit`], [`joint`],
+//! [`odds`] and [`by_clock`]), what
+//! nobody names placed by time ([`unnamed`], [`cover`]), where clocks are in question once more with what other journeys tell of
+//! them ([`witness`]), and all of it listed in pre-order ([`nodes`]). Nothing here recurses: a chain
 //! of 10,000 spans is as good as any. Every record is in the answer exactly once.
 
 mod aids;
+mod by_clock;
 mod calls;
 mod clocks;
 mod close;
@@ -22,8 +25,11 @@ mod line;
 mod logs;
 mod logs_only;
 mod nodes;
+mod odds;
 mod tree;
+mod undecided;
 mod unnamed;
+mod witness;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -37,6 +43,8 @@ use needle_storage::model::{NormalId, RecordId, Span, SpanId, StatusCode, TraceI
 pub(crate) use calls::{URL_KEYS, authority_of, host_of, likeness};
 pub(crate) use close::{Closed, Places, Take, Texts, close, join_ids};
 pub(crate) use line::Line;
+pub(crate) use tree::ALL_INSTANCE_KEYS as INSTANCE_KEYS;
+pub(crate) use witness::{Testimony, told_by};
 
 /// Keys of attributes of logs that tell where they belong.
 pub(crate) static LOG_KEYS: LazyLock<Vec<&'static str>> = LazyLock::new(|| logs_only::keys().chain(tree::keys()).collect());
@@ -68,10 +76,22 @@ pub(crate) struct Stitched {
     pub(crate) journey: Journey,
     /// Of each node, in time order.
     pub(crate) lines: Vec<Vec<Line>>,
+    /// Whose clocks other journeys may tell more of.
+    pub(crate) in_question: BTreeSet<InQuestion>,
 }
 
-/// The journey of an id, all of it. `None` when no record carries the id.
-pub(crate) fn stitch(id: &str, closed: &mut Closed, options: Options) -> Option<Stitched> {
+/// A process whose clock matters, and is not known.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct InQuestion {
+    pub(crate) service: String,
+    pub(crate) instance: Option<String>,
+}
+
+/// What stands with less confidence may stand better if more is known of its clock.
+const SURE: f64 = 0.85;
+
+/// The journey of an id, all of it, with what other journeys tell of its clocks. `None` when no record carries the id.
+pub(crate) fn stitch(id: &str, closed: &mut Closed, options: Options, elsewhere: Arc<Vec<Testimony>>) -> Option<Stitched> {
     let (mut spans, mut lines) = (std::mem::take(&mut closed.spans), std::mem::take(&mut closed.lines));
     spans.sort_by(|a, b| Told::Span(a).in_order(Told::Span(b)));
     lines.sort_by(|a, b| Told::Line(a).in_order(Told::Line(b)));
@@ -82,7 +102,7 @@ pub(crate) fn stitch(id: &str, closed: &mut Closed, options: Options) -> Option<
 
     about.forget(&closed.hubs);
     let mut tree = Tree::of_spans(spans);
-    let mut clocks = Clocks::estimate(&tree);
+    let mut clocks = Clocks::estimate(&tree, elsewhere);
     clocks.apply(&mut tree);
     if options.inferred {
         infer(&mut tree, lines, &about.ids_of_traces, &mut clocks);
@@ -90,6 +110,7 @@ pub(crate) fn stitch(id: &str, closed: &mut Closed, options: Options) -> Option<
         let others = logs::on_their_spans(&mut tree, lines);
         logs_only::as_they_are(&mut tree, others);
     }
+    let in_question = in_question(&tree, &clocks);
     let missing_parents = tree.missing.len();
     let (start, end) = about.shown_range(&clocks, options.corrected);
     let (nodes, lines) = nodes::in_pre_order(tree, options.corrected);
@@ -116,7 +137,7 @@ pub(crate) fn stitch(id: &str, closed: &mut Closed, options: Options) -> Option<
         missing_parents,
         next_cursor: None,
     };
-    Some(Stitched { journey, lines })
+    Some(Stitched { journey, lines, in_question })
 }
 
 /// All that no sender said: where missing parents, lost contexts and logs without a span belong. What is named is placed
@@ -135,6 +156,20 @@ fn infer(tree: &mut Tree, logs: Vec<Line>, ids_of_traces: &[(TraceId, Vec<Normal
     guests.extend(contexts::without_caller(tree, &context, clocks));
     unnamed::place(tree, &context, &mut calls, guests, clocks);
     contexts::missing_under_visits(tree, &calls);
+    for node in tree.nodes.iter().filter(|node| node.role == tree::Role::Lines) {
+        clocks.tell(&node.service, &node.process);
+    }
+}
+
+/// The processes that stand where they stand by time, and whose clocks are not known though clocks are off, or which are not
+/// sure to stand there.
+fn in_question(tree: &Tree, clocks: &Clocks) -> BTreeSet<InQuestion> {
+    let by_time = tree.nodes.iter().filter(|node| node.role != tree::Role::Missing && node.inferred.is_some());
+    let doubtful = by_time.filter(|node| {
+        let unsure = node.inferred.as_ref().is_some_and(|why| why.confidence < SURE);
+        !clocks.is_told(&node.service, &node.process) && (unsure || clocks.are_off())
+    });
+    doubtful.map(|node| InQuestion { service: node.service.clone(), instance: node.process.instance.clone() }).collect()
 }
 
 /// A record as far as it tells of the journey as a whole.

@@ -7,7 +7,7 @@ use needle_storage::model::{Record, RecordId, SpanId, SpanKind, StatusCode, Unix
 use super::critical_path::{critical_path, self_times_ns};
 use super::line::Line;
 use super::tree::{Process, Role, Tree, TreeNode};
-use crate::answer::Node;
+use crate::answer::{Inference, Node};
 
 /// Children of each node and the roots, both by time, then record id.
 pub(super) struct Order {
@@ -76,6 +76,8 @@ pub(super) fn in_pre_order(mut tree: Tree, corrected: bool) -> (Vec<Node>, Vec<V
         let node = &mut tree.nodes[index];
         let mut lines = std::mem::take(&mut node.lines);
         lines.sort_by_key(|line| (line.time, line.record_id));
+        let candidates = node.candidates.iter().map(|candidate| names[*candidate].clone()).collect();
+        let inferred = node.inferred.take().map(|why| Inference { candidates, ..why });
         let span = node.span.take();
         let name = match (&span, node.role) {
             (Some(span), _) => span.name.clone(),
@@ -94,7 +96,7 @@ pub(super) fn in_pre_order(mut tree: Tree, corrected: bool) -> (Vec<Node>, Vec<V
             self_time_ns: self_times_ns[index],
             status: span.as_ref().map_or(StatusCode::UNSET, |span| span.status),
             critical: critical[index],
-            inferred: node.inferred.take(),
+            inferred,
             missing: node.role == Role::Missing,
             flags: std::mem::take(&mut node.flags),
             span: span.map(Record::Span),

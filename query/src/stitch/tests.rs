@@ -4,6 +4,7 @@ mod aids;
 pub(crate) mod builder;
 mod clocks_and_paths;
 mod closing;
+mod doubts;
 mod placing;
 mod properties;
 mod trees;

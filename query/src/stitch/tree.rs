@@ -1,6 +1,7 @@
 //! The tree of a journey: spans under their parents, places of missing ones, cycles cut.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 use needle_storage::model::{RecordId, Span, SpanId, SpanKind, TraceId, UnixNanos, Value};
 
@@ -40,6 +41,8 @@ pub(super) struct TreeNode {
     pub(super) lines: Vec<Line>,
     pub(super) flags: Vec<&'static str>,
     pub(super) inferred: Option<Inference>,
+    /// Nodes that may as well be its parent, where that is not decided.
+    pub(super) candidates: Vec<usize>,
     /// Settles the order of nodes that start at the same time.
     pub(super) first_record: RecordId,
 }
@@ -74,6 +77,7 @@ impl TreeNode {
             lines: Vec::new(),
             flags,
             inferred: None,
+            candidates: Vec::new(),
             first_record: span.common.record_id,
             span: Some(span),
         }
@@ -94,6 +98,14 @@ const INSTANCE_KEYS: [&str; 5] = ["service.instance.id", "k8s.pod.uid", "k8s.pod
 const INSTANCE_KEYS_OF_LINES: [&str; 6] = ["hostname", "host.name", "host", "pod", "pod_name", "kubernetes.pod_name"];
 /// The machine, in the resource or on the line.
 const MACHINE_KEYS: [&str; 4] = ["k8s.node.name", "host.id", "kubernetes.host", "kubernetes.node_name"];
+
+/// Keys under which a record may name its instance.
+pub(crate) static ALL_INSTANCE_KEYS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let mut keys: Vec<&str> = INSTANCE_KEYS.into_iter().chain(INSTANCE_KEYS_OF_LINES).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+});
 
 /// The keys of attributes that processes are told by.
 pub(super) fn keys() -> impl Iterator<Item = &'static str> {
@@ -238,6 +250,7 @@ fn missing_node((trace_id, span_id): (Option<TraceId>, SpanId)) -> TreeNode {
         lines: Vec::new(),
         flags: Vec::new(),
         inferred: None,
+        candidates: Vec::new(),
         first_record: RecordId(u64::MAX),
     }
 }

@@ -1,7 +1,7 @@
 //! Guests that no call names: visits of services that only log, and traces begun anew. Only time tells whose they are.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use needle_storage::model::{SpanId, SpanKind, TraceId, UnixNanos};
 
@@ -9,12 +9,13 @@ use super::calls::Calls;
 use super::clocks::{Clocks, Usual};
 use super::contexts::offer;
 use super::cover::{Window, cover};
-use super::enclose::Sweep;
+use super::enclose::{Sweep, is_above};
 use super::fit::{Lies, Offer, Wanted, fit};
 use super::line::{Line, of_one_span};
 use super::logs::Context;
 use super::logs_only::{add_visit, describe, resolution_ns, stay, weakened, without_spans};
-use super::tree::{Process, Role, Tree};
+use super::tree::{Process, Role, Tree, TreeNode};
+use super::undecided::{Choice, Placing, above_all};
 use crate::answer::Inference;
 use crate::limits::{LATE_MAX_NS, UNNAMED_CALLS_MAX, UNNAMED_CLOCK_ERROR_MAX_NS, VISIT_GAP_NS};
 
@@ -97,6 +98,14 @@ pub(super) fn place(tree: &mut Tree, context: &Context, calls: &mut Calls, mut g
     hosts.lodge_by_time(guests);
 }
 
+/// Trips through the network, and the time in which nobody writes, make what fills a call by so much no worse: a part of what a
+/// guest is long, between two bounds.
+const SLACK_SHARE: i64 = 20;
+const SLACK_MIN_NS: i64 = 10_000;
+const SLACK_MAX_NS: i64 = 1_000_000;
+/// What is less likely by more is not worth naming.
+const WEIGHT_MIN: f64 = 0.02;
+
 struct Hosts<'a> {
     tree: &'a mut Tree,
     context: &'a Context,
@@ -116,8 +125,28 @@ struct Pair {
     late: bool,
     /// Whether nobody was known to have answered the call before guests were taken in.
     open: bool,
-    /// A callee is at work for the whole of its call but for the network: what fills a call best belongs to it.
-    room_ns: i64,
+    /// A callee is at work for the whole of its call but for the network: what fills a call best belongs to it. And how far
+    /// off its clock would be.
+    cost_ns: i64,
+    /// By so much costs may differ without a meaning.
+    slack_ns: i64,
+    /// Whether its clock would be off farther than others.
+    odd_clock: bool,
+    /// Whether its clock may be off at all without being odd. Where clocks are right, what fills a call best is decided.
+    clock_in_doubt: bool,
+}
+
+impl Pair {
+    /// How likely another call is against this one, as far as the room that they leave tells.
+    fn likelier_than(&self, other: &Pair) -> f64 {
+        self.cost_ns.max(0).saturating_add(self.slack_ns) as f64 / other.cost_ns.max(0).saturating_add(self.slack_ns) as f64
+    }
+}
+
+/// A guest that was taken in.
+struct Taken {
+    pair: usize,
+    node: usize,
 }
 
 impl Hosts<'_> {
@@ -164,6 +193,7 @@ impl Hosts<'_> {
         let mut next: BinaryHeap<Reverse<(Preference, usize)>> =
             pairs.iter().enumerate().map(|(number, pair)| Reverse((self.preference(&guests[pair.guest], pair), number))).collect();
         let mut waiting: Vec<Option<Guest>> = guests.into_iter().map(Some).collect();
+        let mut taken: Vec<Taken> = Vec::new();
         while let Some(Reverse((preference, number))) = next.pop() {
             let pair = &pairs[number];
             let Some(guest) = &waiting[pair.guest] else { continue };
@@ -177,8 +207,58 @@ impl Hosts<'_> {
             let guest = waiting[pair.guest].take().expect("it was looked at just now");
             let node = self.lodge(guest, host, pair.shift_ns, reason, confidence);
             self.calls.all[pair.call].callee.get_or_insert(node);
+            taken.push(Taken { pair: number, node });
         }
+        self.doubt(&pairs, &taken);
         waiting.into_iter().flatten().collect()
+    }
+
+    /// Guests that fill other calls about as well, alone or in exchange with who is there, are not decided.
+    fn doubt(&mut self, pairs: &[Pair], taken: &[Taken]) {
+        let mut of_guest: BTreeMap<usize, Vec<&Pair>> = BTreeMap::new();
+        pairs.iter().for_each(|pair| of_guest.entry(pair.guest).or_default().push(pair));
+        let mut in_call: BTreeMap<usize, Vec<&Pair>> = BTreeMap::new();
+        taken.iter().for_each(|taken| in_call.entry(pairs[taken.pair].call).or_default().push(&pairs[taken.pair]));
+        let found: Vec<(usize, Vec<Choice>)> = taken
+            .iter()
+            .filter(|taken| pairs[taken.pair].clock_in_doubt)
+            .map(|taken| {
+                let own = &pairs[taken.pair];
+                let mut choices = vec![Choice { node: self.tree.nodes[taken.node].parent.unwrap_or(taken.node), weight: 1.0 }];
+                // A clock is not doubted for the sake of another call.
+                let comparable = |rival: &&&Pair| rival.call != own.call && rival.open && own.open && rival.odd_clock <= own.odd_clock;
+                for rival in of_guest[&own.guest].iter().filter(comparable) {
+                    let node = self.calls.all[rival.call].node;
+                    let exchanged = match in_call.get(&rival.call).map(Vec::as_slice) {
+                        None if self.calls.all[rival.call].callee.is_none() => 1.0,
+                        Some([other]) => {
+                            let back = of_guest[&other.guest].iter().find(|pair| pair.call == own.call);
+                            back.map_or(0.0, |back| other.likelier_than(back))
+                        }
+                        _ => continue,
+                    };
+                    let weight = own.likelier_than(rival) * exchanged * self.credible(rival) / self.credible(own);
+                    let may_be = node != taken.node && self.tree.root_of(node) == self.tree.root_of(choices[0].node);
+                    if weight >= WEIGHT_MIN && may_be && !is_above(self.tree, taken.node, node) {
+                        choices.push(Choice { node, weight });
+                    }
+                }
+                (taken.node, choices)
+            })
+            .collect();
+        for (node, choices) in found {
+            let Some(mut why) = self.tree.nodes[node].inferred.take() else { continue };
+            why.confidence /= choices.iter().map(|choice| choice.weight).sum::<f64>();
+            let what = what_is_placed(&self.tree.nodes[node]);
+            Placing { choices, what, why }.put(self.tree, node);
+        }
+    }
+
+    /// How much less likely a call is by its kind: whoever answers in the internet is seldom one of us.
+    fn credible(&self, pair: &Pair) -> f64 {
+        let outward = if self.calls.all[pair.call].outward { 0.1 } else { 1.0 };
+        let late = if pair.late { 0.5 } else { 1.0 };
+        outward * late
     }
 
     /// A call that nobody answered is believed first; to doubt a clock so that a service that only logs has called, last.
@@ -192,10 +272,7 @@ impl Hosts<'_> {
             Some(_) if excess_ns != 0 => 2,
             _ => 1,
         };
-        // A guest that is as long as its call tells more than how far off its clock is, where clocks are off.
-        let away_ns = guest.usual.distance_ns(pair.shift_ns);
-        let away_ns = if guest.usual.spread_ns == 0 { 2 * away_ns } else { away_ns / 10 };
-        (doubt, call.asynchronous, pair.room_ns.saturating_add(away_ns), pair.guest, pair.call)
+        (doubt, call.asynchronous, pair.cost_ns, pair.guest, pair.call)
     }
 
     fn pairs(&self, guests: &[Guest]) -> Vec<Pair> {
@@ -216,7 +293,13 @@ impl Hosts<'_> {
                 let open = open.contains(&usable[at]);
                 if open || guest.usual.excess_ns(shift_ns) == 0 || shift_ns.saturating_abs() < guest.length_ns() {
                     let late = shift_ns == 0 && guest.to > offers[at].to;
-                    pairs.push(Pair { guest: number, call: usable[at], shift_ns, late, open, room_ns });
+                    // A guest that is as long as its call tells more than how far off its clock is, where clocks are off.
+                    let away_ns = guest.usual.distance_ns(shift_ns);
+                    let away_ns = if guest.usual.spread_ns == 0 { away_ns.saturating_mul(2) } else { away_ns / 10 };
+                    let cost_ns = room_ns.saturating_add(away_ns);
+                    let slack_ns = (guest.length_ns() / SLACK_SHARE).clamp(SLACK_MIN_NS, SLACK_MAX_NS);
+                    let (odd_clock, clock_in_doubt) = (guest.usual.excess_ns(shift_ns) != 0, guest.usual.spread_ns > 0);
+                    pairs.push(Pair { guest: number, call: usable[at], shift_ns, late, open, cost_ns, slack_ns, odd_clock, clock_in_doubt });
                 }
             }
         }
@@ -246,22 +329,22 @@ impl Hosts<'_> {
         }
         let moved =
             if pair.shift_ns == 0 { String::new() } else { format!(", if its clock is moved by {:+.1} ms", pair.shift_ns as f64 / 1e6) };
-        let sure = if pair.shift_ns == 0 { 1.0 } else { 0.7 };
+        let sure = if guest.usual.excess_ns(pair.shift_ns) == 0 { 1.0 } else { 0.8 };
         let caller = describe(self.tree, call.node);
         match call.callee {
             None if call.asynchronous => {
-                Some((call.node, format!("it comes after {caller}, a message that nobody else took{moved}"), 0.4 * sure))
+                Some((call.node, format!("it comes after {caller}, a message that nobody else took{moved}"), 0.8 * sure))
             }
-            None => Some((call.node, format!("it lies within {caller}, a call that nobody else answered{moved}"), 0.6 * sure)),
+            None => Some((call.node, format!("it lies within {caller}, a call that nobody else answered{moved}"), 0.93 * sure)),
             Some(callee) if self.tree.nodes[callee].role != Role::Lines => None,
             // Another instance, or another clock: the service does not call itself.
             Some(callee) if self.tree.nodes[callee].service == guest.service => {
-                Some((call.node, format!("it lies within {caller}, which the same service answered{moved}"), 0.4 * sure))
+                Some((call.node, format!("it lies within {caller}, which the same service answered{moved}"), 0.6 * sure))
             }
             Some(callee) => {
                 let host = self.innermost_visit(callee, guest, pair.shift_ns);
                 let service = &self.tree.nodes[host].service;
-                Some((host, format!("it lies within {caller}, which {service} answered and so called it{moved}"), 0.5 * sure))
+                Some((host, format!("it lies within {caller}, which {service} answered and so called it{moved}"), 0.85 * sure))
             }
         }
     }
@@ -314,7 +397,7 @@ impl Hosts<'_> {
                             "it lies within {}, a call that nobody else answered",
                             describe(self.tree, self.calls.all[open[at]].node)
                         );
-                        let node = self.lodge(guest.with(part), self.calls.all[open[at]].node, fit.shift_ns, reason, 0.5);
+                        let node = self.lodge(guest.with(part), self.calls.all[open[at]].node, fit.shift_ns, reason, 0.7);
                         self.calls.all[open[at]].callee = Some(node);
                     }
                 }
@@ -402,14 +485,14 @@ impl Hosts<'_> {
         let host = describe(self.tree, place.node);
         match place {
             Place { within: false, .. } => {
-                ("no span encloses it in time, so it stands under the root that begins last before it".to_owned(), 0.2)
+                ("no span encloses it in time, so it stands under the root that begins last before it".to_owned(), 0.1)
             }
             Place { shift_ns, .. } if shift_ns != 0 => {
                 let moved = format!("{:+.1} ms", shift_ns as f64 / 1e6);
-                (format!("it fills {host} if its clock is moved by {moved}, as far as others are off"), 0.4)
+                (format!("it fills {host} if its clock is moved by {moved}, as far as others are off"), 0.5)
             }
-            Place { doubt: false, .. } => (format!("it lies within {host}, the innermost span around it"), 0.6),
-            Place { .. } => (format!("it lies within {host}, and within others"), 0.4),
+            Place { doubt: false, .. } => (format!("it lies within {host}, the innermost span around it"), 0.85),
+            Place { .. } => (format!("it lies within {host}, and within others"), 0.7),
         }
     }
 
@@ -418,9 +501,9 @@ impl Hosts<'_> {
         let offset_ns = guest.offset_ns.saturating_add(shift_ns);
         match guest.what {
             What::Root(root) => {
-                let reason = format!("a trace of its own with the same request id: the trace context was lost; {reason}");
+                let reason = format!("{}; {reason}", what_is_placed(&self.tree.nodes[root]));
                 self.tree.nodes[root].parent = Some(host);
-                self.tree.nodes[root].inferred = Some(Inference { reason, confidence });
+                self.tree.nodes[root].inferred = Some(Inference::of(reason, confidence));
                 root
             }
             What::Lines(logs) => {
@@ -428,10 +511,17 @@ impl Hosts<'_> {
                     self.clocks.learn(&guest.service, &guest.process, offset_ns, 0.2);
                 }
                 let reason = format!("no span was received from {}; {reason}", guest.service);
-                let inference = weakened(Inference { reason, confidence }, &logs, &guest.traces);
+                let inference = weakened(Inference::of(reason, confidence), &logs, &guest.traces);
                 add_visit(self.tree, (&guest.service, guest.process), logs, offset_ns, Some(host), inference)
             }
         }
+    }
+}
+
+fn what_is_placed(node: &TreeNode) -> String {
+    match node.role {
+        Role::Lines => format!("no span was received from {}", node.service),
+        _ => "a trace of its own with the same request id: the trace context was lost".to_owned(),
     }
 }
 
@@ -498,20 +588,6 @@ fn filled(tree: &Tree, by_start: &[usize], guest: &Guest) -> Option<Place> {
     let held: Vec<(i64, usize, i64)> = held.collect();
     let &(_, best, shift_ns) = held.iter().min()?;
     Some(Place { node: above_all(tree, best, held.iter().map(|(_, node, _)| *node)), doubt: true, shift_ns, within: true })
-}
-
-/// A node, unless others that are not above it may be meant as well: then the innermost span at work above them all.
-fn above_all(tree: &Tree, best: usize, others: impl Iterator<Item = usize>) -> usize {
-    let upward = |from: usize| std::iter::successors(Some(from), |&index| tree.nodes[index].parent);
-    let path: Vec<usize> = upward(best).collect();
-    let place_of: HashMap<usize, usize> = path.iter().copied().zip(0..).collect();
-    let meets = |other: usize| upward(other).find_map(|index| place_of.get(&index).copied()).unwrap_or(path.len() - 1);
-    let first = others.filter(|other| !place_of.contains_key(other)).map(meets).max().unwrap_or(0);
-    let at_work = |&&index: &&usize| {
-        let node = &tree.nodes[index];
-        node.role == Role::Span && !matches!(node.kind, SpanKind::CLIENT | SpanKind::PRODUCER)
-    };
-    path[first..].iter().find(at_work).copied().unwrap_or(path[path.len() - 1])
 }
 
 /// The innermost span around a guest, and whether another may be meant. It is at least as long as the guest; a root lies

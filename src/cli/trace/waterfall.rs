@@ -6,11 +6,12 @@ use jiff::tz::TimeZone;
 use super::super::output::{clock, commas, level_style, paint_service, plural, rest_of_line, shown};
 use super::super::terminal::{Paint, fit, visible, width};
 use super::super::time::human_duration;
-use super::super::wire::{Journey, Node, Record};
+use super::super::wire::{Inference, Journey, Node, Record};
 use super::Logs;
 use super::bar::{Kind, Scale};
 
 const DIM: Style = Style::new().dimmed();
+const UNDECIDED: Style = AnsiColor::Yellow.on_default();
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 /// Below this the tree and the bars cannot stand side by side.
 const COLUMNS_MIN: usize = 40;
@@ -37,13 +38,16 @@ struct Glyphs {
     error: &'static str,
     critical: &'static str,
     inferred: &'static str,
+    /// Placed by inference, and not decided where.
+    undecided: &'static str,
 }
 
 /// Levels of the tree that are drawn; above them stands how many more there are.
 const LEVELS_MAX: usize = 24;
 
-const UNICODE: Glyphs = Glyphs { branch: "├ ", last: "└ ", pass: "│ ", far: "⋯", error: "✗", critical: "◆", inferred: "·" };
-const ASCII: Glyphs = Glyphs { branch: "|-", last: "`-", pass: "| ", far: "...", error: "x", critical: "*", inferred: "." };
+const UNICODE: Glyphs =
+    Glyphs { branch: "├ ", last: "└ ", pass: "│ ", far: "⋯", error: "✗", critical: "◆", inferred: "·", undecided: "?" };
+const ASCII: Glyphs = Glyphs { branch: "|-", last: "`-", pass: "| ", far: "...", error: "x", critical: "*", inferred: ".", undecided: "?" };
 
 /// A journey, about to be drawn.
 pub(crate) struct Waterfall<'a> {
@@ -87,7 +91,8 @@ impl<'a> Waterfall<'a> {
             lines.push(self.node_line(row, label, label_columns, scale));
             if let Some(inference) = &row.node.inferred {
                 let text = format!("{} ({:.0} % sure)", inference.reason, inference.confidence * 100.0);
-                lines.push(format!("{}{}", row.below, self.paint.on(DIM, &format!("  {} {}", self.glyphs.inferred, shown(&text)))));
+                let style = if inference.is_decided() { DIM } else { UNDECIDED };
+                lines.push(format!("{}{}", row.below, self.paint.on(style, &format!("  {} {}", self.sign(inference), shown(&text)))));
             }
             lines.extend(self.log_lines(row)?);
         }
@@ -155,6 +160,10 @@ impl<'a> Waterfall<'a> {
         rows
     }
 
+    fn sign(&self, inference: &Inference) -> &'static str {
+        if inference.is_decided() { self.glyphs.inferred } else { self.glyphs.undecided }
+    }
+
     fn label(&self, row: &Row<'_>) -> Label {
         let node = row.node;
         if node.missing {
@@ -168,7 +177,7 @@ impl<'a> Waterfall<'a> {
         let about = if log_only { "~" } else { "" };
         Label {
             tree: row.tree.clone(),
-            service: format!("{}{}", visible(&node.service), if node.inferred.is_some() { self.glyphs.inferred } else { "" }),
+            service: format!("{}{}", visible(&node.service), node.inferred.as_ref().map_or("", |inference| self.sign(inference))),
             name,
             duration: format!("{about}{}", human_duration(node.duration_ns)),
         }
@@ -260,6 +269,9 @@ impl<'a> Waterfall<'a> {
         }
         if journey.nodes.iter().any(|node| node.inferred.is_some()) {
             legend.push(format!("{} placed by inference", self.glyphs.inferred));
+        }
+        if journey.nodes.iter().filter_map(|node| node.inferred.as_ref()).any(|inference| !inference.is_decided()) {
+            legend.push(format!("{} not decided: stands above all that may have called it", self.glyphs.undecided));
         }
         if !legend.is_empty() {
             lines.push(self.paint.on(DIM, &legend.join("   ")));

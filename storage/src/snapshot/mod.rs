@@ -13,7 +13,7 @@ mod table;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::cache::ShardCache;
 use crate::catalog::ShardMeta;
@@ -170,6 +170,32 @@ pub struct Snapshot {
     replayed: Option<RecordId>,
 }
 
+/// What tells a snapshot from others. It keeps no file.
+#[derive(Clone, Debug)]
+pub struct SnapshotVersion {
+    next_record: RecordId,
+    live: usize,
+    /// None where there are none.
+    shards: Option<Weak<ShardList>>,
+    /// None where nothing is hidden.
+    tombstones: Option<Weak<Tombstones>>,
+    unreadable: Vec<String>,
+}
+
+impl SnapshotVersion {
+    /// Whether every question has the same answer as it had.
+    pub fn is_of(&self, snapshot: &Snapshot) -> bool {
+        self.next_record == snapshot.next_record
+            && self.live == snapshot.live.len()
+            && self.shards.as_ref().map_or(snapshot.shards.is_empty(), |shards| shards.as_ptr() == Arc::as_ptr(&snapshot.shards))
+            && self
+                .tombstones
+                .as_ref()
+                .map_or(snapshot.tombstones.is_empty(), |hidden| hidden.as_ptr() == Arc::as_ptr(&snapshot.tombstones))
+            && self.unreadable == snapshot.unreadable
+    }
+}
+
 /// A page of records ends when it holds so many bytes; its cursor leads on. (In tests few.)
 const PAGE_BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 64 << 20 };
 /// Records that are fetched before it is known how large they are, and at most at once.
@@ -206,6 +232,17 @@ impl Snapshot {
             && Arc::ptr_eq(&self.shards, &other.shards)
             && (Arc::ptr_eq(&self.tombstones, &other.tombstones) || (self.tombstones.is_empty() && other.tombstones.is_empty()))
             && self.unreadable == other.unreadable
+    }
+
+    /// What tells this snapshot from others without holding on to any of its records.
+    pub fn version(&self) -> SnapshotVersion {
+        SnapshotVersion {
+            next_record: self.next_record,
+            live: self.live.len(),
+            shards: (!self.shards.is_empty()).then(|| Arc::downgrade(&self.shards)),
+            tombstones: (!self.tombstones.is_empty()).then(|| Arc::downgrade(&self.tombstones)),
+            unreadable: self.unreadable.clone(),
+        }
     }
 
     /// Nothing was searched yet; what the start could not read is known.

@@ -122,6 +122,8 @@ export interface JourneyService {
 export interface Inference {
   reason: string;
   confidence: number;
+  /** Nodes that may as well be the one above it; empty where that is decided. */
+  candidates?: string[];
 }
 
 export interface JourneyNode {

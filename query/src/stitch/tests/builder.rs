@@ -40,7 +40,7 @@ pub(crate) fn options() -> Options {
 /// All records stitched as they are, without closing over ids.
 pub(crate) fn stitched_as(records: &[Record], options: Options, failures: Vec<String>) -> Journey {
     let mut closed = Closed { failures, ..Closed::of(records) };
-    let stitched = stitch("x", &mut closed, options).expect("there are records");
+    let stitched = stitch("x", &mut closed, options, Arc::default()).expect("there are records");
     Outlined::of(stitched, closed.texts).whole(&Shop::default())
 }
 

@@ -129,3 +129,14 @@ fn a_tree_that_returns_to_upper_levels_keeps_its_lines() {
     let trees: Vec<String> = waterfall.rows().into_iter().map(|row| row.tree).collect();
     assert_eq!(trees, ["", "├ ", "│ └ ", "│   └ ", "└ ", "  ├ ", "  └ ", "", "└ "]);
 }
+
+#[test]
+fn what_is_not_decided_reads_as_such() {
+    let json = JOURNEY.replace(r#""confidence": 0.8}"#, r#""confidence": 0.4, "candidates": ["c", "d"]}"#);
+    let journey: Journey = serde_json::from_str(&json).unwrap();
+    let picture = Waterfall::new(&journey, LOOK, Paint::default(), &TimeZone::UTC).lines().unwrap().join("\n");
+    for text in ["auth? (logs only) 2 lines", "? same request id, inside the span in time (40 % sure)", "? not decided: stands above"] {
+        assert!(picture.contains(text), "{text} in\n{picture}");
+    }
+    assert!(!drawn(LOOK).contains("not decided"));
+}

@@ -1,7 +1,7 @@
 // Everything about the selected row: a span, a log, an inferred service, a missing parent.
 
 import { useState } from "react";
-import type { JourneyNode, LogOrSpan } from "../api";
+import type { Inference, JourneyNode, LogOrSpan } from "../api";
 import { CopyButton } from "../components/Copy";
 import { DataBlock, DataLine } from "../components/Data";
 import { Icon } from "../components/Icon";
@@ -129,6 +129,8 @@ function Message({ log }: { log: LogOrSpan }) {
   );
 }
 
+const isUndecided = (why: Inference) => (why.candidates?.length ?? 0) > 0;
+
 function About({ node }: { node: JourneyNode }) {
   const status = node.span?.status_message;
   return (
@@ -137,8 +139,8 @@ function About({ node }: { node: JourneyNode }) {
         <Notice tone="warn">Spans below name this span as their parent, but it was never received: not sent, sampled away, or still on its way.</Notice>
       )}
       {node.inferred && (
-        <Notice tone="info">
-          <p className="font-semibold">{node.span ? "Place inferred" : "Inferred"}, confidence {Math.round(node.inferred.confidence * 100)} %</p>
+        <Notice tone={isUndecided(node.inferred) ? "warn" : "info"}>
+          <p className="font-semibold">{isUndecided(node.inferred) ? "Not decided" : node.span ? "Place inferred" : "Inferred"}, confidence {Math.round(node.inferred.confidence * 100)} %</p>
           <p className="data">{visibleText(node.inferred.reason)}</p>
         </Notice>
       )}

@@ -107,12 +107,14 @@ function NodeName({ model, node, collapsed, gaps, groups, onJump }: NodeNameProp
   const hiddenErrors = collapsed ? errorsIn(model, node) - (flags & FLAG_ERROR) : 0;
   const inferred = model.inferred.get(node);
   const unmeasured = (flags & FLAG_INFERRED) !== 0;
-  const why = inferred ? `Inferred: ${inferred.reason} (confidence ${Math.round(inferred.confidence * 100)} %)` : undefined;
+  const undecided = (inferred?.candidates?.length ?? 0) > 0;
+  const why = inferred ? `${undecided ? "Not decided" : "Inferred"}: ${inferred.reason} (confidence ${Math.round(inferred.confidence * 100)} %)` : undefined;
   return (
     <span className="ml-1 flex min-w-0 flex-1 items-center gap-2 text-sm" title={why && visibleText(why)}>
       <span className={`flex max-w-[55%] shrink-0 items-center font-medium ${unmeasured ? "italic" : ""}`}>
         <ServiceName name={serviceOf(model, node)} inferred={unmeasured} />
-        {inferred && <span className="pl-px text-thread" aria-label="inferred">·</span>}
+        {inferred && !undecided && <span className="pl-px text-thread" aria-label="inferred">·</span>}
+        {undecided && <span className="pl-px font-bold text-warn" aria-label="inferred, not decided">?</span>}
       </span>
       <DataLine text={unmeasured ? "logs only" : nameOf(model, node)} className={`min-w-0 truncate ${unmeasured ? "text-faint italic" : "text-muted"}`} />
       {hidden > 0 && <span className="shrink-0 rounded bg-sunken px-1 font-mono text-xs text-muted">+{hidden.toLocaleString("en")}</span>}

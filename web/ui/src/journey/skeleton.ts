@@ -21,7 +21,7 @@ export function buildSkeleton(skeleton: Skeleton): JourneyModel {
     serviceNames: columns.service.values,
     name: Uint32Array.from(columns.name.codes),
     names: columns.name.values,
-    inferred: new Map(skeleton.inferred.map(({ node, reason, confidence }) => [node, { reason, confidence }])),
+    inferred: new Map(skeleton.inferred.map(({ node, ...why }) => [node, why])),
     logsTotal: Uint32Array.from(columns.logs),
     logErrors: Uint32Array.from(columns.log_errors),
   });

@@ -163,8 +163,11 @@ pub(crate) struct Node {
 pub(crate) struct Inference {
     /// In words.
     reason: String,
-    /// How sure that is, 0 to 1.
+    /// How likely it is that it stands where it belongs, 0 to 1.
     confidence: f64,
+    /// Nodes under which it may stand as well, the likeliest first: it is not decided, so it stands under what is above them
+    /// all. Empty where it is decided.
+    candidates: Vec<String>,
 }
 
 /// Another journey that a span link names.
@@ -306,7 +309,7 @@ impl From<query::SiblingGroup> for SiblingGroup {
 
 impl From<query::Inference> for Inference {
     fn from(why: query::Inference) -> Inference {
-        Inference { reason: why.reason, confidence: why.confidence }
+        Inference { reason: why.reason, confidence: why.confidence, candidates: why.candidates }
     }
 }
 

@@ -27,7 +27,7 @@ fn columns_say_what_the_nodes_say() {
     }
     assert_eq!(columns["parent"], json!([-1, 0, 1, -1]));
     assert_eq!((&skeleton["critical"], &skeleton["missing"]), (&json!([0, 2]), &json!([3])));
-    assert_eq!(skeleton["inferred"], json!([{"node": 1, "reason": "same request id", "confidence": 0.5}]));
+    assert_eq!(skeleton["inferred"], json!([{"node": 1, "reason": "same request id", "confidence": 0.5, "candidates": ["7"]}]));
     assert_eq!(skeleton["flags"], json!([{"node": 1, "flags": ["conflict"]}]));
     for (key, said) in pages.as_object().unwrap().iter().filter(|(key, _)| !["nodes", "next_cursor"].contains(&key.as_str())) {
         assert_eq!(&skeleton[key], said, "of the journey as a whole both say the same: {key}");

@@ -36,7 +36,7 @@ pub(in crate::api::v1::journey) fn log_only() -> query::Node {
         kind: SpanKind(0),
         status: StatusCode::UNSET,
         critical: false,
-        inferred: Some(query::Inference { reason: "same request id".to_owned(), confidence: 0.5 }),
+        inferred: Some(query::Inference { reason: "same request id".to_owned(), confidence: 0.5, candidates: vec!["7".to_owned()] }),
         flags: vec!["conflict"],
         span: None,
         children: 0,
