@@ -299,7 +299,17 @@ impl Hosts<'_> {
                     let cost_ns = room_ns.saturating_add(away_ns);
                     let slack_ns = (guest.length_ns() / SLACK_SHARE).clamp(SLACK_MIN_NS, SLACK_MAX_NS);
                     let (odd_clock, clock_in_doubt) = (guest.usual.excess_ns(shift_ns) != 0, guest.usual.spread_ns > 0);
-                    pairs.push(Pair { guest: number, call: usable[at], shift_ns, late, open, cost_ns, slack_ns, odd_clock, clock_in_doubt });
+                    pairs.push(Pair {
+                        guest: number,
+                        call: usable[at],
+                        shift_ns,
+                        late,
+                        open,
+                        cost_ns,
+                        slack_ns,
+                        odd_clock,
+                        clock_in_doubt,
+                    });
                 }
             }
         }
