@@ -22,7 +22,7 @@ use super::metrics::GuardMetrics;
 use super::origins::{self, Origins};
 use super::sessions::Sessions;
 use super::slots::Peer;
-use crate::tokens::{Caller, Scope, TokenBook, Unknown, id_in};
+use crate::tokens::{Caller, Scope, TokenBook, Unknown};
 
 /// Headers by which a proxy tells whom it speaks for. No proxy is trusted, so nothing behind the guard sees them.
 const OF_PROXIES: [&str; 8] =
@@ -140,21 +140,12 @@ impl Guard {
     /// Who shows this token. Failures are counted by address.
     pub(super) fn caller(&self, peer: Option<Peer>, text: &str) -> Result<Caller, Refused> {
         let Shared { tokens, attempts, .. } = &*self.shared;
-        let id = id_in(text);
-        if peer.is_some_and(|peer| !attempts.may_try(peer, id.as_deref(), Instant::now())) {
-            let message = "too many wrong tokens came from this address: try again in a moment";
-            return Err(Refused { status: StatusCode::TOO_MANY_REQUESTS, reason: "too_often", message: message.to_owned() });
-        }
         match tokens.caller(text) {
-            Ok(caller) => {
-                if let (Some(peer), Some(id)) = (peer, &id) {
-                    attempts.succeeded(peer, id);
-                }
-                Ok(caller)
-            }
+            Ok(caller) => Ok(caller),
             Err(unknown) => {
-                if let Some(peer) = peer {
-                    attempts.failed(peer, Instant::now());
+                if peer.is_some_and(|peer| !attempts.failed(peer, Instant::now())) {
+                    let message = "too many wrong tokens came from this address: try again in a moment";
+                    return Err(Refused { status: StatusCode::TOO_MANY_REQUESTS, reason: "too_often", message: message.to_owned() });
                 }
                 let reason = match unknown {
                     Unknown::Malformed | Unknown::Wrong => "wrong",

@@ -160,14 +160,14 @@ fn commands_print_nothing_that_is_obeyed() {
         vec!["grep", "probe:*", "-l", "--limit", "0"],
         vec!["grep", "probe:*", "--fields", "body,service,level,name,value,request_id", "--limit", "0"],
         vec!["fields"],
-        vec!["fields", "service", "--limit", "2000"],
+        vec!["fields", "service", "--limit", "1000"],
         vec!["services"],
         vec!["services", "--graph"],
-        vec!["patterns", "--limit", "2000"],
+        vec!["patterns", "--limit", "1000"],
         vec!["compare", "kind:span"],
         vec!["sql", "select service, body, level from logs"],
         vec!["sql", "select name, status_message from spans"],
-        vec!["grep", "* | count() by service, level | limit 5000"],
+        vec!["grep", "* | count() by service, level | limit 1000"],
     ]
     .into_iter()
     .chain(journeys.iter().flat_map(|id| [vec!["trace", id.as_str()], vec!["trace", id.as_str(), "--flat"]]))
@@ -255,9 +255,9 @@ fn cells_are_no_formulas(server: &Server) {
         printed(&["sql", sql, "-o", "csv"]),
         printed(&["grep", "probe:*", "--limit", "0", "-o", "csv"]),
         printed(&["grep", "probe:*", "--limit", "0", "-o", "csv", "--fields", "value,service,name"]),
-        printed(&["fields", "service", "--limit", "2000", "-o", "csv"]),
+        printed(&["fields", "service", "--limit", "1000", "-o", "csv"]),
         printed(&["services", "-o", "csv"]),
-        printed(&["patterns", "--limit", "2000", "-o", "csv"]),
+        printed(&["patterns", "--limit", "1000", "-o", "csv"]),
     ];
     for file in files {
         let cells = cells(&file);

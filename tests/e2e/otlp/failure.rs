@@ -88,7 +88,7 @@ fn hold(server: &Server, bytes: usize) -> BufReader<TcpStream> {
 #[test]
 fn otlp_41_42_45_who_comes_when_it_is_too_much_is_asked_to_come_again() {
     let settings =
-        "[ingest]\nrequest_bytes_max = 65536\nrecord_bytes_max = 65536\nin_flight_bytes_max = 131072\nbody_timeout_ms = 600000\n";
+        "[ingest]\nrequest_bytes_max = 65536\nrecord_bytes_max = 65536\nin_flight_bytes_max = 131072\n[server]\nbody_timeout_ms = 600000\n";
     let (_folder, server) = configured(settings);
     let held = [hold(&server, 65536), hold(&server, 65536)];
     let mut waits = BTreeSet::new();

@@ -21,9 +21,10 @@ pub(super) fn write<'a>(registry: &Registry, mut accept: impl Iterator<Item = &'
 }
 
 fn prometheus_text(open_metrics: &str) -> String {
-    let counters: HashSet<&str> = open_metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter")).collect();
+    let of_kind = |kind: &str| open_metrics.lines().filter_map(move |line| line.strip_prefix("# TYPE ")?.strip_suffix(kind)).collect();
+    let (counters, infos): (HashSet<&str>, HashSet<&str>) = (of_kind(" counter"), of_kind(" info"));
     let mut text = String::with_capacity(open_metrics.len());
-    for line in open_metrics.lines().filter_map(|line| prometheus_line(line, &counters)) {
+    for line in open_metrics.lines().filter_map(|line| prometheus_line(line, &counters, &infos)) {
         text.push_str(&line);
         text.push('\n');
     }
@@ -31,15 +32,19 @@ fn prometheus_text(open_metrics: &str) -> String {
 }
 
 /// A line in the older form; none for what it does not have.
-fn prometheus_line<'a>(line: &'a str, counters: &HashSet<&str>) -> Option<Cow<'a, str>> {
+fn prometheus_line<'a>(line: &'a str, counters: &HashSet<&str>, infos: &HashSet<&str>) -> Option<Cow<'a, str>> {
     if line == "# EOF" || line.starts_with("# UNIT ") {
         return None;
     }
     for keyword in ["# HELP ", "# TYPE "] {
-        if let Some((name, rest)) = line.strip_prefix(keyword).and_then(|line| line.split_once(' '))
-            && counters.contains(name)
-        {
+        let Some((name, rest)) = line.strip_prefix(keyword).and_then(|line| line.split_once(' ')) else { continue };
+        if counters.contains(name) {
             return Some(Cow::Owned(format!("{keyword}{name}_total {rest}")));
+        }
+        if infos.contains(name) {
+            // Facts about the program are a gauge there, always 1.
+            let rest = if keyword == "# TYPE " { "gauge" } else { rest };
+            return Some(Cow::Owned(format!("{keyword}{name}_info {rest}")));
         }
     }
     Some(Cow::Borrowed(line))

@@ -54,6 +54,8 @@ async function assertInert(name) {
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     const hidden = [];
     while (walker.nextNode()) {
+      // What is typed stays what it is.
+      if (walker.currentNode.parentElement?.tagName === "TEXTAREA") continue;
       const text = walker.currentNode.nodeValue ?? "";
       // eslint-disable-next-line no-control-regex
       if (/[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/u.test(text)) hidden.push(JSON.stringify(text.slice(0, 120)));

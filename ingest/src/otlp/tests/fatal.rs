@@ -4,6 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use http::{Request, StatusCode, Version};
 use http_body_util::BodyExt as _;
+use needle_storage::model::Tenant;
 use needle_storage::{Store, StoreSettings};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
@@ -36,7 +37,8 @@ async fn otlp_47_a_request_that_decoding_fails_on_costs_itself_only_and_is_kept(
     let stored = StoreSettings { data: folder.path().to_owned(), ..StoreSettings::default() };
     let store = Store::open(&stored, crate::decoder(&settings), &mut registry).unwrap();
     let ingest = Ingest::new(store.clone(), settings, &mut registry);
-    let routes = over_http::routes(&ingest);
+    let of_a_tenant = |routes: Router| routes.layer(axum::Extension(Tenant::default()));
+    let routes = of_a_tenant(over_http::routes(&ingest));
 
     let (status, body) = post(&routes, FATAL_BODY).await;
     let told = Status::decode(body.as_slice()).unwrap();
@@ -45,7 +47,7 @@ async fn otlp_47_a_request_that_decoding_fails_on_costs_itself_only_and_is_kept(
     let frame = [&[0][..], &(FATAL_BODY.len() as u32).to_be_bytes(), FATAL_BODY].concat();
     let call = Request::post("/opentelemetry.proto.collector.logs.v1.LogsService/Export").version(Version::HTTP_2);
     let call = call.header("content-type", "application/grpc").body(Body::from(frame)).unwrap();
-    assert_eq!(grpc::routes(&ingest).oneshot(call).await.unwrap().headers()["grpc-status"], "13");
+    assert_eq!(of_a_tenant(grpc::routes(&ingest)).oneshot(call).await.unwrap().headers()["grpc-status"], "13");
 
     assert_eq!(post(&routes, &one_log()).await.0, StatusCode::OK, "the next one is served");
     let letters: Vec<_> =
