@@ -172,6 +172,11 @@ pub(crate) fn run(command: &mut Command) -> Output {
     finish(&mut child, &format!("the end of {command:?}"))
 }
 
+/// The output of a command that ends by itself, however long it takes.
+pub(crate) fn run_to_the_end(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).output().unwrap()
+}
+
 /// The output of a child whose stdout and stderr are piped, unless they were taken; killed when it does not end.
 pub(crate) fn finish(child: &mut Child, what: &str) -> Output {
     let stdout = child.stdout.take().map(read_to_end);

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use prost::Message as _;
 use serde_json::json;
 
-use crate::harness::{NEEDLE, Server, post, repository, run, say, skip, stdout_of};
+use crate::harness::{NEEDLE, Server, post, repository, run, run_to_the_end, say, skip, stdout_of};
 use crate::otlp::{self, MS, attribute, text_attribute};
 use corpus::corpus;
 
@@ -393,7 +393,7 @@ fn a_browser_shows_them_as_text() {
     npm.args(["run", "--silent", "hostile"]).current_dir(folder);
     npm.envs([("NEEDLE_URL", server.url()), ("NEEDLE_JOURNEY", whole), ("NEEDLE_JOURNEYS", ids_of_some(&server)[..2].join(","))]);
     npm.env("CHROMIUM", browser);
-    let output = run(&mut npm);
+    let output = run_to_the_end(&mut npm);
     say(String::from_utf8_lossy(&output.stdout).trim_end());
     assert!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
 }
