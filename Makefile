@@ -18,7 +18,7 @@ check: ## formatting, lints, the rules of the house and the quick tests: a minut
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	$(CARGO) test --test tidy
-	$(CARGO) test --workspace --lib --bins
+	$(CARGO) test --workspace --exclude needle-fuzz --lib --bins
 
 test: tools ui ## everything, with real SDKs, DuckDB and a browser; installs what it lacks
 	$(CARGO) test --workspace

@@ -40,8 +40,10 @@ pub(crate) fn outline(read: &impl Read, id: &str, options: Options, whole_max: u
     let mut closed = read_closed(read, id, whole_max)?;
     let again = closed.again();
     let Some(stitched) = stitch(id, &mut closed, options, Arc::default()) else { return Ok(None) };
+    // Asking costs some fifty lookups: without a span there is no call whose time a better clock could tell from another's.
+    let has_calls = stitched.journey.services.iter().any(|service| service.spans > 0);
     let told = match &again {
-        Some(_) if !stitched.in_question.is_empty() => ask(read, &stitched)?,
+        Some(_) if has_calls && !stitched.in_question.is_empty() => ask(read, &stitched)?,
         _ => Vec::new(),
     };
     let stitched = match again.filter(|_| !told.is_empty()) {
