@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use super::slots::Peer;
 
 /// An address may fail so many times at once,
-const BURST: f64 = 20.0;
+const BURST: f64 = 200.0;
 /// and once more after each time of this length.
 const PAUSE: Duration = Duration::from_secs(3);
 /// Addresses that are remembered. Beyond them those that failed least are forgotten.
