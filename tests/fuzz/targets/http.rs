@@ -113,11 +113,11 @@ impl Servers {
         disk.full.store(true, Ordering::Relaxed);
         let ingest = Ingest::new(store.clone(), IngestSettings::default(), &mut registry);
         let engine = QueryEngine::new(store, &mut registry);
+        let of_a_tenant = |routes: Router| routes.layer(Extension(Tenant::default()));
         let web = {
             let _entered = runtime.enter();
-            Web::new(engine, WebSettings::default(), Arc::new(registry), ingest.routes())
+            Web::new(engine, WebSettings::default(), Arc::new(registry), of_a_tenant(ingest.routes()))
         };
-        let of_a_tenant = |routes: Router| routes.layer(Extension(Tenant::default()));
         let web = web.router(|_, routes| of_a_tenant(routes));
         let (grpc, http) = (of_a_tenant(ingest.grpc_routes()), of_a_tenant(ingest.http_routes()));
         Servers { runtime, grpc, http, web, _folder: folder }
