@@ -213,7 +213,7 @@ pub(crate) fn continued(text: &str) -> Cow<'_, str> {
 fn is_obeyed(character: char) -> bool {
     character.is_control()
         || matches!(character,
-            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
             | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
@@ -256,6 +256,8 @@ mod tests {
             ("csi \u{9b}31m nel \u{85}", "csi \\u{9b}31m nel \\u{85}"),
             ("user\u{202e}gpj.exe", "user\\u{202e}gpj.exe"),
             ("isolate\u{2066}x\u{2069}", "isolate\\u{2066}x\\u{2069}"),
+            // Formats that are no longer in use, and are still obeyed.
+            ("nominal\u{206e}gp", "nominal\\u{206e}gp"),
             ("line\u{2028}sep", "line\\u{2028}sep"),
             ("tag\u{e0041}", "tag\\u{e0041}"),
         ] {

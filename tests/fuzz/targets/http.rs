@@ -75,8 +75,7 @@ pub(super) const HTTP: Target = Target {
     bytes_max: 4096,
     // Buffers of a connection, and answers of the API.
     memory_bytes: 64 << 20,
-    // Only in `make fuzz` yet: what it finds is being looked at.
-    short_runs: 0,
+    short_runs: 1_500,
 };
 
 /// A connection ends within this time after its client did.

@@ -58,8 +58,7 @@ pub(super) const TERMINAL: Target = Target {
     ],
     bytes_max: 1024,
     memory_bytes: 2 << 20,
-    // Only in `make fuzz` yet: what it finds is being looked at.
-    short_runs: 0,
+    short_runs: 10_000,
 };
 
 #[derive(Parser)]
