@@ -357,7 +357,8 @@ fn manifest_of(room: &str) -> String {
 }
 
 fn hold(rule: fn(&Repository) -> Vec<String>) {
-    static OURS: LazyLock<Repository> = LazyLock::new(|| Repository::of(source::texts(Path::new(env!("CARGO_MANIFEST_DIR")))));
+    // Where cargo starts tests. A path that is compiled in may be that of another checkout with the same target folder.
+    static OURS: LazyLock<Repository> = LazyLock::new(|| Repository::of(source::texts(Path::new("."))));
     let complaints = rule(&OURS);
     assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
 }

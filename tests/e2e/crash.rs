@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use prost::Message;
 use serde_json::json;
 
-use crate::harness::{Server, poll, try_post};
+use crate::harness::{Server, StopOnDrop, poll, try_post};
 use crate::otlp::{self, MS};
 
 const SENDERS: usize = 4;
@@ -97,7 +97,7 @@ fn survive(sealing: bool) {
 /// Several senders at once; the server is killed after so many acknowledgements.
 fn send_until_killed(server: &mut Server, cycle: usize, acknowledgements: usize, sealing: bool) -> Outcome {
     let outcome = Mutex::new(Outcome::default());
-    let acknowledged = AtomicUsize::new(0);
+    let (acknowledged, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
     let url = server.url();
     std::thread::scope(|scope| {
         let mut senders = Vec::new();
@@ -115,14 +115,16 @@ fn send_until_killed(server: &mut Server, cycle: usize, acknowledgements: usize,
                 }
             }));
         }
+        let stop = StopOnDrop(&is_over);
         if sealing {
-            let url = &url;
-            scope.spawn(move || while try_post(&format!("{url}/api/v1/admin/flush"), &[], b"").is_ok() {});
+            let flush = || !is_over.load(Ordering::Relaxed) && try_post(&format!("{url}/api/v1/admin/flush"), &[], b"").is_ok();
+            scope.spawn(move || while flush() {});
         }
         // A sender that ends before the kill has failed, and tells why when it is joined.
         let reached = || acknowledged.load(Ordering::Relaxed) >= acknowledgements || senders.iter().any(|sender| sender.is_finished());
         poll("acknowledgements", || reached().then_some(()));
         server.kill();
+        drop(stop);
     });
     outcome.into_inner().unwrap()
 }

@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -418,6 +419,16 @@ pub(crate) fn poll<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Ends the other threads of a scope, also when an assertion fails in this one: the scope waits for all of them, and a
+/// test that waits for ever says nothing.
+pub(crate) struct StopOnDrop<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Says, past the capture of the test runner, that and why something was not tried.
 pub(crate) fn skip(what: &str, reason: &str) {
     say(&format!("skipped: {what}: {reason}"));
@@ -438,8 +449,10 @@ pub(crate) fn shared_data(folder: &str) -> Option<PathBuf> {
     None
 }
 
+/// Where cargo starts tests. A path that is compiled in may be that of another checkout with the same target folder.
 pub(crate) fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| std::env::current_dir().unwrap());
+    &FOLDER
 }
 
 /// Stdout of a command that must have succeeded.

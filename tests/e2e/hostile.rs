@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Server, memory_bytes_most, metric, poll, say};
+use crate::harness::{Answer, Server, StopOnDrop, memory_bytes_most, metric, poll, say};
 use crate::search::START;
 
 /// Half of them are sealed.
@@ -178,15 +178,6 @@ fn records_arrive_and_are_found_while_hostile_questions_run() {
         }
         drop(stop);
     });
-}
-
-/// Ends the other threads, also when an assertion fails.
-struct StopOnDrop<'a>(&'a AtomicBool);
-
-impl Drop for StopOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 #[test]

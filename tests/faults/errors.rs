@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Process, poll, try_get, try_post};
+use crate::harness::{Process, StopOnDrop, poll, try_get, try_post};
 use crate::oracle::Verdict;
 use crate::program::{Life, Tally, live, mounted, start, url};
 use crate::random::Random;
@@ -153,12 +153,13 @@ fn a_disk_that_stalls_is_waited_for_in_bounded_memory() {
                 }
             });
         }
+        let stop = StopOnDrop(&is_over);
         let end = Instant::now() + stall + Duration::from_secs(2);
         poll("the end of the stall", || {
             most.fetch_max(resident_bytes(&process), Ordering::Relaxed);
             (Instant::now() > end).then_some(())
         });
-        is_over.store(true, Ordering::Relaxed);
+        drop(stop);
     });
     let (accepted, pushed_back, more) = (accepted.into_inner(), pushed_back.into_inner(), most.into_inner().saturating_sub(before));
     println!("a stall of {stall:?}: {accepted} accepted, {pushed_back} told to come again, {} MB more memory", more / 1_000_000);

@@ -50,7 +50,11 @@ fn kill_at_points(seed: u64, kills: u64, with_cuts: bool, lies: bool, until: Ins
                 let trap = point.trap(&mut life.random);
                 let with_cut = with_cuts && life.random.happens(0.7);
                 let hits = life.hits;
-                life.kill_at(process, trap, with_cut);
+                if !life.kill_at(process, trap, with_cut) {
+                    // All that was acknowledged is lost then.
+                    assert!(lies, "SEED={seed}, kill {}, {point}: it does not start again", first + number);
+                    return;
+                }
                 if life.hits == hits {
                     unmet.push(point.to_string());
                 }

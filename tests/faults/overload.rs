@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::errors::resident_bytes;
-use crate::harness::{Server, poll, try_post};
+use crate::harness::{Server, StopOnDrop, poll, try_post};
 use crate::oracle::{Answer, Batch, Oracle};
 use crate::program::judge;
 use crate::random::Random;
@@ -69,11 +69,12 @@ fn phase(server: &Server, oracle: &mut Oracle, producers: &mut u64, senders: u64
             let (load, url) = (&load, &url);
             scope.spawn(move || load.send(url, Random::of(sender, 77)));
         }
+        let stop = StopOnDrop(&load.is_over);
         poll("the end of a phase", || {
             memory_bytes = memory_bytes.max(resident_bytes(server.process()));
             (begun.elapsed() >= time).then_some(())
         });
-        load.is_over.store(true, Ordering::Relaxed);
+        drop(stop);
     });
     let seconds = begun.elapsed().as_secs_f64();
     *producers = load.producers.into_inner();

@@ -8,7 +8,7 @@ use crate::fuse::Mounted;
 use crate::harness::{Process, needle, poll, search_at, try_get, try_post};
 use crate::oracle::{Oracle, Verdict};
 use crate::random::Random;
-use crate::senders::{Round, told, wait_replayed};
+use crate::senders::{GoneOnDrop, Round, told, wait_replayed};
 use crate::volume::Trap;
 
 /// Seals, merges and new files of the log come often, and every start replays in the background.
@@ -75,12 +75,19 @@ impl<'a> Life<'a> {
     }
 
     /// Lets the program run into a fault that kills it, and starts it again: with its disk as it was, or after a power cut.
-    pub(crate) fn kill_at(&mut self, process: &mut Process, trap: Trap, with_cut: bool) {
+    /// Whether it started.
+    pub(crate) fn kill_at(&mut self, process: &mut Process, trap: Trap, with_cut: bool) -> bool {
         self.mounted.volume().traps = vec![trap];
         let deadline = Instant::now() + TRAP_WAIT;
         poll("a kill", || (process.has_ended() || Instant::now() > deadline).then_some(()));
         self.end(process, with_cut);
-        *process = self.start();
+        let started = self.try_start();
+        let is_started = started.is_some();
+        if let Some(started) = started {
+            self.round.address.set(Some(url(&started)));
+            *process = started;
+        }
+        is_started
     }
 
     /// Starts the program so that it is killed while it starts or soon after, so many times in a row.
@@ -139,11 +146,19 @@ pub(crate) fn live(seed: u64, number: u64, lies: bool, act: impl FnOnce(&mut Lif
             })
             .collect();
         scope.spawn(|| round.press());
+        let gone = GoneOnDrop(&round);
         act(&mut life, &mut process);
         round.stop.store(true, Ordering::Relaxed);
+        // Nobody will answer any more.
+        let gone = (!process.has_ended()).then_some(gone);
         senders.into_iter().for_each(|sender| oracle.batches.extend(sender.join().unwrap()));
+        drop(gone);
     });
-    let verdict = if lies { judge_what_is_there(&oracle, &url(&process)) } else { judge(&oracle, &url(&process)) };
+    let verdict = match lies {
+        true if process.has_ended() => oracle.judge(std::iter::empty()),
+        true => judge_what_is_there(&oracle, &url(&process)),
+        false => judge(&oracle, &url(&process)),
+    };
     assert!(life.mounted.volume().bytes() > 0);
     Some((verdict, Tally { kills: life.kills, hits: life.hits, cuts: life.cuts, starts_in_vain: life.starts_in_vain }))
 }

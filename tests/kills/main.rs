@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use harness::{Server, poll};
 use oracle::{Oracle, Verdict};
 use random::Random;
-use senders::{Round, told, wait_replayed};
+use senders::{GoneOnDrop, Round, told, wait_replayed};
 
 const KILLS_SHORT: u64 = 8;
 /// Of one data folder; then everything is read.
@@ -68,10 +68,12 @@ fn round(seed: u64, number: u64, kills: u64) -> Verdict {
             })
             .collect();
         scope.spawn(|| round.press());
+        let gone = GoneOnDrop(&round);
         round.kill(&mut server, kills, &mut random);
         for sender in senders {
             oracle.batches.extend(sender.join().unwrap());
         }
+        drop(gone);
     });
     wait_replayed(&server.url());
     let verdict = oracle.judge(server.search_with(&[("q", "*"), ("limit", "5000")]).iter().map(told));

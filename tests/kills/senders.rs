@@ -10,26 +10,41 @@ use crate::harness::{poll, try_get, try_post};
 use crate::oracle::{Answer, Batch, Told};
 use crate::random::Random;
 
-/// Where the server is, and the how many-th it is; none while it is dead.
+/// Where the server is, and the how many-th it is.
 #[derive(Default)]
 pub(crate) struct Address {
-    current: Mutex<(u64, Option<String>)>,
+    current: Mutex<(u64, Whereabouts)>,
     changed: Condvar,
 }
 
+#[derive(Default)]
+enum Whereabouts {
+    #[default]
+    Dead,
+    At(String),
+    /// It will not come back.
+    Gone,
+}
+
 impl Address {
+    /// None while it is dead.
     pub(crate) fn set(&self, url: Option<String>) {
+        self.change(url.map_or(Whereabouts::Dead, Whereabouts::At));
+    }
+
+    fn change(&self, to: Whereabouts) {
         let mut current = self.current.lock().unwrap();
-        *current = (current.0 + 1, url);
+        *current = (current.0 + 1, to);
         self.changed.notify_all();
     }
 
-    /// Waits for a server that is not the one that did not answer.
-    pub(crate) fn after(&self, dead: u64) -> (u64, String) {
+    /// Waits for a server that is not the one that did not answer. None when there will be none.
+    pub(crate) fn after(&self, dead: u64) -> Option<(u64, String)> {
         let mut current = self.current.lock().unwrap();
         loop {
             match &*current {
-                (number, Some(url)) if *number > dead => return (*number, url.clone()),
+                (_, Whereabouts::Gone) => return None,
+                (number, Whereabouts::At(url)) if *number > dead => return Some((*number, url.clone())),
                 _ => current = self.changed.wait(current).unwrap(),
             }
         }
@@ -42,6 +57,16 @@ pub(crate) struct Round {
     pub(crate) address: Address,
     pub(crate) acknowledged: AtomicU64,
     pub(crate) stop: AtomicBool,
+}
+
+/// Lets nobody wait any longer when whoever kills and starts the server gives up, be it by a failed assertion.
+pub(crate) struct GoneOnDrop<'a>(pub(crate) &'a Round);
+
+impl Drop for GoneOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.stop.store(true, Ordering::Relaxed);
+        self.0.address.change(Whereabouts::Gone);
+    }
 }
 
 impl Round {
@@ -59,7 +84,7 @@ impl Round {
             let at = if is_repetition { random.below(batches.len() as u64) as usize } else { batches.len() - 1 };
             let body = batches[at].body();
             loop {
-                let (number, url) = self.address.after(dead);
+                let Some((number, url)) = self.address.after(dead) else { return batches };
                 let sent = try_post(&format!("{url}/api/v1/logs"), &[("content-type", "application/x-ndjson")], &body);
                 match sent.map(|answer| answer.status) {
                     Ok(200) => break,
@@ -79,7 +104,7 @@ impl Round {
     pub(crate) fn press(&self) {
         let mut dead = 0;
         while !self.stop.load(Ordering::Relaxed) {
-            let (number, url) = self.address.after(dead);
+            let Some((number, url)) = self.address.after(dead) else { return };
             if try_post(&format!("{url}/api/v1/admin/flush?merge=true"), &[], b"").is_err() {
                 dead = number;
             }
