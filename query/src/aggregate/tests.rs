@@ -68,14 +68,20 @@ fn number_of(row: &Row, field: &str) -> Option<f64> {
     }
 }
 
+/// Whether all numbers of a field are integers, in all groups: then so are their sums and extremes.
+fn is_whole(field: &str, rows: &[Row]) -> bool {
+    let mut values = rows.iter().filter_map(|row| row.attribute(field)).peekable();
+    matches!(field, "duration" | "code") || (values.peek().is_some() && values.all(|value| matches!(value, Value::Int(_))))
+}
+
 /// A function over the rows of a group, as text.
-fn measured(function: &str, field: &str, rows: &[&Row], seconds: f64) -> String {
+fn measured(function: &str, field: &str, rows: &[&Row], is_whole: bool, seconds: f64) -> String {
     let mut numbers: Vec<f64> = rows.iter().filter_map(|row| number_of(row, field)).collect();
     numbers.sort_by(f64::total_cmp);
     let double = |number: Option<f64>| number.map_or_else(|| "none".to_owned(), |number| format!("{number:.6e}"));
-    let whole = |number: Option<f64>| match (number, field) {
-        (Some(number), "duration" | "code") => (number as i64).to_string(),
-        (number, _) => double(number),
+    let whole = |number: Option<f64>| match number {
+        Some(number) if is_whole => (number as i64).to_string(),
+        number => double(number),
     };
     let sum = (!numbers.is_empty()).then(|| numbers.iter().sum::<f64>());
     let values = rows.iter().filter_map(|row| text_of(row, field));
@@ -113,11 +119,11 @@ fn by_hand(rows: &[Row], (functions, by, every): &Asked) -> Vec<Vec<String>> {
     let (first, last) = (rows.iter().map(|row| row.second).min(), rows.iter().map(|row| row.second).max());
     let all_seconds = (last.unwrap_or(0) - first.unwrap_or(0)).max(1) as f64;
     let seconds = every.map_or(all_seconds, |seconds| seconds as f64);
-    let of_group = |(mut group, rows): (Vec<String>, Vec<&Row>)| {
-        group.extend(functions.iter().map(|(function, field)| measured(function, field, &rows, seconds)));
+    let with_functions = |(mut group, of_group): (Vec<String>, Vec<&Row>)| {
+        group.extend(functions.iter().map(|(function, field)| measured(function, field, &of_group, is_whole(field, rows), seconds)));
         group
     };
-    groups.into_iter().map(of_group).collect()
+    groups.into_iter().map(with_functions).collect()
 }
 
 fn memory() -> Memory {
