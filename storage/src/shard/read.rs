@@ -31,8 +31,10 @@ use crate::terms::WantedIds;
 
 /// Rows handed out at a time.
 const BATCH_ROWS: usize = 8_192;
-/// Rows that are picked out of their pages one by one: of more, decoding whole pages costs less.
+/// Rows that are picked out of their pages one by one, whatever else is in these.
 const PICKED_ROWS_MAX: u64 = 1_024;
+/// Of more rows, those are picked that are one in so many of their pages: decoding whole pages costs less otherwise.
+const PICKED_OF: u64 = 8;
 /// Pages that hold more rows than this are not kept: they would push out those that are read again.
 const KEPT_ROWS_MAX: u64 = 32_768;
 
@@ -210,7 +212,9 @@ impl ShardReader {
     pub(crate) fn read(&self, rows: &RowRanges, wanted: Wanted<'_>, visit: &mut Visit<'_>) -> Result<(), ShardError> {
         match rows.len() {
             0 => Ok(()),
-            count if count <= PICKED_ROWS_MAX => self.pick(rows, &self.wanted_fields(wanted), visit),
+            count if count <= PICKED_ROWS_MAX.max(self.covered(rows).len() / PICKED_OF) => {
+                self.pick(rows, &self.wanted_fields(wanted), visit)
+            }
             _ => self.decode(rows, &self.wanted_fields(wanted), visit),
         }
     }

@@ -110,8 +110,8 @@ impl Snapshot {
 
     /// Adds the rows of shards that match and were accepted from a record on.
     fn match_sealed(&self, from: RecordId, predicate: &Predicate, hits: &mut Vec<Hit>, coverage: &mut Coverage) -> Result<(), ReadError> {
-        let columns = Columns::of(predicate).with(&PLACE_COLUMNS);
-        let scan = Scan { predicate, columns: &columns, tombstones: &self.tombstones, sweep: Sweep::Whole, cancelled: &|| false };
+        let columns = Columns::default().with(&PLACE_COLUMNS);
+        let scan = Scan::new(predicate, columns, &self.tombstones, Sweep::Whole, &|| false);
         for (number, shard) in self.shards.iter().enumerate().filter(|(_, shard)| shard.record_max >= from) {
             coverage.note(shard, scan.shard(&self.cache, shard, &mut AcceptedFrom { from, source: Source::Shard(number), hits }))?;
         }

@@ -113,7 +113,7 @@ impl Snapshot {
         let columns = columns.with(&FIELD_COLUMNS).without(&unread);
         let facets = COLUMNS.map(|(name, field)| (name, Facet::First(vec![field])));
         let mut sink = Comparing { comparison, cancelled, asks_time, facets, all_values: 0, compared: Compared::default() };
-        let coverage = self.sweep(&either, &columns, cancelled, &mut sink)?;
+        let coverage = self.sweep(&either, columns, cancelled, &mut sink)?;
         Ok(Compared { coverage, ..sink.compared })
     }
 }

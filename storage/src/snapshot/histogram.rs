@@ -80,7 +80,7 @@ impl Group {
 impl Histogram {
     /// The columns that are read where the time of each row matters.
     pub(super) fn columns(&self) -> Columns {
-        let columns = Columns::of(&self.predicate).with(&TIME_COLUMNS);
+        let columns = Columns::default().with(&TIME_COLUMNS);
         self.by.iter().fold(columns, Columns::with_facet)
     }
 

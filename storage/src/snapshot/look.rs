@@ -29,7 +29,7 @@ pub(super) type Visit<'a> = dyn FnMut(&RecordsView<'_>, &[u32]) + 'a;
 impl Look<'_> {
     /// What is read of a row.
     pub(super) fn columns(&self) -> Columns {
-        let columns = Columns::of(self.predicate).with(&TIME_COLUMNS).with(self.columns).with_attributes(self.attributes);
+        let columns = Columns::default().with(&TIME_COLUMNS).with(self.columns).with_attributes(self.attributes);
         self.also.map_or(columns.clone(), |also| columns.with_predicate(also))
     }
 }

@@ -2,6 +2,7 @@
 
 mod accepted;
 mod compare;
+mod conditions;
 mod fields;
 mod histogram;
 mod look;
@@ -266,9 +267,9 @@ impl Snapshot {
         let mut nearest = Nearest::new(search);
         let shards = self.shards_that_may_match(&search.predicate);
         let mut coverage = self.without_asking(&shards);
-        let columns = Columns::of(&search.predicate).with(&PLACE_COLUMNS);
+        let columns = Columns::default().with(&PLACE_COLUMNS);
         let sweep = if search.ascending { Sweep::Oldest } else { Sweep::Newest };
-        let scan = Scan { predicate: &search.predicate, columns: &columns, tombstones: &self.tombstones, sweep, cancelled };
+        let scan = Scan::new(&search.predicate, columns, &self.tombstones, sweep, cancelled);
         for source in self.nearest_first(shards, search.ascending) {
             if cancelled() {
                 return Err(ReadError::Cancelled);
@@ -441,7 +442,7 @@ impl Snapshot {
     /// columns that were asked for.
     pub fn look<'a>(&self, look: &Look<'_>, cancelled: &dyn Fn() -> bool, visit: &'a mut Visit<'a>) -> Result<Coverage, ReadError> {
         let mut sink = Within { start: look.start, end: look.end, visit };
-        self.sweep(look.predicate, &look.columns(), cancelled, &mut sink)
+        self.sweep(look.predicate, look.columns(), cancelled, &mut sink)
     }
 
     /// How many records match. Of what matches as a whole only the bounds are looked at, of the rest the columns
@@ -462,7 +463,7 @@ impl Snapshot {
     /// facet, and times where a page lies in several buckets.
     pub fn histogram(&self, histogram: &Histogram, cancelled: &dyn Fn() -> bool) -> Result<Counts, ReadError> {
         let mut bars = Bars::new(histogram);
-        let coverage = self.sweep(&histogram.predicate, &histogram.columns(), cancelled, &mut bars)?;
+        let coverage = self.sweep(&histogram.predicate, histogram.columns(), cancelled, &mut bars)?;
         Ok(bars.finish(coverage))
     }
 
@@ -475,9 +476,9 @@ impl Snapshot {
         end: Option<UnixNanos>,
         cancelled: &dyn Fn() -> bool,
     ) -> Result<(FieldCounts, Coverage), ReadError> {
-        let columns = Columns::of(predicate).with(&FIELD_COLUMNS).with(&TIME_COLUMNS).with_every_attribute();
+        let columns = Columns::default().with(&FIELD_COLUMNS).with(&TIME_COLUMNS).with_every_attribute();
         let mut sink = Fields { start, end, counts: FieldCounts::default() };
-        let coverage = self.sweep(predicate, &columns, cancelled, &mut sink)?;
+        let coverage = self.sweep(predicate, columns, cancelled, &mut sink)?;
         Ok((sink.counts, coverage))
     }
 
@@ -492,7 +493,7 @@ impl Snapshot {
     fn sweep(
         &self,
         predicate: &Predicate,
-        columns: &Columns,
+        columns: Columns,
         cancelled: &dyn Fn() -> bool,
         sink: &mut dyn Sink,
     ) -> Result<Coverage, ReadError> {
@@ -506,7 +507,7 @@ impl Snapshot {
         }
         let asked = self.shards_that_may_match(predicate);
         let mut coverage = self.without_asking(&asked);
-        let scan = Scan { predicate, columns, tombstones: &self.tombstones, sweep: Sweep::Whole, cancelled };
+        let scan = Scan::new(predicate, columns, &self.tombstones, Sweep::Whole, cancelled);
         for shard in asked.into_iter().map(|number| &self.shards[number]) {
             if cancelled() {
                 return Err(ReadError::Cancelled);

@@ -7,10 +7,11 @@ use crate::catalog::ShardMeta;
 use crate::live::LiveBatch;
 use crate::model::{RecordsView, Signal, UnixNanos};
 use crate::predicate::{Columns, Predicate, TIME_COLUMNS, matching_rows};
-use crate::shard::{Page, RowRanges, ShardError, ShardReader, Wanted};
+use crate::shard::{Page, RowRanges, ShardError, ShardReader};
 use crate::tombstones::Tombstones;
 
 use super::ReadError;
+use super::conditions::Conditions;
 
 /// Why a shard gave no rows.
 pub(super) enum ScanError {
@@ -97,16 +98,29 @@ pub(super) fn live(
     Ok(())
 }
 
-/// What is asked of a shard.
+/// What is asked of shards, one after the other.
 pub(super) struct Scan<'a> {
-    pub(super) predicate: &'a Predicate,
-    pub(super) columns: &'a Columns,
-    pub(super) tombstones: &'a Tombstones,
-    pub(super) sweep: Sweep,
-    pub(super) cancelled: &'a dyn Fn() -> bool,
+    predicate: &'a Predicate,
+    conditions: Conditions<'a>,
+    /// What is read of matching rows.
+    columns: Columns,
+    tombstones: &'a Tombstones,
+    sweep: Sweep,
+    cancelled: &'a dyn Fn() -> bool,
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
+    /// Of rows that match, these columns.
+    pub(super) fn new(
+        predicate: &'a Predicate,
+        columns: Columns,
+        tombstones: &'a Tombstones,
+        sweep: Sweep,
+        cancelled: &'a dyn Fn() -> bool,
+    ) -> Scan<'a> {
+        Scan { predicate, conditions: Conditions::of(predicate), columns, tombstones, sweep, cancelled }
+    }
+
     /// Gives a sink every matching row of a shard that it wants and that is not deleted.
     pub(super) fn shard(&self, cache: &ShardCache, meta: &ShardMeta, sink: &mut dyn Sink) -> Result<(), ScanError> {
         let may_match = |time_min, time_max| self.predicate.may_match_between(time_min, time_max);
@@ -154,28 +168,18 @@ impl Scan<'_> {
 
     /// Reads rows with their times.
     fn read_rows(&self, reader: &ShardReader, pages: &[(&Page, RowRanges)], sink: &mut dyn Sink) -> Result<bool, ShardError> {
-        let mut stopped = false;
-        reader.read(&rows_of(pages), Wanted::Columns(self.columns), &mut |view, numbers| {
-            match matching_rows(self.predicate, view, self.cancelled) {
-                Some(rows) => sink.take(view, &rows, Numbers::Of(numbers)),
-                None => stopped = true,
-            }
-            Ok(!stopped)
+        let goes_on = self.conditions.read(reader, rows_of(pages), &self.columns, self.cancelled, &mut |view, matching, numbers| {
+            sink.take(view, matching, Numbers::Of(numbers));
         })?;
-        Ok(stopped)
+        Ok(!goes_on)
     }
 
     /// Reads rows whose times are known well enough by the page.
     fn read_between(&self, reader: &ShardReader, mut pages: Vec<(&Page, RowRanges)>, sink: &mut dyn Sink) -> Result<bool, ShardError> {
         pages.sort_unstable_by_key(|(page, _)| page.rows.start);
-        let columns = self.columns.clone().without(&TIME_COLUMNS).with_predicate(self.predicate);
-        let mut stopped = false;
-        reader.read(&rows_of(&pages), Wanted::Columns(&columns), &mut |view, numbers| {
-            let Some(matching) = matching_rows(self.predicate, view, self.cancelled) else {
-                stopped = true;
-                return Ok(false);
-            };
-            let mut rest = matching.as_slice();
+        let columns = self.columns.clone().without(&TIME_COLUMNS);
+        let goes_on = self.conditions.read(reader, rows_of(&pages), &columns, self.cancelled, &mut |view, matching, numbers| {
+            let mut rest = matching;
             while let Some(first) = rest.first() {
                 let first = numbers[*first as usize];
                 let (end, (time_min, time_max)) = together(&pages[pages.partition_point(|(page, _)| page.rows.end <= first)..], sink);
@@ -183,9 +187,8 @@ impl Scan<'_> {
                 sink.take_between(view, taken, time_min, time_max);
                 rest = after;
             }
-            Ok(true)
         })?;
-        Ok(stopped)
+        Ok(!goes_on)
     }
 }
 

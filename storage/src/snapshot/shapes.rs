@@ -84,9 +84,9 @@ impl Snapshot {
             None if whole => self.look_at(shard, cancelled)?,
             None => None,
         };
-        let columns = Columns::of(predicate).with(&PLACE_COLUMNS).with(&SHAPE_COLUMNS);
+        let columns = Columns::default().with(&PLACE_COLUMNS).with(&SHAPE_COLUMNS);
         let columns = if known.is_some() { columns } else { columns.with(&[column::BODY]) };
-        let scan = Scan { predicate, columns: &columns, tombstones: &self.tombstones, sweep: Sweep::Whole, cancelled };
+        let scan = Scan::new(predicate, columns, &self.tombstones, Sweep::Whole, cancelled);
         let mut sink = CountingOf::new(counting, Source::Shard(number), known);
         scan.shard(&self.cache, shard, &mut sink)?;
         sink.finish();

@@ -50,15 +50,9 @@ impl Snapshot {
         let asked = self.shards_that_may_match(&wanted.predicate);
         // What is ruled out, and what was unreadable at the start, is said once.
         let mut coverage = if share.number == 0 { self.without_asking(&asked) } else { Coverage::default() };
-        let (columns, enough) = (columns(wanted), sink.enough);
+        let enough = sink.enough;
         let stopped = || enough.get() || cancelled();
-        let scan = Scan {
-            predicate: &wanted.predicate,
-            columns: &columns,
-            tombstones: &self.tombstones,
-            sweep: Sweep::Whole,
-            cancelled: &stopped,
-        };
+        let scan = Scan::new(&wanted.predicate, columns(wanted), &self.tombstones, Sweep::Whole, &stopped);
         for shard in asked.into_iter().skip(share.number).step_by(share.of).map(|number| &self.shards[number]) {
             if cancelled() {
                 return Err(ReadError::Cancelled);
@@ -85,7 +79,7 @@ impl Snapshot {
         let mut coverage = self.coverage();
         let columns = Columns::default().with(&FIELD_COLUMNS).with(&TIME_COLUMNS).with_every_attribute();
         let predicate = Predicate::All;
-        let scan = Scan { predicate: &predicate, columns: &columns, tombstones: &self.tombstones, sweep: Sweep::Whole, cancelled };
+        let scan = Scan::new(&predicate, columns, &self.tombstones, Sweep::Whole, cancelled);
         for shard in self.shards.iter() {
             if cancelled() {
                 return Err(ReadError::Cancelled);
@@ -99,7 +93,7 @@ impl Snapshot {
 
 /// The columns that are read.
 fn columns(wanted: &TableScan) -> Columns {
-    let columns = Columns::of(&wanted.predicate).with(&TIME_COLUMNS);
+    let columns = Columns::default().with(&TIME_COLUMNS);
     wanted.columns.iter().fold(columns, |columns, column| column.add_to(columns))
 }
 
