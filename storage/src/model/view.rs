@@ -335,6 +335,11 @@ impl<'a> RecordsView<'a> {
         Some((key, ColumnValue::Text(ValueKind::String, self.request_id(row)?)))
     }
 
+    /// Whether any row may have an attribute without a column of its own.
+    pub(crate) fn may_have_other_attributes(&self) -> bool {
+        self.attributes.is_some() || self.request_id_key.is_some()
+    }
+
     /// The attributes of a row that have no column of their own.
     pub fn other_attributes(&self, row: usize) -> impl Iterator<Item = (&'a str, ColumnValue<'a>)> + use<'a> {
         self.request_attribute(row).into_iter().chain(self.general_attributes(row))

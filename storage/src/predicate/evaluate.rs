@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 
 use super::{Comparison, Field, FieldTest, IdKind, IdTest, Literal, Predicate, TextTest};
 use crate::model::{
-    ColumnValue, NormalId, RecordsView, Signal, SpanKind, StatusCode, TraceId, UnixNanos, Value, ValueKind, words_lowercase,
+    AttributeColumn, ColumnValue, NormalId, RecordsView, Signal, SpanKind, StatusCode, TraceId, UnixNanos, Value, ValueKind,
+    words_lowercase,
 };
 
 /// Whether the record of a row matches.
@@ -160,8 +161,37 @@ fn resource_holds(keys: &[String], test: &FieldTest, view: &RecordsView<'_>, row
     view.resource().and_then(|resources| resources.get(row)).is_some_and(|json| resource_test_holds(keys, test, json))
 }
 
+/// Attributes of the rows of one view, found as [`attribute`] finds them.
+pub(super) struct AttributeReader<'q, 'v> {
+    view: &'q RecordsView<'v>,
+    /// Of each key the columns of its own.
+    keys: Vec<(&'q str, Vec<AttributeColumn<'v>>)>,
+}
+
+impl<'q, 'v> AttributeReader<'q, 'v> {
+    pub(super) fn new(keys: &'q [String], view: &'q RecordsView<'v>) -> AttributeReader<'q, 'v> {
+        let columns = |key: &str| view.attribute_columns().iter().filter(|column| column.key == key).copied().collect();
+        AttributeReader { view, keys: keys.iter().map(|key| (key.as_str(), columns(key))).collect() }
+    }
+
+    /// The value of the first key that a row has.
+    pub(super) fn get(&self, row: usize) -> Option<ColumnValue<'v>> {
+        let has_others = self.view.may_have_other_attributes();
+        self.keys.iter().find_map(|(key, columns)| {
+            let own = columns.iter().find_map(|column| column.get(row));
+            let other = || self.view.other_attributes(row).find(|(name, _)| name == key).map(|(_, value)| value);
+            own.or_else(|| if has_others { other() } else { None })
+        })
+    }
+}
+
 /// Whether a resource, as typed JSON, passes the test.
 pub(crate) fn resource_test_holds(keys: &[String], test: &FieldTest, json: &str) -> bool {
+    // A key of letters and points stands in JSON as it is, so most resources need not be taken apart.
+    let is_plain = |key: &str| key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+    if keys.iter().all(|key| is_plain(key) && !json.contains(key.as_str())) {
+        return false;
+    }
     let Ok(resource) = Value::from_json(json) else { return false };
     keys.iter().find_map(|key| resource.get(key)).is_some_and(|value| owned_value_holds(test, value))
 }

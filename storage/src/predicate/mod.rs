@@ -10,11 +10,15 @@ mod reader;
 mod select;
 mod words;
 
+use std::collections::BTreeMap;
+
 use regex::Regex;
 
-use crate::model::{IdKey, IdTerm, NormalId, RecordsView, Signal, SpanId, UnixNanos};
+use crate::fields::FieldCounts;
+use crate::model::{ColumnValue, IdKey, IdTerm, NormalId, RecordsView, Signal, SpanId, UnixNanos, attribute_column, column};
 
 pub(crate) use columns::{Columns, TIME_COLUMNS};
+use evaluate::value_holds;
 pub(crate) use evaluate::{for_each_text, resource_test_holds};
 pub use facet::Facet;
 pub(crate) use facet::FacetValues;
@@ -54,6 +58,9 @@ pub enum Predicate {
 }
 
 impl Predicate {
+    /// No record matches.
+    pub(crate) const NOTHING: Predicate = Predicate::Or(Vec::new());
+
     /// Whether the record of a row matches.
     pub fn matches(&self, view: &RecordsView<'_>, row: usize) -> bool {
         evaluate::holds(self, view, row)
@@ -66,6 +73,42 @@ impl Predicate {
             Predicate::And(all) => all.iter().find_map(Predicate::required_keys),
             Predicate::Or(any) => Some(any.iter().map(Predicate::required_keys).collect::<Option<Vec<_>>>()?.concat()),
             _ => None,
+        }
+    }
+
+    /// The name of the one column whose values decide, and what they must pass, where that is so of every record that has
+    /// its attributes in columns. Who has no value does not match.
+    pub(crate) fn deciding(&self) -> Option<(String, Box<dyn Fn(ColumnValue<'_>) -> bool + '_>)> {
+        let Predicate::Field { field, test } = self else { return None };
+        let name = match field {
+            Field::Service => column::SERVICE_NAME.to_owned(),
+            Field::Attribute(keys) => match keys.as_slice() {
+                [key] => attribute_column(key),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some((name, Box::new(move |value| value_holds(test, value))))
+    }
+
+    /// What it comes to for records that have only these fields: attributes that none has are not looked for.
+    pub(crate) fn among(&self, fields: &FieldCounts) -> Predicate {
+        let has = |known: &BTreeMap<String, _>, keys: &[String]| fields.more || keys.iter().any(|key| known.contains_key(key));
+        let all = |predicates: &[Predicate]| predicates.iter().map(|inner| inner.among(fields)).collect();
+        match self {
+            Predicate::And(inner) => Predicate::And(all(inner)),
+            Predicate::Or(inner) => Predicate::Or(all(inner)),
+            Predicate::Not(inner) => Predicate::Not(Box::new(inner.among(fields))),
+            Predicate::Field { field: Field::Any(keys) | Field::Attribute(keys) | Field::Resource(keys), .. }
+                if !has(&fields.attributes, keys) && !has(&fields.resource, keys) =>
+            {
+                Predicate::NOTHING
+            }
+            Predicate::Field { field: Field::Any(keys), test } if !has(&fields.resource, keys) => {
+                let known = keys.iter().filter(|key| fields.attributes.contains_key(*key)).cloned().collect();
+                Predicate::Field { field: Field::Attribute(known), test: test.clone() }
+            }
+            other => other.clone(),
         }
     }
 

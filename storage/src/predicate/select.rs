@@ -1,8 +1,6 @@
 //! Selecting the rows of a batch that match.
 
-use std::collections::HashMap;
-
-use super::evaluate::{KnownRequest, attribute, field_holds, holds, resource_test_holds, some_text, value_holds};
+use super::evaluate::{AttributeReader, KnownRequest, field_holds, holds, resource_test_holds, some_text, value_holds};
 use super::words::{Among, AnyWords, RequiredWords, is_joined};
 use super::{Field, FieldTest, Predicate};
 use crate::model::{ColumnValue, DictionaryView, RecordsView, ValueKind};
@@ -124,19 +122,21 @@ impl Selection<'_, '_> {
             let holds = |text| tests.iter().any(|test| value_holds(test, ColumnValue::Text(ValueKind::String, text)));
             (texts, texts.values().iter().map(|text| text.is_some_and(holds)).collect::<Vec<bool>>())
         });
-        let mut by_resource: HashMap<usize, bool, ahash::RandomState> = HashMap::default();
+        let mut by_resource = vec![None; view.resource().map_or(0, |resources| resources.texts())];
         let mut resource_holds = |row: usize| {
             let resources = view.resource()?;
-            let (code, json) = (resources.code(row)?, resources.get(row)?);
-            Some(*by_resource.entry(code).or_insert_with(|| tests.iter().any(|test| resource_test_holds(keys, test, json))))
+            let code = resources.code(row)?;
+            let is_any = || tests.iter().any(|test| resource_test_holds(keys, test, resources.values().value(code)));
+            Some(*by_resource[code].get_or_insert_with(is_any))
         };
+        let attributes = AttributeReader::new(keys, view);
         self.retain(rows, |row| {
             if let Some((texts, passes)) = &passes
                 && let Some(code) = texts.code(row)
             {
                 return passes[code];
             }
-            let own = if matches!(field, Field::Resource(_)) { None } else { attribute(keys, view, row) };
+            let own = if matches!(field, Field::Resource(_)) { None } else { attributes.get(row) };
             match own {
                 Some(value) => tests.iter().any(|test| value_holds(test, value)),
                 None => !matches!(field, Field::Attribute(_)) && resource_holds(row).unwrap_or(false),

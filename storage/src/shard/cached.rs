@@ -1,5 +1,5 @@
-//! What was read of shards lately, for all open shards together: verified blocks, pages as they are decoded from, and
-//! dictionaries as they are looked up in.
+//! What was read of shards lately, for all open shards together: verified blocks of indexes, pages as they are decoded
+//! from, dictionaries as they are looked up in, and whole records.
 
 use arrow::array::{Array as _, StringArray};
 use bytes::Bytes;
@@ -8,7 +8,9 @@ use parking_lot::Mutex;
 use parquet::column::page::Page;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A bounded cache of blocks and pages, the least recently used forgotten first.
+use crate::model::Record;
+
+/// A bounded cache of blocks, pages and records, the least recently used forgotten first.
 #[derive(Debug)]
 pub(crate) struct ReadCache {
     kept: Mutex<Kept>,
@@ -22,12 +24,13 @@ struct Kept {
     bytes: usize,
 }
 
-/// A part of a file: which block, or the page or the dictionary of texts at which byte.
+/// A part of a file: which block, the page or the dictionary of texts at which byte, or the record of which row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Part {
     Block(u64),
     Page(u64),
     Texts(u64),
+    Record(u32),
 }
 
 #[derive(Clone, Debug)]
@@ -35,6 +38,7 @@ enum Read {
     Block(Bytes),
     Page(Box<Page>),
     Texts(StringArray),
+    Record(Box<Record>),
 }
 
 /// What keeping anything takes beside its bytes, about: its place, its place in the order, and what holds it.
@@ -46,6 +50,7 @@ impl Read {
             Read::Block(bytes) => bytes.len(),
             Read::Page(page) => page.buffer().len(),
             Read::Texts(texts) => texts.get_buffer_memory_size(),
+            Read::Record(record) => record.size_bytes(),
         };
         bytes + ENTRY_BYTES
     }
@@ -70,7 +75,7 @@ impl ReadCache {
         for block in blocks {
             match kept.parts.get(&(file, Part::Block(block)))? {
                 Read::Block(bytes) => found.push(bytes.clone()),
-                Read::Page(_) | Read::Texts(_) => return None,
+                Read::Page(_) | Read::Texts(_) | Read::Record(_) => return None,
             }
         }
         drop(kept);
@@ -88,7 +93,7 @@ impl ReadCache {
     pub(super) fn page(&self, file: u64, offset: u64) -> Option<Page> {
         match self.kept.lock().parts.get(&(file, Part::Page(offset)))? {
             Read::Page(page) => Some(page.as_ref().clone()),
-            Read::Block(_) | Read::Texts(_) => None,
+            Read::Block(_) | Read::Texts(_) | Read::Record(_) => None,
         }
     }
 
@@ -96,8 +101,21 @@ impl ReadCache {
     pub(super) fn texts(&self, file: u64, offset: u64) -> Option<StringArray> {
         match self.kept.lock().parts.get(&(file, Part::Texts(offset)))? {
             Read::Texts(texts) => Some(texts.clone()),
-            Read::Block(_) | Read::Page(_) => None,
+            Read::Block(_) | Read::Page(_) | Read::Record(_) => None,
         }
+    }
+
+    /// The record of a row of a file, if it is here.
+    pub(super) fn record(&self, file: u64, row: u32) -> Option<Record> {
+        match self.kept.lock().parts.get(&(file, Part::Record(row)))? {
+            Read::Record(record) => Some(record.as_ref().clone()),
+            Read::Block(_) | Read::Page(_) | Read::Texts(_) => None,
+        }
+    }
+
+    /// Keeps the record of a row of a file.
+    pub(super) fn keep_record(&self, file: u64, row: u32, record: &Record) {
+        self.keep([((file, Part::Record(row)), Read::Record(Box::new(record.clone())))]);
     }
 
     /// Keeps the dictionary of texts of a file that begins at `offset`.

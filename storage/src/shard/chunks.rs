@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::RowGroups;
-use parquet::basic::Compression;
+use parquet::basic::{Compression, Encoding};
 use parquet::column::page::{Page, PageIterator, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
@@ -40,8 +40,8 @@ pub(super) struct Chunks {
     pub(super) file: ShardFile,
     pub(super) metadata: Arc<ParquetMetaData>,
     pub(super) groups: Arc<[GroupRows]>,
-    /// What is kept for the next read.
-    pub(super) keep: Keep,
+    /// Whether pages are kept for the next read.
+    pub(super) keep: bool,
 }
 
 impl RowGroups for Chunks {
@@ -70,7 +70,7 @@ struct ColumnChunks {
     column: usize,
     groups: Arc<[GroupRows]>,
     next: usize,
-    keep: Keep,
+    keep: bool,
 }
 
 impl Iterator for ColumnChunks {
@@ -89,8 +89,9 @@ impl Iterator for ColumnChunks {
             return Some(reader.map(|reader| Box::new(reader) as _));
         };
         let dictionary = dictionary_before(chunk, locations);
-        let pages = pages_of(locations, rows, &wanted.ranges).into_iter();
-        Some(Ok(Box::new(Pages { file, dictionary, pages, chunk: chunk.clone(), keep: self.keep })))
+        let pages = pages_of(locations, rows, &wanted.ranges);
+        let bytes = AheadReader::new(file, dictionary.iter().chain(pages.iter().map(|(place, _)| place)));
+        Some(Ok(Box::new(Pages { bytes, dictionary, pages: pages.into_iter(), chunk: chunk.clone(), keep: self.keep })))
     }
 }
 
@@ -125,7 +126,7 @@ pub(super) fn cuts(metadata: &ParquetMetaData) -> Vec<u32> {
 }
 
 /// The pages that hold these rows of a group, and how many rows each has.
-fn pages_of(locations: &[PageLocation], rows: usize, ranges: &[Range<u32>]) -> Vec<(PageLocation, usize)> {
+pub(super) fn pages_of(locations: &[PageLocation], rows: usize, ranges: &[Range<u32>]) -> Vec<(PageLocation, usize)> {
     let first_row = |page: &PageLocation| usize::try_from(page.first_row_index).unwrap_or(0);
     let mut pages = Vec::new();
     for range in ranges {
@@ -148,41 +149,124 @@ pub(super) fn dictionary_before(chunk: &ColumnChunkMetaData, locations: &[PageLo
 
 /// Pages of one column of one row group.
 struct Pages {
-    file: ShardFile,
+    bytes: AheadReader,
     dictionary: Option<PageLocation>,
     /// Those of data, with their rows.
     pages: std::vec::IntoIter<(PageLocation, usize)>,
     chunk: ColumnChunkMetaData,
-    keep: Keep,
-}
-
-/// What is kept of a page for the next read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Keep {
-    /// The page; then not the blocks that it lies in, which would take as much room and be of no use.
-    Page,
-    /// The blocks that it lies in: its neighbours are read next.
-    Blocks,
-    /// Nothing: who reads it keeps what it makes of it.
-    Nothing,
+    keep: bool,
 }
 
 /// A page of a chunk, as its values are decoded from.
-pub(super) fn read_page(file: &ShardFile, chunk: &ColumnChunkMetaData, place: &PageLocation, keep: Keep) -> Result<Page> {
+pub(super) fn read_page(bytes: &mut AheadReader, chunk: &ColumnChunkMetaData, place: &PageLocation, keep: bool) -> Result<Page> {
     let offset = u64::try_from(place.offset)?;
-    if let Some(page) = file.kept_page(offset) {
+    if let Some(page) = bytes.file.kept_page(offset) {
         return Ok(page);
     }
-    let end = offset.saturating_add(u64::try_from(place.compressed_page_size)?);
-    let bytes = if keep == Keep::Blocks { file.read(offset..end)? } else { file.read_once(offset..end)? };
-    let mut page = decompressed(as_it_lies(bytes, chunk)?, chunk.compression())?;
-    if keep == Keep::Page {
+    let mut page = decompressed(as_it_lies(bytes.read(place)?, chunk)?, chunk.compression())?;
+    if keep {
         if chunk.compression() == Compression::UNCOMPRESSED {
             own_bytes(&mut page);
         }
-        file.keep_page(offset, &page);
+        bytes.file.keep_page(offset, &page);
     }
     Ok(page)
+}
+
+thread_local! {
+    /// Room for one page, used again by the next column: memory that was just used is the fastest there is.
+    static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A page whose values are taken before the next one is read.
+pub(super) struct PassingPage {
+    /// Its header, and its values where they were kept or are not compressed.
+    page: Page,
+    /// Its values where they were.
+    room: Option<Vec<u8>>,
+}
+
+impl PassingPage {
+    /// Reads a page of a chunk. Where it is kept there is nothing more to do.
+    pub(super) fn read(bytes: &mut AheadReader, chunk: &ColumnChunkMetaData, place: &PageLocation, keep: bool) -> Result<PassingPage> {
+        let is_compressed = chunk.compression() != Compression::UNCOMPRESSED;
+        if keep || !is_compressed {
+            return Ok(PassingPage { page: read_page(bytes, chunk, place, keep)?, room: None });
+        }
+        if let Some(page) = bytes.file.kept_page(u64::try_from(place.offset)?) {
+            return Ok(PassingPage { page, room: None });
+        }
+        let page = as_it_lies(bytes.read(place)?, chunk)?;
+        if !matches!(page, Page::DataPage { .. }) {
+            return Ok(PassingPage { page: decompressed(page, chunk.compression())?, room: None });
+        }
+        let mut room = ROOM.take();
+        decompress_into(page.buffer(), chunk.compression(), &mut room)?;
+        Ok(PassingPage { page, room: Some(room) })
+    }
+
+    /// How its values are written, and they.
+    pub(super) fn values(&self) -> Option<(Encoding, &[u8])> {
+        let Page::DataPage { buf, encoding, .. } = &self.page else { return None };
+        Some((*encoding, self.room.as_deref().unwrap_or(buf)))
+    }
+}
+
+impl Drop for PassingPage {
+    fn drop(&mut self) {
+        if let Some(room) = self.room.take() {
+            ROOM.set(room);
+        }
+    }
+}
+
+/// Pages that lie no further apart are read at once.
+const GAP_BYTES: u64 = 8 << 10;
+/// So much is read at once, if no page is longer.
+const AHEAD_BYTES: u64 = 256 << 10;
+
+/// Reads the bytes of pages, and with them those of the next ones that are wanted. Nothing is kept in the cache: the system
+/// has the bytes, and verifying them costs less than looking them up block by block.
+pub(super) struct AheadReader {
+    file: ShardFile,
+    /// What is read at once, ascending.
+    runs: Vec<Range<u64>>,
+    /// What was read last, from which byte on.
+    read: (u64, Bytes),
+}
+
+impl AheadReader {
+    /// For pages that will be read in this order.
+    pub(super) fn new<'p>(file: ShardFile, places: impl Iterator<Item = &'p PageLocation>) -> AheadReader {
+        let mut runs: Vec<Range<u64>> = Vec::new();
+        for place in places {
+            let range = range_of(place);
+            match runs.last_mut() {
+                Some(run) if range.start >= run.end && range.start - run.end <= GAP_BYTES && range.end - run.start <= AHEAD_BYTES => {
+                    run.end = range.end;
+                }
+                _ => runs.push(range),
+            }
+        }
+        AheadReader { file, runs, read: (0, Bytes::new()) }
+    }
+
+    fn read(&mut self, place: &PageLocation) -> Result<Bytes> {
+        let range = range_of(place);
+        let (start, bytes) = &self.read;
+        if range.start < *start || range.end > start + bytes.len() as u64 {
+            let run = self.runs.iter().find(|run| run.start <= range.start && range.end <= run.end).unwrap_or(&range);
+            self.read = (run.start, self.file.read_once(run.clone())?);
+        }
+        let (start, bytes) = &self.read;
+        Ok(bytes.slice((range.start - start) as usize..(range.end - start) as usize))
+    }
+}
+
+/// Where a page lies; nowhere, if what says so is damaged.
+fn range_of(place: &PageLocation) -> Range<u64> {
+    let start = u64::try_from(place.offset).unwrap_or(u64::MAX);
+    start..start.saturating_add(u64::try_from(place.compressed_page_size).unwrap_or(0))
 }
 
 /// Copies a page out of the blocks that it was read with, which it would keep otherwise.
@@ -211,7 +295,7 @@ impl Iterator for Pages {
 impl PageReader for Pages {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
         let place = self.dictionary.take().or_else(|| self.pages.next().map(|(place, _)| place));
-        place.map(|place| read_page(&self.file, &self.chunk, &place, self.keep)).transpose()
+        place.map(|place| read_page(&mut self.bytes, &self.chunk, &place, self.keep)).transpose()
     }
 
     fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
@@ -263,8 +347,19 @@ fn plain(bytes: &Bytes, compression: Compression) -> Result<Bytes> {
 const EXPANSION_MAX: u64 = (128 << 10) / 4;
 
 fn decompress(bytes: &Bytes) -> Result<Bytes> {
+    let mut values = Vec::new();
+    decompress_into(bytes, Compression::ZSTD(Default::default()), &mut values)?;
+    Ok(values.into())
+}
+
+/// Replaces what is in `room` by what the bytes hold.
+fn decompress_into(bytes: &Bytes, compression: Compression, room: &mut Vec<u8>) -> Result<()> {
+    room.clear();
     if bytes.is_empty() {
-        return Ok(Bytes::new());
+        return Ok(());
+    }
+    if !matches!(compression, Compression::ZSTD(_)) {
+        return Err(ParquetError::General(format!("{compression} is no compression of a shard")));
     }
     let size = zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten();
     let size = size.ok_or_else(|| ParquetError::General("a compressed page does not say how long it is".to_owned()))?;
@@ -277,6 +372,8 @@ fn decompress(bytes: &Bytes) -> Result<Bytes> {
             Some(decompressor) => decompressor,
             None => decompressor.insert(Decompressor::new()?),
         };
-        Ok(decompressor.decompress(bytes, usize::try_from(size)?)?.into())
+        room.reserve_exact(usize::try_from(size)?);
+        decompressor.decompress_to_buffer(bytes, room)?;
+        Ok(())
     })
 }

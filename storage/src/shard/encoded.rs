@@ -43,6 +43,20 @@ impl<'a> Runs<'a> {
         })
     }
 
+    /// The first numbers, all of them.
+    pub(super) fn first(&mut self, count: usize, numbers: &mut Vec<u32>) -> Result<()> {
+        numbers.clear();
+        while numbers.len() < count {
+            self.advance()?;
+            let here = (self.end - self.start).min(count - numbers.len());
+            match self.run {
+                Run::Repeated(number) => numbers.extend(std::iter::repeat_n(number as u32, here)),
+                Run::Packed(bytes) => unpack(bytes, self.number_bits, here, numbers),
+            }
+        }
+        Ok(())
+    }
+
     fn advance(&mut self) -> Result<()> {
         let header = varint(&mut self.rest)?;
         let count = usize::try_from(header >> 1)?;
@@ -60,6 +74,26 @@ impl<'a> Runs<'a> {
         }
         (self.start, self.end) = (self.end, self.end.saturating_add(length));
         Ok(())
+    }
+}
+
+/// Adds the first `count` of packed numbers; what is missing is zero. Eight of them take as many bytes as each takes bits.
+fn unpack(bytes: &[u8], number_bits: u32, count: usize, numbers: &mut Vec<u32>) {
+    let start = numbers.len();
+    if (1..=8).contains(&number_bits) {
+        let mask = u64::MAX >> (u64::BITS - number_bits);
+        numbers.resize(start + count.next_multiple_of(8), 0);
+        for (eight, packed) in numbers[start..].chunks_exact_mut(8).zip(bytes.chunks(number_bits as usize)) {
+            let mut word = [0; 8];
+            word[..packed.len()].copy_from_slice(packed);
+            let word = u64::from_le_bytes(word);
+            for (at, number) in eight.iter_mut().enumerate() {
+                *number = ((word >> (at as u32 * number_bits)) & mask) as u32;
+            }
+        }
+        numbers.truncate(start + count);
+    } else {
+        numbers.extend((0..count).map(|at| bits(bytes, at * number_bits as usize, number_bits) as u32));
     }
 }
 
@@ -248,6 +282,11 @@ fn fixed(bytes: &[u8], width: usize, place: usize) -> Result<&[u8]> {
 /// `count` bits from bit `from` on, the lowest of a byte first; what is missing is zero.
 fn bits(bytes: &[u8], from: usize, count: u32) -> u64 {
     let bytes = bytes.get(from / 8..).unwrap_or_default();
+    if let Some(word) = bytes.first_chunk::<8>()
+        && from as u32 % 8 + count < u64::BITS
+    {
+        return (u64::from_le_bytes(*word) >> (from % 8)) & ((1 << count) - 1);
+    }
     let word = match bytes.first_chunk::<16>() {
         Some(word) => u128::from_le_bytes(*word),
         None => bytes.iter().rev().fold(0, |word, byte| word << 8 | u128::from(*byte)),

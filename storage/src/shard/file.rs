@@ -22,6 +22,7 @@ use tantivy::directory::{Directory, DirectoryLock, FileHandle, Lock, OwnedBytes,
 use super::blocks::Blocks;
 use super::cached::ReadCache;
 use super::write::Tail;
+use crate::model::Record;
 
 /// A shard's object. What is read from it was verified.
 #[derive(Clone, Debug)]
@@ -114,6 +115,16 @@ impl ShardFile {
     /// Keeps a page for those who read it next.
     pub(super) fn keep_page(&self, offset: u64, page: &Page) {
         self.cache.keep_page(self.number, offset, page);
+    }
+
+    /// The record of a row, if it was read lately.
+    pub(super) fn kept_record(&self, row: u32) -> Option<Record> {
+        self.cache.record(self.number, row)
+    }
+
+    /// Keeps the record of a row for those who ask for it next.
+    pub(super) fn keep_record(&self, row: u32, record: &Record) {
+        self.cache.keep_record(self.number, row, record);
     }
 
     /// The dictionary of texts that begins at a byte, if it was made lately.

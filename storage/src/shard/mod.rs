@@ -7,6 +7,7 @@ mod blocks;
 mod cached;
 mod check;
 mod chunks;
+mod codes;
 mod columns;
 mod cover;
 mod encoded;
@@ -27,7 +28,7 @@ pub(crate) use cached::ReadCache;
 pub(crate) use check::{Examined, examine};
 pub use inspect::{ColumnReport, ShardReport};
 pub(crate) use ranges::RowRanges;
-pub(crate) use read::{Page, ShardReader, Wanted};
+pub(crate) use read::{Page, ShardReader, Visit, Wanted};
 pub(crate) use write::{Tail, build};
 
 /// The version of a shard's form.

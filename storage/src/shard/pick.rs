@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, DictionaryArray, FixedSizeBinaryBuilder, Float64Array, Int32Array, Int64Array, StringArray,
+    Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, FixedSizeBinaryBuilder, Float64Array, Int32Array, Int64Array, StringArray,
     StringBuilder, StringDictionaryBuilder, TimestampNanosecondArray, UInt8Array, UInt32Array, UInt64Array,
 };
 use arrow::buffer::OffsetBuffer;
@@ -15,8 +15,9 @@ use parquet::basic::{Encoding, Type};
 use parquet::column::page::Page;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::file::page_index::offset_index::PageLocation;
 
-use super::chunks::{Keep, dictionary_before, page_locations, read_page};
+use super::chunks::{AheadReader, PassingPage, dictionary_before, page_locations, read_page};
 use super::encoded::{Presence, Texts, Values, little_endian, malformed, sums, take};
 use super::file::ShardFile;
 
@@ -25,10 +26,10 @@ use super::file::ShardFile;
 pub(super) struct PickedColumn {
     pub(super) field: FieldRef,
     /// Its number among the columns of the file.
-    column: usize,
+    pub(super) column: usize,
     physical: Type,
     /// Bytes of a value, where all are of one length.
-    width: usize,
+    pub(super) width: usize,
     /// Whether a row may have no value.
     nullable: bool,
 }
@@ -62,6 +63,13 @@ impl PickedColumn {
     }
 }
 
+impl PickedColumn {
+    /// Whether its values are of a kind that is written as codes of a dictionary where they repeat.
+    pub(super) fn has_dictionary(&self) -> bool {
+        matches!(self.field.data_type(), DataType::Dictionary(..) | DataType::Int64 | DataType::Float64)
+    }
+}
+
 /// Whether arrays of the type are made of such values.
 fn is_made(data_type: &DataType, physical: Type) -> bool {
     match data_type {
@@ -83,42 +91,30 @@ pub(super) struct Picker<'a> {
     pub(super) group: usize,
     /// Ascending, counted from the first row of the group.
     pub(super) rows: &'a [u32],
-    /// What is kept for the next read.
-    pub(super) keep: Keep,
+    /// Whether pages are kept for the next read.
+    pub(super) keep: bool,
 }
 
-/// A page, and the wanted rows in it, counted from its first one.
-struct PickedPage {
-    page: Page,
-    rows: Vec<usize>,
-}
-
-/// A text, or its code in the dictionary.
-#[derive(Clone, Copy)]
-enum Text<'a> {
-    Code(usize),
-    Bytes(&'a [u8]),
-}
+/// Takes the values of the rows in turn, each as its page's values and the place among them.
+type TakeValue<'t> = dyn FnMut(Option<(&mut Values<'_>, usize)>) -> Result<()> + 't;
 
 impl Picker<'_> {
     /// The values of a column in the rows.
     pub(super) fn array(&self, column: &PickedColumn) -> Result<ArrayRef> {
-        let pages = self.pages(column)?;
         Ok(match column.field.data_type() {
-            DataType::Utf8 => self.texts(column, &pages)?,
-            DataType::Dictionary(..) => self.coded_texts(column, &pages)?,
-            DataType::FixedSizeBinary(_) => fixed_bytes(column, &pages)?,
-            data_type => numbers_array(data_type, self.numbers(column, &pages)?)?,
+            DataType::Utf8 => self.texts(column)?,
+            DataType::Dictionary(..) => self.coded_texts(column)?,
+            DataType::FixedSizeBinary(_) => self.fixed_bytes(column)?,
+            data_type => numbers_array(data_type, self.numbers(column)?)?,
         })
     }
 
-    fn chunk(&self, column: &PickedColumn) -> &ColumnChunkMetaData {
+    pub(super) fn chunk(&self, column: &PickedColumn) -> &ColumnChunkMetaData {
         self.metadata.row_group(self.group).column(column.column)
     }
 
-    /// The pages that hold the rows.
-    fn pages(&self, column: &PickedColumn) -> Result<Vec<PickedPage>> {
-        let locations = page_locations(self.metadata, self.group, column.column).unwrap_or_default();
+    /// The pages that hold the rows, each with its rows.
+    fn pages<'p>(&self, locations: &'p [PageLocation]) -> Result<Vec<(&'p PageLocation, &[u32])>> {
         let mut rows = self.rows;
         let mut pages = Vec::new();
         while let Some(first) = rows.first() {
@@ -126,25 +122,40 @@ impl Picker<'_> {
             let place = after.checked_sub(1).and_then(|at| locations.get(at)).ok_or_else(|| malformed("a row is before all pages"))?;
             let end = locations.get(after).map_or(i64::MAX, |next| next.first_row_index);
             let (here, others) = rows.split_at(rows.partition_point(|row| i64::from(*row) < end));
-            let start = usize::try_from(place.first_row_index)?;
-            let page = read_page(self.file, self.chunk(column), place, self.keep)?;
-            pages.push(PickedPage { page, rows: here.iter().map(|row| *row as usize - start).collect() });
+            pages.push((place, here));
             rows = others;
         }
         Ok(pages)
     }
 
-    fn dictionary_page(&self, column: &PickedColumn, keep: Keep) -> Result<Page> {
+    /// Page by page, each forgotten before the next is read.
+    fn for_each_value(&self, column: &PickedColumn, take_value: &mut TakeValue<'_>) -> Result<()> {
+        let locations = page_locations(self.metadata, self.group, column.column).unwrap_or_default();
+        let pages = self.pages(locations)?;
+        let mut bytes = AheadReader::new(self.file.clone(), pages.iter().map(|(place, _)| *place));
+        for (place, rows) in pages {
+            let page = PassingPage::read(&mut bytes, self.chunk(column), place, self.keep)?;
+            let start = u32::try_from(place.first_row_index)?;
+            let (mut presence, mut values) = opened(column, &page, rows.last().map_or(0, |row| row - start))?;
+            for row in rows {
+                let place = presence.place((row - start) as usize)?;
+                take_value(place.map(|place| (&mut values, place)))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn dictionary_page(&self, column: &PickedColumn, keep: bool) -> Result<Page> {
         let chunk = self.chunk(column);
         let locations = page_locations(self.metadata, self.group, column.column).unwrap_or_default();
         let place = dictionary_before(chunk, locations).ok_or_else(|| malformed("its dictionary is missing"))?;
-        read_page(self.file, chunk, &place, keep)
+        read_page(&mut AheadReader::new(self.file.clone(), [&place].into_iter()), chunk, &place, keep)
     }
 
-    fn numbers(&self, column: &PickedColumn, pages: &[PickedPage]) -> Result<Vec<Option<u64>>> {
+    fn numbers(&self, column: &PickedColumn) -> Result<Vec<Option<u64>>> {
         let mut dictionary: Option<Page> = None;
         let mut numbers = Vec::with_capacity(self.rows.len());
-        for_each_value(column, pages, &mut |value| {
+        self.for_each_value(column, &mut |value| {
             let Some((values, place)) = value else {
                 numbers.push(None);
                 return Ok(());
@@ -153,7 +164,8 @@ impl Picker<'_> {
             if matches!(values, Values::Codes(_)) {
                 let page = match &dictionary {
                     Some(page) => page,
-                    None => dictionary.insert(self.dictionary_page(column, self.keep)?),
+                    // Kept however many pages are read: every one of them needs it.
+                    None => dictionary.insert(self.dictionary_page(column, true)?),
                 };
                 number = Values::Fixed(page.buffer(), column.width).number(usize::try_from(number)?)?;
             }
@@ -163,96 +175,91 @@ impl Picker<'_> {
         Ok(numbers)
     }
 
-    fn texts(&self, column: &PickedColumn, pages: &[PickedPage]) -> Result<ArrayRef> {
-        let found = found_texts(column, pages)?;
-        let dictionary = self.dictionary_of(column, &found)?;
-        let mut texts = StringBuilder::with_capacity(found.len(), 0);
-        for text in found {
-            texts.append_option(text.map(|text| spelled(text, &dictionary)).transpose()?);
-        }
+    fn texts(&self, column: &PickedColumn) -> Result<ArrayRef> {
+        let mut dictionary: Option<StringArray> = None;
+        let mut texts = StringBuilder::with_capacity(self.rows.len(), 0);
+        self.for_each_value(column, &mut |value| {
+            match value {
+                None => texts.append_null(),
+                Some((values @ Values::Codes(_), place)) => {
+                    let dictionary = match &dictionary {
+                        Some(dictionary) => dictionary,
+                        None => dictionary.insert(self.dictionary_of(column)?),
+                    };
+                    texts.append_value(spelled(code(values, place)?, dictionary)?);
+                }
+                Some((values, place)) => texts.append_value(utf8(values.bytes(place)?)?),
+            }
+            Ok(())
+        })?;
         Ok(Arc::new(texts.finish()))
     }
 
     /// With the dictionary as it was written; but made anew where some texts are not in it.
-    fn coded_texts(&self, column: &PickedColumn, pages: &[PickedPage]) -> Result<ArrayRef> {
-        let found = found_texts(column, pages)?;
-        let dictionary = self.dictionary_of(column, &found)?;
-        if let Some(codes) = codes_of(&found)? {
-            return Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(codes, Arc::new(dictionary))?));
+    fn coded_texts(&self, column: &PickedColumn) -> Result<ArrayRef> {
+        let mut codes: Vec<Option<i32>> = Vec::with_capacity(self.rows.len());
+        let mut has_others = false;
+        self.for_each_value(column, &mut |value| {
+            match value {
+                None => codes.push(None),
+                Some((values @ Values::Codes(_), place)) => codes.push(Some(i32::try_from(code(values, place)?)?)),
+                Some(_) => has_others = true,
+            }
+            Ok(())
+        })?;
+        if has_others {
+            let texts = self.texts(column)?;
+            let mut anew = StringDictionaryBuilder::<Int32Type>::new();
+            texts.as_string::<i32>().iter().for_each(|text| anew.append_option(text));
+            return Ok(Arc::new(anew.finish()));
         }
-        let mut texts = StringDictionaryBuilder::<Int32Type>::new();
-        for text in found {
-            texts.append_option(text.map(|text| spelled(text, &dictionary)).transpose()?);
-        }
-        Ok(Arc::new(texts.finish()))
+        let has_codes = codes.iter().any(Option::is_some);
+        let dictionary = if has_codes { self.dictionary_of(column)? } else { StringArray::new_null(0) };
+        Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(codes.into(), Arc::new(dictionary))?))
     }
 
-    /// The dictionary that some of the texts are in; without any where none is.
-    fn dictionary_of(&self, column: &PickedColumn, found: &[Option<Text<'_>>]) -> Result<StringArray> {
-        if !found.iter().flatten().any(|text| matches!(text, Text::Code(_))) {
-            return Ok(StringArray::new_null(0));
-        }
+    fn fixed_bytes(&self, column: &PickedColumn) -> Result<ArrayRef> {
+        let mut array = FixedSizeBinaryBuilder::with_capacity(self.rows.len(), i32::try_from(column.width)?);
+        self.for_each_value(column, &mut |value| {
+            match value {
+                Some((values, place)) => array.append_value(values.bytes(place)?)?,
+                None => array.append_null(),
+            }
+            Ok(())
+        })?;
+        Ok(Arc::new(array.finish()))
+    }
+
+    /// The texts that codes stand for. They are kept however many pages are read: every one of them needs them.
+    pub(super) fn dictionary_of(&self, column: &PickedColumn) -> Result<StringArray> {
         let offset = self.chunk(column).byte_range().0;
         if let Some(texts) = self.file.kept_texts(offset) {
             return Ok(texts);
         }
-        let page = self.dictionary_page(column, if self.keep == Keep::Page { Keep::Nothing } else { self.keep })?;
-        let dictionary = texts_of(&page)?;
-        if self.keep == Keep::Page {
-            self.file.keep_texts(offset, &dictionary);
-        }
+        let dictionary = texts_of(&self.dictionary_page(column, false)?)?;
+        self.file.keep_texts(offset, &dictionary);
         Ok(dictionary)
     }
 }
 
-/// What takes the values of the rows in turn, each as its page's values and the place among them.
-type TakeValue<'t, 'p> = dyn FnMut(Option<(&mut Values<'p>, usize)>) -> Result<()> + 't;
-
-fn for_each_value<'p>(column: &PickedColumn, pages: &'p [PickedPage], take_value: &mut TakeValue<'_, 'p>) -> Result<()> {
-    for picked in pages {
-        let (mut presence, mut values) = opened(column, picked)?;
-        for row in &picked.rows {
-            let place = presence.place(*row)?;
-            take_value(place.map(|place| (&mut values, place)))?;
-        }
-    }
-    Ok(())
-}
-
-/// Takes a page apart.
-fn opened<'p>(column: &PickedColumn, picked: &'p PickedPage) -> Result<(Presence<'p>, Values<'p>)> {
-    let Page::DataPage { buf, encoding, .. } = &picked.page else {
-        return Err(malformed("it is of a form that no shard has"));
-    };
-    let mut bytes: &[u8] = buf;
+/// Takes a page apart, of which rows up to one are wanted.
+pub(super) fn opened<'p>(column: &PickedColumn, page: &'p PassingPage, last_row: u32) -> Result<(Presence<'p>, Values<'p>)> {
+    let (encoding, mut bytes) = page.values().ok_or_else(|| malformed("it is of a form that no shard has"))?;
     let mut presence = Presence::All;
     if column.nullable {
         let length = little_endian(take(&mut bytes, 4)?);
         presence = Presence::of_levels(take(&mut bytes, usize::try_from(length)?)?)?;
     }
-    let values = match (*encoding, column.physical) {
+    let values = match (encoding, column.physical) {
         (Encoding::PLAIN, Type::BOOLEAN) => Values::Bits(bytes),
         (Encoding::PLAIN, Type::BYTE_ARRAY) => Values::Texts(Texts::new(bytes)),
         (Encoding::PLAIN, _) => Values::Fixed(bytes, column.width),
         (Encoding::BYTE_STREAM_SPLIT, _) => Values::Split(bytes, column.width),
-        (Encoding::DELTA_BINARY_PACKED, _) => Values::Numbers(sums(bytes, picked.rows.last().map_or(0, |row| row + 1))?),
+        (Encoding::DELTA_BINARY_PACKED, _) => Values::Numbers(sums(bytes, last_row as usize + 1)?),
         (Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY, _) => Values::codes(bytes)?,
         (encoding, _) => return Err(ParquetError::General(format!("the encoding {encoding} is none of a shard's"))),
     };
     Ok((presence, values))
-}
-
-fn found_texts<'p>(column: &PickedColumn, pages: &'p [PickedPage]) -> Result<Vec<Option<Text<'p>>>> {
-    let mut found = Vec::new();
-    for_each_value(column, pages, &mut |value| {
-        found.push(match value {
-            None => None,
-            Some((values @ Values::Codes(_), place)) => Some(Text::Code(usize::try_from(values.number(place)?)?)),
-            Some((values, place)) => Some(Text::Bytes(values.bytes(place)?)),
-        });
-        Ok(())
-    })?;
-    Ok(found)
 }
 
 /// The texts of a dictionary. That they are UTF-8 is verified of all at once: most are short.
@@ -267,42 +274,17 @@ fn texts_of(page: &Page) -> Result<StringArray> {
     Ok(StringArray::try_new(OffsetBuffer::new(ends.into()), bytes.into(), None)?)
 }
 
-/// The codes of the texts, if all are in the dictionary.
-fn codes_of(found: &[Option<Text<'_>>]) -> Result<Option<Int32Array>> {
-    let mut codes = Vec::with_capacity(found.len());
-    for text in found {
-        codes.push(match text {
-            None => None,
-            Some(Text::Code(code)) => Some(i32::try_from(*code)?),
-            Some(Text::Bytes(_)) => return Ok(None),
-        });
-    }
-    Ok(Some(codes.into()))
+fn code(values: &mut Values<'_>, place: usize) -> Result<usize> {
+    Ok(usize::try_from(values.number(place)?)?)
 }
 
-fn spelled<'a>(text: Text<'a>, dictionary: &'a StringArray) -> Result<&'a str> {
-    match text {
-        Text::Bytes(bytes) => utf8(bytes),
-        Text::Code(code) if code < dictionary.len() => Ok(dictionary.value(code)),
-        Text::Code(code) => Err(malformed(&format!("its dictionary has {} texts, and none of number {code}", dictionary.len()))),
-    }
+fn spelled(code: usize, dictionary: &StringArray) -> Result<&str> {
+    let known = (code < dictionary.len()).then(|| dictionary.value(code));
+    known.ok_or_else(|| malformed(&format!("its dictionary has {} texts, and none of number {code}", dictionary.len())))
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str> {
     std::str::from_utf8(bytes).map_err(|error| malformed(&format!("a text is not UTF-8: {error}")))
-}
-
-fn fixed_bytes(column: &PickedColumn, pages: &[PickedPage]) -> Result<ArrayRef> {
-    let rows = pages.iter().map(|page| page.rows.len()).sum();
-    let mut array = FixedSizeBinaryBuilder::with_capacity(rows, i32::try_from(column.width)?);
-    for_each_value(column, pages, &mut |value| {
-        match value {
-            Some((values, place)) => array.append_value(values.bytes(place)?)?,
-            None => array.append_null(),
-        }
-        Ok(())
-    })?;
-    Ok(Arc::new(array.finish()))
 }
 
 /// Numbers as they lie in the file, as the type has them.

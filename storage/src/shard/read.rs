@@ -16,7 +16,8 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 
 use super::cached::ReadCache;
-use super::chunks::{self, Chunks, GroupRows, Keep};
+use super::chunks::{self, Chunks, GroupRows};
+use super::codes;
 use super::file::{IndexDirectory, ShardFile};
 use super::index::{Candidates, ShardIndex};
 use super::pick::{PickedColumn, Picker};
@@ -25,7 +26,7 @@ use super::write::{IndexDescription, ShardDescription, holds_nothing};
 use super::{BLOCKS_KEY, FIELDS_KEY, FIRST_INDEXED_FORMAT, FORMAT, INDEX_KEY, SHARD_KEY, ShardError};
 use crate::catalog::ShardMeta;
 use crate::fields::FieldCounts;
-use crate::model::{IdTerm, RecordsView, Signal, UnixNanos, attribute_key, column, dictionary_type};
+use crate::model::{IdTerm, Record, RecordsView, Signal, UnixNanos, attribute_key, column, dictionary_type};
 use crate::predicate::{Columns, Predicate};
 use crate::terms::WantedIds;
 
@@ -35,6 +36,10 @@ const BATCH_ROWS: usize = 8_192;
 const PICKED_ROWS_MAX: u64 = 1_024;
 /// Of more rows, those are picked that are one in so many of their pages: decoding whole pages costs less otherwise.
 const PICKED_OF: u64 = 8;
+/// Rows that are one in so many of their pages, or fewer, are not looked at by the codes of whole pages.
+const CODED_OF: u64 = 16;
+/// Of a question that asks for more records of a shard none are kept.
+const KEPT_RECORDS_MAX: u64 = 256;
 /// Pages that hold more rows than this are not kept: they would push out those that are read again.
 const KEPT_ROWS_MAX: u64 = 32_768;
 
@@ -208,14 +213,73 @@ impl ShardReader {
         Ok(builder.build()?.collect::<Result<_, _>>()?)
     }
 
-    /// Hands out rows in row order, batch by batch with their numbers, until `visit` returns false.
+    /// Hands out rows in row order, batch by batch with their numbers, until `visit` returns false. Pages are kept for who
+    /// reads them next, if they are few.
     pub(crate) fn read(&self, rows: &RowRanges, wanted: Wanted<'_>, visit: &mut Visit<'_>) -> Result<(), ShardError> {
+        self.read_pages(rows, wanted, self.covered(rows).len() <= KEPT_ROWS_MAX, visit)
+    }
+
+    /// The same for who will not come again soon.
+    pub(crate) fn read_once(&self, rows: &RowRanges, wanted: Wanted<'_>, visit: &mut Visit<'_>) -> Result<(), ShardError> {
+        self.read_pages(rows, wanted, false, visit)
+    }
+
+    /// Hands out the records of some rows in row order, with their numbers. Of few rows the records are kept, not the pages:
+    /// who refines a question, or looks at an answer again, asks for the same ones.
+    pub(crate) fn records(&self, rows: &RowRanges, take: &mut dyn FnMut(u32, Record)) -> Result<(), ShardError> {
+        let keep = rows.len() <= KEPT_RECORDS_MAX;
+        let mut unknown = RowRanges::default();
+        for row in rows.ranges().iter().cloned().flatten() {
+            match self.file.kept_record(row).filter(|_| keep) {
+                Some(record) => take(row, record),
+                None => unknown.push(row..row + 1),
+            }
+        }
+        self.read_once(&unknown, Wanted::Records, &mut |view, numbers| {
+            let mut whole = view.reader();
+            for (local, row) in numbers.iter().enumerate() {
+                let record = whole.record(local);
+                if keep {
+                    self.file.keep_record(*row, &record);
+                }
+                take(*row, record);
+            }
+            Ok(true)
+        })
+    }
+
+    /// Those of some rows for which a condition holds, where the dictionary of one column tells; none where none does.
+    pub(crate) fn rows_by_code(&self, rows: &RowRanges, condition: &Predicate) -> Result<Option<RowRanges>, ShardError> {
+        let covered = self.covered(rows);
+        let Some((name, test)) = condition.deciding().filter(|_| rows.len() > covered.len() / CODED_OF) else { return Ok(None) };
+        let is_only_place =
+            |key: &str| !self.request_keys.contains(key) && self.general_keys.as_ref().is_some_and(|keys| !keys.contains(key));
+        let number = self.parquet.schema().index_of(&name).ok().filter(|_| attribute_key(&name).is_none_or(is_only_place));
+        let Some(column) = number.and_then(|number| self.picked[number].as_ref()).filter(|column| column.has_dictionary()) else {
+            return Ok(None);
+        };
+        let mut found = RowRanges::default();
+        for group in self.groups(&covered) {
+            match codes::rows_passing(&self.file, self.parquet.metadata(), &group, column, &*test)? {
+                Some(passing) => passing.ranges().iter().for_each(|range| found.push(range.clone())),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(found.and(rows)))
+    }
+
+    /// How many rows lie in the pages that hold these.
+    pub(crate) fn rows_around(&self, rows: &RowRanges) -> u64 {
+        self.covered(rows).len()
+    }
+
+    fn read_pages(&self, rows: &RowRanges, wanted: Wanted<'_>, keep: bool, visit: &mut Visit<'_>) -> Result<(), ShardError> {
         match rows.len() {
             0 => Ok(()),
             count if count <= PICKED_ROWS_MAX.max(self.covered(rows).len() / PICKED_OF) => {
-                self.pick(rows, &self.wanted_fields(wanted), visit)
+                self.pick(rows, &self.wanted_fields(wanted), keep, visit)
             }
-            _ => self.decode(rows, &self.wanted_fields(wanted), visit),
+            _ => self.decode(rows, &self.wanted_fields(wanted), keep, visit),
         }
     }
 
@@ -234,7 +298,7 @@ impl ShardReader {
         let fields = self.parquet.schema().fields().iter().enumerate();
         let empty: Vec<usize> = fields.filter(|(_, field)| self.empty.contains(field.name())).map(|(number, _)| number).collect();
         let mut filled = BTreeSet::new();
-        for batch in self.decoded(&self.all(), &empty)? {
+        for batch in self.decoded(&self.all(), &empty, false)? {
             let batch: RecordBatch = batch?;
             let columns = batch.schema_ref().fields().iter().zip(batch.columns());
             filled.extend(columns.filter(|(_, column)| !holds_nothing(column.as_ref())).map(|(field, _)| field.name().clone()));
@@ -243,9 +307,9 @@ impl ShardReader {
     }
 
     /// Many rows: decoded by the crate, page by page.
-    fn decode(&self, rows: &RowRanges, fields: &[usize], visit: &mut Visit<'_>) -> Result<(), ShardError> {
+    fn decode(&self, rows: &RowRanges, fields: &[usize], keep: bool, visit: &mut Visit<'_>) -> Result<(), ShardError> {
         let mut numbers = rows.in_parts();
-        for batch in self.decoded(rows, fields)? {
+        for batch in self.decoded(rows, fields, keep)? {
             let batch: RecordBatch = batch?;
             if !visit(&RecordsView::new(self.meta.signal, &batch), &numbers.next(batch.num_rows()))? {
                 break;
@@ -254,9 +318,10 @@ impl ShardReader {
         Ok(())
     }
 
-    fn decoded(&self, rows: &RowRanges, fields: &[usize]) -> Result<ParquetRecordBatchReader, ShardError> {
+    fn decoded(&self, rows: &RowRanges, fields: &[usize], keep: bool) -> Result<ParquetRecordBatchReader, ShardError> {
         let covered = self.covered(rows);
-        let chunks = self.chunks(&covered);
+        let (file, metadata) = (self.file.clone(), self.parquet.metadata().clone());
+        let chunks = Chunks { file, metadata, groups: self.groups(&covered).into(), keep };
         let selection = (covered != *rows).then(|| RowSelection::from_consecutive_ranges(places_in(rows, &covered), chunks.num_rows()));
         let batch_rows = usize::try_from(rows.len()).unwrap_or(usize::MAX).min(BATCH_ROWS);
         Ok(ParquetRecordBatchReader::try_new_with_row_groups(&self.levels(fields)?, &chunks, batch_rows, selection)?)
@@ -270,8 +335,7 @@ impl ShardReader {
     }
 
     /// Few rows: picked out of their pages. Columns that this is not known for are decoded.
-    fn pick(&self, rows: &RowRanges, fields: &[usize], visit: &mut Visit<'_>) -> Result<(), ShardError> {
-        let keep = kept_of(&self.covered(rows));
+    fn pick(&self, rows: &RowRanges, fields: &[usize], keep: bool, visit: &mut Visit<'_>) -> Result<(), ShardError> {
         let (picked, others): (Vec<usize>, Vec<usize>) = fields.iter().partition(|field| self.picked[**field].is_some());
         for group in self.groups(rows) {
             let local: Vec<u32> = group.ranges.iter().cloned().flatten().collect();
@@ -282,7 +346,7 @@ impl ShardReader {
                 columns.push((column.field.clone(), picker.array(column)?));
             }
             if !others.is_empty() {
-                let batch = self.decoded(&RowRanges::of_rows(numbers.clone()), &others)?.next();
+                let batch = self.decoded(&RowRanges::of_rows(numbers.clone()), &others, keep)?.next();
                 let batch = batch.ok_or_else(|| ShardError::Form("a row group ends before its rows".to_owned()))??;
                 columns.extend(batch.schema_ref().fields().iter().cloned().zip(batch.columns().iter().cloned()));
             }
@@ -317,12 +381,6 @@ impl ShardReader {
         covered
     }
 
-    /// The parts of row groups that hold these rows.
-    fn chunks(&self, covered: &RowRanges) -> Chunks {
-        let (file, metadata) = (self.file.clone(), self.parquet.metadata().clone());
-        Chunks { file, metadata, groups: self.groups(covered).into(), keep: kept_of(covered) }
-    }
-
     /// Rows by row group.
     fn groups(&self, rows: &RowRanges) -> Vec<GroupRows> {
         let mut first = 0;
@@ -338,11 +396,6 @@ impl ShardReader {
         }
         groups
     }
-}
-
-/// What is kept of the pages that cover the wanted rows.
-fn kept_of(covered: &RowRanges) -> Keep {
-    if covered.len() <= KEPT_ROWS_MAX { Keep::Page } else { Keep::Blocks }
 }
 
 /// Of each field of the schema: how its values are picked, if they can be.

@@ -8,13 +8,17 @@ use std::cell::Cell;
 
 use crate::model::RecordsView;
 use crate::predicate::{Columns, Comparison, Field, FieldTest, Predicate, TextTest, matching_rows};
-use crate::shard::{RowRanges, ShardError, ShardReader, Wanted};
+use crate::shard::{RowRanges, ShardError, ShardReader, Visit, Wanted};
 
 /// A condition that leaves one in so many rows, or more, rules too little out to be looked at alone.
 const LEFT_OF: u64 = 8;
+/// What fewer rows leave tells too little.
+const JUDGED_ROWS: u64 = 512;
 
 /// Takes rows of a view that match, and the numbers of all its rows.
 pub(super) type Take<'a> = dyn FnMut(&RecordsView<'_>, &[u32], &[u32]) + 'a;
+
+type ReadRows = fn(&ShardReader, &RowRanges, Wanted<'_>, &mut Visit<'_>) -> Result<(), ShardError>;
 
 /// Everything that must hold, and everything that must not.
 pub(super) struct Conditions<'a> {
@@ -22,7 +26,13 @@ pub(super) struct Conditions<'a> {
     alone: Vec<Condition<'a>>,
     /// What must not hold is looked at together, last: it rarely leaves little.
     last: Vec<&'a Predicate>,
+    /// Rows of pages that may still be kept.
+    left_to_keep: Cell<u64>,
 }
+
+/// Pages of so many rows are kept of one question: they are read again when it is asked again, or refined. More of them would
+/// only push each other out.
+const KEPT_ROWS: u64 = 1 << 17;
 
 struct Condition<'a> {
     predicate: &'a Predicate,
@@ -37,7 +47,7 @@ impl<'a> Conditions<'a> {
         let (last, mut first): (Vec<_>, Vec<_>) = all.into_iter().partition(|condition| matches!(condition, Predicate::Not(_)));
         first.sort_by_key(|condition| weight(condition));
         let alone = first.into_iter().map(|predicate| Condition { predicate, leaves_much: Cell::new(false) });
-        Conditions { alone: alone.collect(), last }
+        Conditions { alone: alone.collect(), last, left_to_keep: Cell::new(KEPT_ROWS) }
     }
 
     /// Hands out which of some rows match, with these columns. False when the question was withdrawn meanwhile.
@@ -50,6 +60,9 @@ impl<'a> Conditions<'a> {
         take: &mut Take<'_>,
     ) -> Result<bool, ShardError> {
         let (mut rows, mut together) = (rows, self.last.clone());
+        let left_to_keep = self.left_to_keep.get().saturating_sub(reader.rows_around(&rows));
+        self.left_to_keep.set(left_to_keep);
+        let read = if left_to_keep > 0 { ShardReader::read } else { ShardReader::read_once };
         for Condition { predicate, leaves_much } in &self.alone {
             if rows.is_empty() {
                 return Ok(true);
@@ -58,14 +71,15 @@ impl<'a> Conditions<'a> {
                 together.push(predicate);
                 continue;
             }
-            let Some(left) = left_by(predicate, reader, &rows, cancelled)? else { return Ok(false) };
-            leaves_much.set(left.len() * LEFT_OF > rows.len());
+            let predicate = &in_shard(predicate, reader);
+            let Some(left) = left_by(predicate, reader, read, &rows, cancelled)? else { return Ok(false) };
+            leaves_much.set(rows.len() >= JUDGED_ROWS && left.len() * LEFT_OF > rows.len());
             rows = left;
         }
-        let predicate = Predicate::And(together.into_iter().cloned().collect());
+        let predicate = Predicate::And(together.into_iter().map(|condition| in_shard(condition, reader)).collect());
         let columns = columns.clone().with_predicate(&predicate);
         let mut goes_on = true;
-        reader.read(&rows, Wanted::Columns(&columns), &mut |view, numbers| {
+        read(reader, &rows, Wanted::Columns(&columns), &mut |view, numbers| {
             match matching_rows(&predicate, view, cancelled) {
                 Some(matching) => take(view, &matching, numbers),
                 None => goes_on = false,
@@ -80,11 +94,18 @@ impl<'a> Conditions<'a> {
 fn left_by(
     predicate: &Predicate,
     reader: &ShardReader,
+    read: ReadRows,
     rows: &RowRanges,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<Option<RowRanges>, ShardError> {
     let (mut left, mut goes_on) = (RowRanges::default(), true);
-    reader.read(rows, Wanted::Columns(&Columns::of(predicate)), &mut |view, numbers| {
+    if matches!(predicate, Predicate::Or(none) if none.is_empty()) {
+        return Ok(Some(left));
+    }
+    if let Some(found) = reader.rows_by_code(rows, predicate)? {
+        return Ok((!cancelled()).then_some(found));
+    }
+    read(reader, rows, Wanted::Columns(&Columns::of(predicate)), &mut |view, numbers| {
         match matching_rows(predicate, view, cancelled) {
             Some(matching) => matching.into_iter().map(|row| numbers[row as usize]).for_each(|row| left.push(row..row + 1)),
             None => goes_on = false,
@@ -92,6 +113,11 @@ fn left_by(
         Ok(goes_on)
     })?;
     Ok(goes_on.then_some(left))
+}
+
+/// A condition with what the shard knows of its fields: of an attribute that no resource has, resources need not be read.
+fn in_shard(condition: &Predicate, reader: &ShardReader) -> Predicate {
+    reader.fields().map_or_else(|| condition.clone(), |fields| condition.among(fields))
 }
 
 fn flatten<'a>(predicate: &'a Predicate, all: &mut Vec<&'a Predicate>) {

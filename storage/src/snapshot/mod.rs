@@ -544,11 +544,9 @@ impl Snapshot {
                     let rows = RowRanges::of_rows(wanted.iter().map(|(row, _)| *row).collect());
                     let shard = &self.shards[number];
                     let read = scan::guarded(&self.cache, shard, &mut |reader| {
-                        let mut places = wanted.iter().map(|(_, at)| *at);
-                        reader.read(&rows, Wanted::Records, &mut |view, _| {
-                            let mut whole = view.reader();
-                            (0..view.len()).zip(&mut places).for_each(|(local, at)| records[at] = Some(whole.record(local)));
-                            Ok(true)
+                        reader.records(&rows, &mut |row, record| {
+                            let at = wanted.partition_point(|(other, _)| *other < row);
+                            records[wanted[at].1] = Some(record);
                         })
                     });
                     coverage.note(shard, read)?;

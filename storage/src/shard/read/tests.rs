@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::catalog::Origins;
 use crate::model::{LogRow, LogsBuilder, Record, RowIds, Severity, SpanId, SpanRow, SpansBuilder, Tenant, TraceId, ValueKind};
+use crate::predicate::{Comparison, Field, FieldTest, Literal, matching_rows};
 use crate::shard::blocks::BLOCK_BYTES;
 use crate::shard::build;
 
@@ -136,7 +137,7 @@ fn records(shard: &ShardReader, rows: &RowRanges, is_picked: bool) -> (Vec<u32>,
         found.1.extend((0..view.len()).map(|row| view.record(row)));
         Ok(true)
     };
-    if is_picked { shard.pick(rows, &fields, &mut visit) } else { shard.decode(rows, &fields, &mut visit) }.unwrap();
+    if is_picked { shard.pick(rows, &fields, true, &mut visit) } else { shard.decode(rows, &fields, true, &mut visit) }.unwrap();
     found
 }
 
@@ -170,6 +171,34 @@ fn all_rows_picked_are_all_rows_decoded() {
     for shard in SHARDS.iter() {
         assert_eq!(records(shard, &shard.all(), true), records(shard, &shard.all(), false));
     }
+}
+
+fn attribute_is(key: &str, literal: &str) -> Predicate {
+    let test = FieldTest::Compare(Comparison::GreaterOrEqual, Literal::of(literal));
+    Predicate::Field { field: Field::Attribute(vec![key.to_owned()]), test }
+}
+
+#[test]
+fn rows_told_by_codes_are_those_whose_values_pass() {
+    let service = Predicate::Field { field: Field::Service, test: FieldTest::Compare(Comparison::Equal, Literal::of("cart")) };
+    let all = [("text.few", "b"), ("int.runs", "1"), ("double", "3.5"), ("text.many", "x"), ("int.differs", "0"), ("nowhere", "1")];
+    let conditions: Vec<Predicate> = all.into_iter().map(|(key, literal)| attribute_is(key, literal)).chain([service]).collect();
+    let mut told = 0;
+    for (shard, condition) in SHARDS.iter().flat_map(|shard| conditions.iter().map(move |condition| (shard, condition))) {
+        let rows = RowRanges::of_rows((0..ROWS as u32).filter(|row| row % 5 < 3).collect());
+        let mut expected = Vec::new();
+        let columns = Columns::of(condition);
+        let decoded = shard.decode(&rows, &shard.wanted_fields(Wanted::Columns(&columns)), false, &mut |view, numbers| {
+            expected.extend(matching_rows(condition, view, &|| false).unwrap().into_iter().map(|row| numbers[row as usize]));
+            Ok(true)
+        });
+        decoded.unwrap();
+        if let Some(found) = shard.rows_by_code(&rows, condition).unwrap() {
+            assert!(found.rows().eq(expected.iter().copied()), "{condition:?}");
+            told += usize::from(!found.is_empty() && found != rows);
+        }
+    }
+    assert!(told >= 6, "{told} conditions were told by codes");
 }
 
 proptest! {
