@@ -27,6 +27,9 @@ pub use pattern::Wildcard;
 pub(crate) use reader::FieldReader;
 pub(crate) use select::{matching_among, matching_rows, matching_rows_of_each, without};
 
+/// What a value must pass.
+pub(crate) type ValueTest<'t> = dyn Fn(ColumnValue<'_>) -> bool + 't;
+
 /// A condition on a record.
 #[derive(Clone, Debug)]
 pub enum Predicate {
@@ -78,7 +81,7 @@ impl Predicate {
 
     /// The name of the one column whose values decide, and what they must pass, where that is so of every record that has
     /// its attributes in columns. Who has no value does not match.
-    pub(crate) fn deciding(&self) -> Option<(String, Box<dyn Fn(ColumnValue<'_>) -> bool + '_>)> {
+    pub(crate) fn deciding(&self) -> Option<(String, Box<ValueTest<'_>>)> {
         let Predicate::Field { field, test } = self else { return None };
         let name = match field {
             Field::Service => column::SERVICE_NAME.to_owned(),

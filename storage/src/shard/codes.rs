@@ -4,18 +4,15 @@
 use arrow::array::Array as _;
 use arrow::datatypes::DataType;
 use parquet::errors::Result;
+use parquet::file::metadata::ParquetMetaData;
 
-use super::chunks::GroupRows;
-use super::chunks::{AheadReader, PassingPage, page_locations, pages_of};
+use super::chunks::{AheadReader, GroupRows, PassingPage, page_locations, pages_of};
 use super::encoded::{Presence, Values, malformed};
 use super::file::ShardFile;
 use super::pick::{PickedColumn, Picker, opened};
 use super::ranges::RowRanges;
 use crate::model::{ColumnValue, ValueKind};
-use parquet::file::metadata::ParquetMetaData;
-
-/// What a value must pass.
-pub(super) type Test<'t> = dyn Fn(ColumnValue<'_>) -> bool + 't;
+use crate::predicate::ValueTest;
 
 /// The rows of some pages of a row group whose value passes; none where some values are not in the dictionary.
 pub(super) fn rows_passing(
@@ -23,7 +20,7 @@ pub(super) fn rows_passing(
     metadata: &ParquetMetaData,
     group: &GroupRows,
     column: &PickedColumn,
-    test: &Test<'_>,
+    test: &ValueTest<'_>,
 ) -> Result<Option<RowRanges>> {
     let picker = Picker { file, metadata, group: group.group, rows: &[], keep: false };
     let locations = page_locations(metadata, group.group, column.column).unwrap_or_default();
@@ -67,7 +64,7 @@ pub(super) fn rows_passing(
 }
 
 /// Which values of the dictionary pass.
-fn passing(picker: &Picker<'_>, column: &PickedColumn, test: &Test<'_>) -> Result<Vec<bool>> {
+fn passing(picker: &Picker<'_>, column: &PickedColumn, test: &ValueTest<'_>) -> Result<Vec<bool>> {
     let is_number = match column.field.data_type() {
         DataType::Int64 => Some(false),
         DataType::Float64 => Some(true),
