@@ -21,4 +21,5 @@ pub use time::UnixNanos;
 pub(crate) use value::write_json_map;
 pub use value::{Attributes, ColumnValue, Value, ValueKind};
 pub use view::{AttributeColumn, DictionaryView, RecordReader, RecordsView};
+pub(crate) use words::has_ascii_word;
 pub use words::{words, words_lowercase};

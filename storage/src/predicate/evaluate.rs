@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::{Comparison, Field, FieldTest, IdKind, IdTest, Literal, Predicate, TextTest};
 use crate::model::{
     AttributeColumn, ColumnValue, NormalId, RecordsView, Signal, SpanKind, StatusCode, TraceId, UnixNanos, Value, ValueKind,
-    words_lowercase,
+    has_ascii_word, words_lowercase,
 };
 
 /// Whether the record of a row matches.
@@ -32,10 +32,11 @@ pub(crate) const EXCEPTION_PREFIX: &str = "exception.";
 /// same texts, so that what it narrows to never misses a match.
 pub(crate) fn for_each_text(view: &RecordsView<'_>, row: usize, mut visit: impl FnMut(&str)) {
     [view.body(row), view.name(row), view.event_name(row), view.status_message(row)].into_iter().flatten().for_each(&mut visit);
-    for (key, value) in view.attributes(row) {
-        if key.starts_with(EXCEPTION_PREFIX) {
-            visit(&value.text());
-        }
+    let own = view.attribute_columns().iter().filter(|column| column.key.starts_with(EXCEPTION_PREFIX));
+    own.filter_map(|column| column.get(row)).for_each(|value| visit(&value.text()));
+    if view.may_have_other_attributes() {
+        let others = view.other_attributes(row).filter(|(key, _)| key.starts_with(EXCEPTION_PREFIX));
+        others.for_each(|(_, value)| visit(&value.text()));
     }
     if let Some(json) = view.events_json(row)
         && let Ok(Value::Array(events)) = Value::from_json(json)
@@ -60,11 +61,22 @@ pub(super) fn some_text(view: &RecordsView<'_>, row: usize, is_wanted: impl Fn(&
 }
 
 fn text_matches(test: &TextTest, text: &str) -> bool {
+    // Of ASCII, which most text is, it is known without cutting it into words.
+    let known = match test {
+        TextTest::Word(wanted) => has_ascii_word(text, wanted, true),
+        TextTest::Prefix(wanted) => has_ascii_word(text, wanted, false),
+        // Without its first word there is no phrase.
+        TextTest::Phrase(wanted) => wanted.first().and_then(|first| has_ascii_word(text, first, true)).filter(|has| !has),
+        TextTest::Regex(regex) => Some(regex.is_match(text)),
+    };
+    if let Some(known) = known {
+        return known;
+    }
     let mut found = false;
     match test {
         TextTest::Word(wanted) => words_lowercase(text, |word| found |= word == wanted),
         TextTest::Prefix(wanted) => words_lowercase(text, |word| found |= word.starts_with(wanted.as_str())),
-        TextTest::Regex(regex) => found = regex.is_match(text),
+        TextTest::Regex(_) => {}
         TextTest::Phrase(wanted) => {
             let mut words = Vec::new();
             words_lowercase(text, |word| words.push(word.to_owned()));
