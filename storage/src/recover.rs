@@ -14,16 +14,16 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use crate::accept::Decode;
 use crate::background::{Garbage, Replay, Reserve, RetentionGuard};
-use crate::catalog::{Catalog, CatalogError, Position, ShardMeta, SqliteCatalog};
+use crate::catalog::{Catalog, CatalogError, JOURNAL_SUFFIX, Position, ShardMeta, SqliteCatalog};
 use crate::clock::Clock;
 use crate::directory::DirectoryError;
-use crate::disk::{Disk, FolderLock, LockError};
+use crate::disk::{Disk, FolderLock, LocalDisk, LockError};
 use crate::keep::{Keep, Rewrite, SealError, ShardName};
 use crate::lookup::Lookup;
 use crate::metrics::Metrics;
 use crate::model::RecordId;
 use crate::objects::{DiskObjects, TEMPORARY_SUFFIX};
-use crate::settings::StoreSettings;
+use crate::settings::{Durability, StoreSettings};
 use crate::state::{State, Unreadable};
 use crate::tombstones::Tombstone;
 use crate::wal::{LogPlace, RecoveredLog, RecoveryReport, SegmentedWal, Sequence, Unreplayed, Wal, WalError};
@@ -139,6 +139,10 @@ pub(crate) fn recover(
     let own = settings.data.join(OWN_FOLDER);
     disk.create_folder(&own).map_err(|error| OpenError::Unusable { action: "create data folder", path: settings.data.clone(), error })?;
     let lock = lock(&settings.data, &own)?;
+    if settings.durability == Durability::Disk {
+        sync_folders(disk.as_ref(), &settings.data)?;
+        [CATALOG_FILE.to_owned(), format!("{CATALOG_FILE}{JOURNAL_SUFFIX}")].into_iter().try_for_each(|name| sync_file(own.join(name)))?;
+    }
     let objects: Arc<dyn ObjectStore> = Arc::new(DiskObjects::new(disk.clone(), settings.data.clone()));
     refuse_lost_catalog(disk.as_ref(), objects.as_ref(), &own.join(CATALOG_FILE))?;
     let catalog: Arc<dyn Catalog> = Arc::new(SqliteCatalog::open(&own.join(CATALOG_FILE))?);
@@ -169,6 +173,25 @@ pub(crate) fn recover(
     state.replay = replay.progress(log.first.map_or(state.next_record, |(_, record)| record));
     let last_sequence = log.report.last;
     Ok(Recovered { lock, garbage, retention, state, wal: Box::new(log.wal), last_sequence, window: log.window, keep, replay, reserve })
+}
+
+/// Makes the names of a data folder durable. Those that a process gave which was killed before it could sync them may be in the
+/// kernel's memory only, and what is accepted or removed from here on relies on them.
+fn sync_folders(disk: &dyn Disk, folder: &std::path::Path) -> Result<(), OpenError> {
+    let unusable = |action| move |error| OpenError::Unusable { action, path: folder.to_owned(), error };
+    for entry in disk.list(folder).map_err(unusable("list"))?.into_iter().filter(|entry| entry.is_folder) {
+        sync_folders(disk, &folder.join(entry.name))?;
+    }
+    disk.sync_folder(folder).map_err(unusable("sync"))
+}
+
+/// Likewise what was written into a file of the catalog, if it is there: SQLite takes transactions for committed that a killed
+/// process wrote and could not sync.
+fn sync_file(path: PathBuf) -> Result<(), OpenError> {
+    match LocalDisk.open_read(&path).and_then(|file| file.sync_data()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(OpenError::Unusable { action: "sync", path, error }),
+        _ => Ok(()),
+    }
 }
 
 /// The log as it was found.

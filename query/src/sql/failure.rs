@@ -59,7 +59,9 @@ fn syntax(error: &ParserError, text: &str) -> QueryError {
 fn unknown(error: &SchemaError) -> String {
     let SchemaError::FieldNotFound { field, valid_fields } = error else { return sentence(&error.to_string()) };
     let names: Vec<&str> = valid_fields.iter().map(|field| field.name.as_str()).collect();
-    let meant = nearest(&field.name, &names).map_or_else(String::new, |name| format!("; did you mean {name}?"));
+    // `duration` stands for `duration_ns` in the query language.
+    let longer = || names.iter().copied().find(|name| name.strip_prefix(field.name.as_str()).is_some_and(|unit| unit.starts_with('_')));
+    let meant = nearest(&field.name, &names).or_else(longer).map_or_else(String::new, |name| format!("; did you mean {name}?"));
     let asked = field.flat_name().replace('"', "");
     format!(
         "there is no column {asked}, and no record has an attribute of that name{meant} (names with a dot or capitals stand in double quotes)"

@@ -190,6 +190,7 @@ fn a_wrong_statement_says_where() {
     let sample = shop();
     for (statement, place, mend) in [
         ("SELECT servce FROM logs", "servce", "did you mean service?"),
+        ("SELECT max(duration) FROM spans", "duration", "did you mean duration_ns?"),
         ("SELECT *\nFROM logs WHERE \"http.ruote\" = 'x'", "\"http.ruote\"", "attribute"),
         ("SELECT service FORM logs", "logs", "not SQL"),
         ("SELECT 'abc FROM logs", "'abc", "not SQL"),

@@ -128,6 +128,10 @@ impl SegmentedWal {
                 cut(file.as_ref(), range.start as u64, range.end as u64).map_err(refused("cut the torn tail of", &path))
             }
         })?;
+        if self.durability == Durability::Disk {
+            // Frames of a process that was killed may be in the kernel's memory only. They count as stored from here on.
+            file.sync_data().map_err(refused("sync", &path))?;
+        }
         let active = Active { path, file, offset: offset.max(HEADER.len()) as u64, bytes: bytes.len() as u64, last: report.last };
         *buffer = bytes.try_into_mut().map(Vec::from).unwrap_or_default();
         Ok((active, bytes_after))
