@@ -172,17 +172,17 @@ impl State {
         self.replayed.freeze(self.next_record)
     }
 
-    /// Ends the replay when nothing of it has to be sealed by itself: what was replayed and what came since are one
-    /// again. Whether it could.
-    pub(crate) fn join_lanes(&mut self) -> bool {
-        let is_free = self.replayed.frozen.is_none() && self.accepted.frozen.is_none() && self.unpublished.last.is_none();
-        if is_free {
-            let later = std::mem::take(&mut self.accepted);
-            self.accepted = std::mem::take(&mut self.replayed);
-            self.accepted.append(later);
-            self.replay = None;
-        }
-        is_free
+    /// Whether nothing of the replay has to be sealed by itself.
+    pub(crate) fn can_join_lanes(&self) -> bool {
+        self.replayed.frozen.is_none() && self.accepted.frozen.is_none() && self.unpublished.last.is_none()
+    }
+
+    /// Ends the replay: what was replayed and what came since are one again.
+    pub(crate) fn join_lanes(&mut self) {
+        let later = std::mem::take(&mut self.accepted);
+        self.accepted = std::mem::take(&mut self.replayed);
+        self.accepted.append(later);
+        self.replay = None;
     }
 
     /// Remembers what a seal wrote, to publish it when the replay is over.

@@ -200,20 +200,23 @@ impl Shared {
         // Nothing is written but by this thread.
         let upkeep = self.upkeep.lock();
         let _one_at_a_time = self.sealing.lock();
-        if !self.join_lanes() {
+        // What stays and is not searched is named before answers are called complete.
+        let can_join = self.state.read().can_join_lanes();
+        if can_join {
+            self.remove_leftovers(replay, &[], replay.unreplayed.last());
+            self.join_lanes();
+        } else {
             self.publish_all(replay)?;
         }
         drop(upkeep);
-        self.remove_leftovers(replay, &[], replay.unreplayed.last());
         self.metrics.replay_left_bytes.set(0);
         Ok(())
     }
 
-    fn join_lanes(&self) -> bool {
+    fn join_lanes(&self) {
         let mut state = self.state.write();
-        let joined = state.join_lanes();
+        state.join_lanes();
         self.measure(&state);
-        joined
     }
 
     /// Publishes what is sealed and was held back, with the rest of what was replayed.

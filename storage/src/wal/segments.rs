@@ -170,7 +170,9 @@ impl SegmentedWal {
                 return Err(refused("begin", &path)(error));
             }
         };
-        if let Some(active) = self.active.take() {
+        // A file that was begun, and of which the process was killed before it had room, has the name of the new one: it is the new
+        // one, and must not be forgotten with what was written before.
+        if let Some(active) = self.active.take().filter(|active| active.path != path) {
             self.closed.push_back((active.path, active.last));
         }
         self.active = Some(Active { path, file, offset: HEADER.len() as u64, bytes, last: Sequence(first.0 - 1) });
@@ -408,6 +410,20 @@ mod tests {
         let (_, report, seen) = recover(folder.path(), 40);
         assert_eq!(seen, (41..=100).collect::<Vec<_>>());
         assert_eq!(report, RecoveryReport { last: Sequence(100), ..Default::default() });
+    }
+
+    #[test]
+    fn a_file_that_was_begun_and_has_no_room_is_begun_again_and_not_forgotten() {
+        for begun in [&b""[..], &HEADER[..3], HEADER] {
+            let folder = tempfile::tempdir().unwrap();
+            drop(write(folder.path(), 1..=3));
+            std::fs::write(folder.path().join("00000000000000000004.wal"), begun).unwrap();
+            let mut wal = write(folder.path(), 4..=5);
+            wal.forget(Sequence(3)).unwrap();
+            assert_eq!(wal.oldest(), Sequence(4), "{begun:?}");
+            drop(wal);
+            assert_eq!(recover(folder.path(), 3).2, [4, 5], "{begun:?}");
+        }
     }
 
     #[test]
