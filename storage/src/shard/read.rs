@@ -224,8 +224,8 @@ impl ShardReader {
         self.read_pages(rows, wanted, false, visit)
     }
 
-    /// Hands out the records of some rows in row order, with their numbers. Of few rows the records are kept, not the pages:
-    /// who refines a question, or looks at an answer again, asks for the same ones.
+    /// Hands out the records of some rows with their numbers, those that are kept first. Of few rows the records are kept, not the
+    /// pages: who refines a question, or looks at an answer again, asks for the same ones.
     pub(crate) fn records(&self, rows: &RowRanges, take: &mut dyn FnMut(u32, Record)) -> Result<(), ShardError> {
         let keep = rows.len() <= KEPT_RECORDS_MAX;
         let mut unknown = RowRanges::default();
