@@ -136,6 +136,7 @@ pub(crate) struct Server {
     web: Web,
     listening: JoinSet<&'static str>,
     shutdown: CancellationToken,
+    cut: CancellationToken,
     drain_timeout: Duration,
     shutdown_timeout: Duration,
     /// Name and address of every listener.
@@ -159,13 +160,14 @@ impl Server {
         let (store, mut registry) = opened.await.context("the data folder was not opened")?;
         let store = store.map_err(|error| Unusable(error.to_string()))?;
         let ingest = Ingest::new(store.clone(), settings.ingest.clone(), &mut registry);
-        let engine = QueryEngine::new(store.clone(), &mut registry);
+        let engine = QueryEngine::with_settings(store.clone(), settings.query.clone(), &mut registry);
         let door = DoorKeeping::open(settings, tokens, &ingest, &mut registry)?;
         let (web_metrics, metrics) = (WebMetrics::register(&mut registry), ServerMetrics::register(&mut registry));
         let further = door.ingest_routes(ingest.routes()).merge(door.guard.session_routes());
         let web = Web::new(engine, settings.web.clone(), Arc::new(registry), further).with_metrics(web_metrics);
-        let shutdown = CancellationToken::new();
-        let serving = Serving { limits: Arc::new(settings.server.clone()), metrics, tls: door.tls.clone(), shutdown: shutdown.clone() };
+        let (shutdown, cut) = (CancellationToken::new(), CancellationToken::new());
+        let limits = Arc::new(settings.server.clone());
+        let serving = Serving { limits, metrics, tls: door.tls.clone(), shutdown: shutdown.clone(), cut: cut.clone() };
         let mut listening = JoinSet::new();
         for (name, listener, routes) in [
             ("otlp-grpc", listeners.otlp_grpc, door.guard.require(Scope::Ingest, Form::OtlpGrpc, ingest.grpc_routes())),
@@ -181,7 +183,7 @@ impl Server {
         door.keep_looking(&shutdown);
         let shutdown_timeout = Duration::from_millis(settings.shutdown_timeout_ms);
         let drain_timeout = settings.server.drain_timeout();
-        Ok(Server { store, ingest, web, listening, shutdown, drain_timeout, shutdown_timeout, addresses })
+        Ok(Server { store, ingest, web, listening, shutdown, cut, drain_timeout, shutdown_timeout, addresses })
     }
 
     /// Says on stderr where it listens: lines that scripts wait for.
@@ -206,23 +208,35 @@ impl Server {
         }
     }
 
-    /// Stops accepting, finishes requests, seals what is in memory; within the deadline.
+    /// Stops accepting, finishes requests within the drain timeout and cuts the others, seals what is in memory; all of it
+    /// within the deadline.
     pub(crate) async fn stop(&mut self) {
         let drained = async {
-            // Before the listeners close: who comes meanwhile is told to come again, instead of finding nobody.
-            self.web.close();
-            self.ingest.drain(self.drain_timeout).await;
-            self.shutdown.cancel();
-            while let Some(ended) = self.listening.join_next().await {
-                if let Err(error) = ended {
-                    tracing::warn!("a listener did not end well: {error}");
-                }
+            let requests = async {
+                // Before the listeners close: who comes meanwhile is told to come again, instead of finding nobody.
+                self.web.close();
+                self.ingest.drain().await;
+                self.shutdown.cancel();
+                listen_to_the_end(&mut self.listening).await;
+            };
+            if tokio::time::timeout(self.drain_timeout, requests).await.is_err() {
+                self.shutdown.cancel();
+                self.cut.cancel();
+                listen_to_the_end(&mut self.listening).await;
             }
             self.store.shutdown().await;
         };
         if tokio::time::timeout(self.shutdown_timeout, drained).await.is_err() {
             let seconds = self.shutdown_timeout.as_secs();
             tracing::warn!("not all was finished within {seconds} s: what was acknowledged is in the log and comes back at the next start");
+        }
+    }
+}
+
+async fn listen_to_the_end(listening: &mut JoinSet<&'static str>) {
+    while let Some(ended) = listening.join_next().await {
+        if let Err(error) = ended {
+            tracing::warn!("a listener did not end well: {error}");
         }
     }
 }

@@ -10,6 +10,7 @@ use etcetera::BaseStrategy;
 use needle_ingest::IngestSettings;
 use needle_ingest::storage::StoreSettings;
 use needle_web::WebSettings;
+use needle_web::query::QuerySettings;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::Unusable;
@@ -103,6 +104,8 @@ pub(crate) struct Settings {
     pub(crate) storage: StoreSettings,
     /// Of the room that receives.
     pub(crate) ingest: IngestSettings,
+    /// Of the room that asks.
+    pub(crate) query: QuerySettings,
     /// Of the room that shows.
     pub(crate) web: WebSettings,
 }
@@ -126,6 +129,7 @@ impl Default for Settings {
             server: ServerLimits::default(),
             storage: StoreSettings::default(),
             ingest: IngestSettings::default(),
+            query: QuerySettings::default(),
             web: WebSettings::default(),
         }
     }
@@ -211,6 +215,7 @@ impl Settings {
         self.server.check().map_err(|problem| Unusable(format!("server.{problem}")))?;
         self.storage.check().map_err(|problem| Unusable(format!("storage.{problem}")))?;
         self.ingest.check().map_err(|problem| Unusable(format!("ingest.{problem}")))?;
+        self.query.check().map_err(|problem| Unusable(format!("query.{problem}")))?;
         self.web.check().map_err(|problem| Unusable(problem.to_string()))?;
         self.origins()?;
         self.tls()?;

@@ -1,7 +1,7 @@
 //! The path of a batch: receive, decode (which finds ids and admits), append, acknowledge.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ::http::header::CONTENT_TYPE;
 use ::http::request::Parts;
@@ -145,9 +145,9 @@ impl Ingest {
         Ingest { inner: Arc::new(Inner { destination, ledger, under_way, decoder, in_flight, metrics }) }
     }
 
-    /// Takes no more requests, which are told to come again to whoever is next, and waits for those under way, but no
-    /// longer than the drain timeout. Listeners stay open meanwhile: whoever connects is told the same.
-    pub async fn drain(&self, drain_timeout: Duration) {
+    /// Takes no more requests, which are told to come again to whoever is next, and waits for those under way, until
+    /// it is dropped. Listeners stay open meanwhile: whoever connects is told the same.
+    pub async fn drain(&self) {
         let under_way = &self.inner.under_way;
         under_way.close();
         match &self.inner.destination {
@@ -155,9 +155,7 @@ impl Ingest {
             #[cfg(test)]
             Destination::Memory(_) => {}
         }
-        if tokio::time::timeout(drain_timeout, under_way.wait()).await.is_err() {
-            tracing::warn!("{} requests were still under way when the drain timeout passed", under_way.len());
-        }
+        under_way.wait().await;
     }
 
     /// Begins a request; it is under way until what this returns is dropped.

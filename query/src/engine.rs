@@ -36,8 +36,6 @@ use crate::{compare, fields, graph, histogram, journey, journeys, neighbours, no
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct QuerySettings {
-    /// Silence in milliseconds after which a tail gives a sign of life.
-    pub tail_heartbeat_ms: u64,
     /// Questions that are worked on at once; further ones wait. Each has a thread, and memory for one page of records.
     pub queries_max: usize,
     /// Memory in bytes that aggregations and SQL statements compute in, all together. What would take more is refused.
@@ -46,7 +44,18 @@ pub struct QuerySettings {
 
 impl Default for QuerySettings {
     fn default() -> Self {
-        QuerySettings { tail_heartbeat_ms: 10_000, queries_max: 16, sql_memory_bytes_max: 256 << 20 }
+        QuerySettings { queries_max: 16, sql_memory_bytes_max: 256 << 20 }
+    }
+}
+
+impl QuerySettings {
+    /// Refuses what cannot work; to be called before they are used.
+    pub fn check(&self) -> Result<(), String> {
+        let above_zero = [("queries_max", self.queries_max), ("sql_memory_bytes_max", self.sql_memory_bytes_max)];
+        match above_zero.into_iter().find(|(_, value)| *value == 0) {
+            Some((name, _)) => Err(format!("{name} is 0, so that no question would be answered: give a number above it")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -54,7 +63,6 @@ impl Default for QuerySettings {
 #[derive(Clone, Debug)]
 pub struct QueryEngine {
     store: Arc<Store>,
-    settings: QuerySettings,
     metrics: Metrics,
     kept: KeptJourney,
     places: Arc<Semaphore>,
@@ -75,10 +83,9 @@ impl QueryEngine {
     /// An engine over `store` that was told otherwise.
     pub fn with_settings(store: Arc<Store>, settings: QuerySettings, metrics: &mut prometheus_client::registry::Registry) -> QueryEngine {
         let memory = Memory::new(settings.sql_memory_bytes_max);
-        let places = Arc::new(Semaphore::new(settings.queries_max.max(1)));
+        let places = Arc::new(Semaphore::new(settings.queries_max));
         QueryEngine {
             store,
-            settings,
             metrics: Metrics::register(metrics),
             kept: KeptJourney::default(),
             places,
@@ -250,14 +257,15 @@ impl QueryEngine {
         .await
     }
 
-    /// Follows new records that match, from `cursor` or from now; `backfill` older matches come first. Called within a
-    /// runtime.
+    /// Follows new records that match, from `cursor` or from now; `backfill` older matches come first. After so much silence
+    /// there is a sign of life. Called within a runtime.
     pub fn tail(
         &self,
         tenant: &Tenant,
         query: &str,
         cursor: Option<RecordId>,
         backfill: usize,
+        heartbeat: Duration,
     ) -> Result<impl Stream<Item = TailEvent> + Send + 'static + use<>, QueryError> {
         let predicate = predicate_of(query)?;
         if backfill > TAIL_BACKFILL_MAX {
@@ -265,7 +273,6 @@ impl QueryEngine {
                 "{backfill} older records are more than {TAIL_BACKFILL_MAX} at once: search for them, and follow from there"
             )));
         }
-        let heartbeat = Duration::from_millis(self.settings.tail_heartbeat_ms.max(1));
         let following = Following { query: query.trim().to_owned(), predicate, cursor, backfill, heartbeat };
         Ok(tail::follow(self.lookout(tenant), following))
     }

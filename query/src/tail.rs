@@ -116,7 +116,7 @@ impl<F: Feed> Tail<F> {
     async fn read_backfill(&mut self, limit: usize) -> Option<()> {
         let until = self.cursor;
         let records = self.blocking(move |feed, predicate| feed.newest(predicate, until, limit)).await?;
-        self.ready.extend(records.into_iter().map(|record| TailEvent::Record { record: Arc::new(record), cursor: until }));
+        self.ready.extend(records.into_iter().map(|record| TailEvent::Record { record: Arc::new(record.into()), cursor: until }));
         Some(())
     }
 
@@ -138,7 +138,7 @@ impl<F: Feed> Tail<F> {
         }
         self.ready.extend(records.into_iter().map(|record| {
             let cursor = behind(record.common().record_id);
-            TailEvent::Record { record: Arc::new(record), cursor }
+            TailEvent::Record { record: Arc::new(record.into()), cursor }
         }));
         if incomplete {
             self.ready.push_back(TailEvent::Gap { skipped: next.0 - from.0, cursor: next });

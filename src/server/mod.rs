@@ -53,10 +53,12 @@ pub(crate) struct Serving {
     pub(crate) tls: Option<Arc<Tls>>,
     /// Cancelled to stop accepting, finish what is under way and return.
     pub(crate) shutdown: CancellationToken,
+    /// Cancelled, later, to cut what does not finish.
+    pub(crate) cut: CancellationToken,
 }
 
 impl Serving {
-    /// Serves `routes` until the shutdown; then lets requests under way finish, but no longer than the drain timeout.
+    /// Serves `routes` until the shutdown; then lets requests under way finish until they are cut.
     pub(crate) async fn serve(self, name: &'static str, listener: TcpListener, routes: Guarded) {
         let door = Door { name, slots: Slots::new(&self.limits), serving: self };
         let router = routes.into_router();
@@ -84,7 +86,7 @@ impl Serving {
         }
         drop(listener);
         let drained = async { while connections.join_next().await.is_some() {} };
-        if tokio::time::timeout(door.serving.limits.drain_timeout(), drained).await.is_err() {
+        if door.serving.cut.run_until_cancelled(drained).await.is_none() {
             tracing::warn!("{} connections of {name} were cut at shutdown: their requests did not end in time", connections.len());
         }
         connections.shutdown().await;

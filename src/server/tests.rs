@@ -17,6 +17,7 @@ use super::*;
 struct Served {
     address: SocketAddr,
     shutdown: CancellationToken,
+    cut: CancellationToken,
     closing: CancellationToken,
     metrics: ServerMetrics,
     task: tokio::task::JoinHandle<()>,
@@ -25,11 +26,12 @@ struct Served {
 impl Served {
     async fn start(routes: impl FnOnce(CancellationToken) -> Router, limits: ServerLimits) -> Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, shutdown, closing) = (listener.local_addr().unwrap(), CancellationToken::new(), CancellationToken::new());
-        let metrics = ServerMetrics::default();
-        let serving = Serving { limits: Arc::new(limits), metrics: metrics.clone(), tls: None, shutdown: shutdown.clone() };
+        let address = listener.local_addr().unwrap();
+        let [shutdown, cut, closing] = std::array::from_fn(|_| CancellationToken::new());
+        let (limits, metrics) = (Arc::new(limits), ServerMetrics::default());
+        let serving = Serving { limits, metrics: metrics.clone(), tls: None, shutdown: shutdown.clone(), cut: cut.clone() };
         let task = tokio::spawn(serving.serve("http", listener, Guarded::open(routes(closing.clone()))));
-        Served { address, shutdown, closing, metrics, task }
+        Served { address, shutdown, cut, closing, metrics, task }
     }
 
     fn turned_away(&self, reason: &'static str) -> u64 {
@@ -61,7 +63,6 @@ fn patient() -> ServerLimits {
         body_timeout_ms: 600_000,
         idle_timeout_ms: 600_000,
         stall_timeout_ms: 600_000,
-        drain_timeout_ms: 600_000,
         ..ServerLimits::default()
     }
 }
@@ -215,10 +216,10 @@ async fn what_does_not_end_is_cut_at_shutdown() {
         begun.send(()).await.unwrap();
         stuck().await
     });
-    let settings = ServerLimits { drain_timeout_ms: 20, ..patient() };
-    let served = Served::start(|_| Router::new().route("/stuck", route), settings).await;
+    let served = Served::start(|_| Router::new().route("/stuck", route), patient()).await;
     let stream = served.connect("GET /stuck HTTP/1.1\r\nhost: x\r\n\r\n").await;
     has_begun.recv().await.unwrap();
+    served.cut.cancel();
     served.stop().await;
     assert_eq!(to_end(stream).await, "");
 }
@@ -291,12 +292,24 @@ async fn smuggled_requests_are_answered_with_400_and_the_connection_ends() {
     ] {
         let answer = to_end(served.connect(&format!("{request}GET /hello HTTP/1.1\r\nhost: x\r\n\r\n")).await).await;
         assert!(answer.starts_with("HTTP/1.1 400"), "{request:?}: {answer}");
+        assert!(answer.contains("\r\n\r\nthis is no request in HTTP/1.1 as RFC 9112 has it: "), "{request:?}: {answer}");
         assert!(!answer.contains("hello"), "the rest is nobody's request: {answer}");
     }
     // What came before in good order is answered first.
     let pair = "GET /hello HTTP/1.1\r\nhost: x\r\n\r\nGET /hello HTTP/1.1\r\nhost: x\n\r\n";
     let answers = to_end(served.connect(pair).await).await;
     assert!(answers.starts_with("HTTP/1.1 200 OK") && answers.contains("helloHTTP/1.1 400"), "{answers}");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_that_needs_to_be_encoded_is_refused_in_words() {
+    let served = Served::start(hello, patient()).await;
+    let answer = to_end(served.connect("GET /hello?q=level>=warn HTTP/1.1\r\nhost: x\r\n\r\n").await).await;
+    let (head, words) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 400"), "{answer}");
+    assert!(head.contains(&format!("content-length: {}", words.len())), "{answer}");
+    assert!(words.contains("--data-urlencode"), "{answer}");
     served.stop().await;
 }
 

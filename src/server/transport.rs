@@ -11,6 +11,11 @@ use tokio::time::Sleep;
 use super::frames::{Frames, PREFACE};
 use super::strict::{POISON, Strict};
 
+/// What hyper answers by itself to a head that it cannot read begins so, and says no more.
+const BARE: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n";
+const NOT_READABLE: &str = "in an address a blank and any of < > \" { } | \\ ^ ` are written as % and two digits, as \
+                            curl -G --data-urlencode 'q=level>=warn' does";
+
 /// Behind a refusal so much is read, for so long.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: usize = 256 << 10;
@@ -28,6 +33,10 @@ pub(super) struct Checked<S> {
     check: Check,
     /// To be handed out before anything else: what was read to tell which HTTP it is, or the end of a refused request.
     first: Vec<u8>,
+    /// How the request left the strict form.
+    refused: Option<&'static str>,
+    /// To be written before anything else: an answer in the place of one that says nothing.
+    answer: Vec<u8>,
     /// Until when, and how much, is read behind a refusal.
     linger: Option<Pin<Box<Sleep>>>,
     lingered_bytes: usize,
@@ -57,7 +66,7 @@ impl<S: AsyncRead + Unpin> Checked<S> {
             true => (Check::Http2(Frames::new(Instant::now())), Version::Http2),
             false => (Check::Http1(Strict::default()), Version::Http1),
         };
-        Ok((Checked { stream, check, first, linger: None, lingered_bytes: 0 }, version))
+        Ok((Checked { stream, check, first, refused: None, answer: Vec::new(), linger: None, lingered_bytes: 0 }, version))
     }
 }
 
@@ -75,7 +84,7 @@ impl<S> Checked<S> {
                 if let Err(violation) = strict.look(&buffer.filled()[begin..]) {
                     buffer.set_filled(begin + violation.at);
                     tracing::debug!("a request was refused: {}", violation.what);
-                    (self.check, self.first) = (Check::Ended, POISON.to_vec());
+                    (self.check, self.first, self.refused) = (Check::Ended, POISON.to_vec(), Some(violation.what));
                     self.hand_out(buffer);
                 }
             }
@@ -106,18 +115,48 @@ impl<S: AsyncRead + Unpin> AsyncRead for Checked<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Checked<S> {
+    /// What is to be said in place of an answer of hyper's own.
+    fn in_words(&self, written: &[u8]) -> Option<Vec<u8>> {
+        if !written.starts_with(BARE) {
+            return None;
+        }
+        let words = format!("this is no request in HTTP/1.1 as RFC 9112 has it: {}\n", self.refused.unwrap_or(NOT_READABLE));
+        let head = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close";
+        Some(format!("{head}\r\ncontent-length: {}\r\n\r\n{words}", words.len()).into_bytes())
+    }
+
+    fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.answer.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(context, &self.answer))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.answer.drain(..written);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Checked<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_answer(context))?;
+        if let Some(answer) = self.in_words(bytes) {
+            self.answer = answer;
+            return Poll::Ready(Ok(bytes.len()));
+        }
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_answer(context))?;
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
     /// Reads on for a while behind a refusal: what the client sent and nobody read would make the system tell it of an error
     /// instead of the answer.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_answer(context))?;
         ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
         if !matches!(self.check, Check::Ended) {
             return Poll::Ready(Ok(()));
@@ -137,6 +176,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Checked<S> {
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_answer(context))?;
+        if let [only] = parts
+            && let Some(answer) = self.in_words(only)
+        {
+            self.answer = answer;
+            return Poll::Ready(Ok(only.len()));
+        }
         Pin::new(&mut self.stream).poll_write_vectored(context, parts)
     }
 

@@ -22,6 +22,9 @@ const SECTOR_BYTES: usize = 512;
 pub(crate) enum Fault {
     /// The power goes: this operation and all later ones fail, and what was not synced may be lost.
     Cut,
+    /// The process is killed: this operation and all its later ones fail, and the next process sees what the kernel has,
+    /// synced or not.
+    Kill,
     /// This operation fails; later ones do not.
     Once(io::ErrorKind),
     /// This operation and all that write fail until [`SimulatedDisk::mend`].
@@ -41,8 +44,16 @@ pub(crate) struct Lies {
 #[derive(Debug)]
 struct Refusal {
     error: io::Error,
-    /// Whether it was under way when the power went: some of it may have arrived.
-    has_begun: bool,
+    /// Of what it was to write.
+    arrived: Arrived,
+}
+
+/// How much of a write reached the kernel before it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrived {
+    Nothing,
+    Half,
+    All,
 }
 
 impl From<Refusal> for io::Error {
@@ -70,6 +81,8 @@ struct State {
     /// Operations so far that change something or make it durable.
     operations: u64,
     planned: Option<(u64, Fault)>,
+    /// What is planned when the next file is created, so many operations later.
+    planned_at_creation: Option<(u64, Fault)>,
     happened: Option<Fault>,
     lies: Lies,
 }
@@ -117,21 +130,27 @@ impl SimulatedDisk {
         state.happened = None;
     }
 
+    /// Lets something happen so many operations after the next file was created: while its name is not synced, say.
+    pub(crate) fn plan_at_creation(&self, operations: u64, fault: Fault) {
+        let mut state = self.lock();
+        state.planned_at_creation = Some((operations, fault));
+        state.happened = None;
+    }
+
     pub(crate) fn happened(&self) -> Option<Fault> {
         self.lock().happened
     }
 
-    /// Nothing fails any more.
+    /// Nothing fails any more, and nothing is lost: also what the next process after a kill sees.
     pub(crate) fn mend(&self) {
-        let mut state = self.lock();
-        (state.planned, state.happened) = (None, None);
+        self.lock().forget_plans();
     }
 
     /// Switches the power off and on: what was not synced is there or not, as it falls.
     pub(crate) fn cut(&self, random: &mut Random) {
         let mut state = self.lock();
         let state = &mut *state;
-        (state.planned, state.happened) = (None, None);
+        state.forget_plans();
         for file in &mut state.files {
             file.fall(random);
         }
@@ -153,28 +172,37 @@ impl SimulatedDisk {
 }
 
 impl State {
+    fn forget_plans(&mut self) {
+        (self.planned, self.planned_at_creation, self.happened) = (None, None, None);
+    }
+
     /// Counts an operation, and lets happen what was planned.
     fn operate(&mut self) -> Result<(), Refusal> {
-        match self.happened {
-            Some(Fault::Cut) => return Err(Refusal { error: io::Error::other("the power is off"), has_begun: false }),
-            Some(Fault::From(kind)) => return Err(Refusal { error: kind.into(), has_begun: false }),
-            _ => self.operations += 1,
+        self.is_on().map_err(|error| Refusal { error, arrived: Arrived::Nothing })?;
+        if let Some(Fault::From(kind)) = self.happened {
+            return Err(Refusal { error: kind.into(), arrived: Arrived::Nothing });
         }
+        self.operations += 1;
         match self.planned {
             Some((at, fault)) if self.operations >= at => {
                 (self.planned, self.happened) = (None, Some(fault));
                 Err(match fault {
-                    Fault::Cut => Refusal { error: io::Error::other("the power went"), has_begun: true },
-                    Fault::Once(kind) | Fault::From(kind) => Refusal { error: kind.into(), has_begun: false },
+                    Fault::Cut => Refusal { error: io::Error::other("the power went"), arrived: Arrived::All },
+                    Fault::Kill => Refusal { error: io::Error::other("killed"), arrived: Arrived::Half },
+                    Fault::Once(kind) | Fault::From(kind) => Refusal { error: kind.into(), arrived: Arrived::Nothing },
                 })
             }
             _ => Ok(()),
         }
     }
 
-    /// Reading needs power.
+    /// Reading needs power, and somebody who reads.
     fn is_on(&self) -> io::Result<()> {
-        if self.happened == Some(Fault::Cut) { Err(io::Error::other("the power is off")) } else { Ok(()) }
+        match self.happened {
+            Some(Fault::Cut) => Err(io::Error::other("the power is off")),
+            Some(Fault::Kill) => Err(io::Error::other("the process was killed")),
+            _ => Ok(()),
+        }
     }
 
     fn find(&self, path: &Path) -> io::Result<usize> {
@@ -228,6 +256,17 @@ fn sectors(offset: usize, bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> 
 }
 
 impl Change {
+    /// What arrives of it when it is interrupted.
+    fn half(self) -> Option<Change> {
+        match self {
+            Change::Written { offset, mut bytes } => {
+                bytes.truncate(bytes.len() / 2);
+                Some(Change::Written { offset, bytes })
+            }
+            Change::Length(_) => None,
+        }
+    }
+
     fn apply(&self, file: &mut Vec<u8>) {
         match self {
             Change::Length(bytes) => file.resize(*bytes, 0),
@@ -296,6 +335,9 @@ impl Disk for SimulatedDisk {
                 state.files.push(File::default());
                 let file = state.files.len() - 1;
                 state.name(Naming::Given(path.to_owned(), file));
+                if let Some((operations, fault)) = state.planned_at_creation.take() {
+                    state.planned = Some((state.operations + operations, fault));
+                }
                 file
             }
         };
@@ -352,8 +394,10 @@ impl SimulatedFile {
     fn change(&self, change: Change) -> io::Result<()> {
         let mut state = self.state.lock().unwrap();
         let operated = state.operate();
-        if operated.as_ref().err().is_none_or(|refusal| refusal.has_begun) {
-            state.files[self.file].change(change);
+        match operated.as_ref().err().map_or(Arrived::All, |refusal| refusal.arrived) {
+            Arrived::Nothing => {}
+            Arrived::Half => change.half().into_iter().for_each(|half| state.files[self.file].change(half)),
+            Arrived::All => state.files[self.file].change(change),
         }
         Ok(operated?)
     }

@@ -23,6 +23,8 @@ pub(crate) struct Bug {
     pub(crate) lies: Lies,
     /// A repetition is not recognised.
     pub(crate) forgets_repetitions: bool,
+    /// Starts do not make durable what a killed process left to the kernel.
+    pub(crate) starts_unsynced: bool,
 }
 
 /// One store on one disk.
@@ -35,8 +37,23 @@ pub(crate) struct Life {
     bug: Bug,
     /// How often it is opened before its log is replayed.
     replays_behind: f64,
-    /// How often it was opened in vain, because the power went again.
-    pub(crate) cut_while_opening: u64,
+    pub(crate) ends: Ends,
+}
+
+/// How often its process was ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ends {
+    /// And the next one saw what it had left to the kernel.
+    pub(crate) killed: u64,
+    /// Before it was open, by a kill or with the power.
+    pub(crate) while_opening: u64,
+}
+
+impl Ends {
+    pub(crate) fn add(&mut self, other: Ends) {
+        self.killed += other.killed;
+        self.while_opening += other.while_opening;
+    }
 }
 
 /// What is done to a store, one after the other.
@@ -84,10 +101,9 @@ const STEPS: [Step; 24] = [
 impl Life {
     pub(crate) fn new(seed: u64, number: u64, bug: Bug) -> Life {
         let disk = SimulatedDisk::default();
-        disk.lie(bug.lies);
         let folder = tempfile::tempdir().expect("a folder for the catalog");
         let random = Random::of(seed, number);
-        Life { folder, disk, random, oracle: Oracle::default(), producers: 0, bug, replays_behind: 0.5, cut_while_opening: 0 }
+        Life { folder, disk, random, oracle: Oracle::default(), producers: 0, bug, replays_behind: 0.5, ends: Ends::default() }
     }
 
     /// One whose log is always replayed while others steps are done.
@@ -125,17 +141,35 @@ impl Life {
         self.disk.cut(&mut self.random);
     }
 
-    /// Opens the store after a cut, sometimes with cuts while it opens, and judges what is in it: as it was opened, and
-    /// after everything was sealed and merged.
+    /// Lives of which each is killed at one of its operations, and leaves to the next what it did not sync.
+    pub(crate) async fn live_and_be_killed(&mut self, steps: usize) {
+        while self.random.happens(0.5) {
+            if self.random.happens(0.5) {
+                let scale = self.random.between(1, 8);
+                self.disk.plan(self.random.between(1, 1 << scale), Fault::Kill);
+            } else {
+                self.disk.plan_at_creation(self.random.between(1, 3), Fault::Kill);
+            }
+            // A start that the kill prevents is judged by the next one.
+            _ = self.live(steps).await;
+            self.ends.killed += u64::from(self.was_hit());
+            self.disk.mend();
+        }
+    }
+
+    /// Opens the store after a cut, sometimes with cuts and kills while it opens, and judges what is in it: as it was opened,
+    /// and after everything was sealed and merged.
     pub(crate) async fn judge(&mut self) -> Result<Verdict, OpenError> {
         while self.random.happens(0.3) {
             let operations = self.random.between(1, 12);
-            self.disk.plan(operations, Fault::Cut);
-            // It may open before the power goes.
-            if self.open().is_err() {
-                self.cut_while_opening += 1;
+            let fault = *self.random.pick(&[Fault::Cut, Fault::Kill]);
+            self.disk.plan(operations, fault);
+            // It may open before that.
+            self.ends.while_opening += u64::from(self.open().is_err());
+            if fault == Fault::Cut {
+                self.cut();
             }
-            self.cut();
+            self.disk.mend();
         }
         self.disk.mend();
         let store = self.open()?;
@@ -160,7 +194,11 @@ impl Life {
             seal_interval_ms: 86_400_000,
             ..StoreSettings::default()
         };
-        Store::open_with(&settings, decode(), self.disk.handle(), Arc::new(SystemClock::default()), &mut Registry::default())
+        let starting = Lies { files: true, folders: true };
+        self.disk.lie(if self.bug.starts_unsynced { starting } else { self.bug.lies });
+        let store = Store::open_with(&settings, decode(), self.disk.handle(), Arc::new(SystemClock::default()), &mut Registry::default());
+        self.disk.lie(self.bug.lies);
+        store
     }
 
     async fn step(&mut self, store: &Arc<Store>) {

@@ -15,7 +15,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use disk::{Fault, Lies};
-use life::{Bug, Life};
+use life::{Bug, Ends, Life};
 use oracle::Verdict;
 use random::Random;
 use tokio::runtime::Runtime;
@@ -31,7 +31,7 @@ const LIVES_MAX: u64 = 6;
 #[derive(Debug, Default)]
 struct Tally {
     cuts: u64,
-    cut_while_opening: u64,
+    ends: Ends,
     failures: u64,
     verdict: Verdict,
     complaints: Vec<String>,
@@ -63,7 +63,7 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Lives with cuts at random, each disk several times.
+/// Lives that end by kills and cuts at random, each disk several times.
 fn cut_at_random(seed: u64, cuts: u64, bug: Bug, until: Instant) -> Tally {
     let (runtime, mut tally) = (runtime(), Tally::default());
     for number in 0.. {
@@ -72,17 +72,18 @@ fn cut_at_random(seed: u64, cuts: u64, bug: Bug, until: Instant) -> Tally {
         for lives in 0..LIVES_MAX {
             let scale = random.between(3, 9);
             let at = random.between(1, 1 << scale);
+            runtime.block_on(life.live_and_be_killed(STEPS));
             // A start that the cut prevents is judged by the next one.
             _ = runtime.block_on(life.live_with(at, Fault::Cut, STEPS));
             life.cut();
             tally.cuts += 1;
             tally.judge(&format!("SEED={seed}, disk {number}, life {lives}, cut after {at} operations"), &runtime, &mut life);
             if tally.cuts >= cuts || tally.is_enough() || Instant::now() > until {
-                tally.cut_while_opening += life.cut_while_opening;
+                tally.ends.add(life.ends);
                 return tally;
             }
         }
-        tally.cut_while_opening += life.cut_while_opening;
+        tally.ends.add(life.ends);
     }
     tally
 }
@@ -94,9 +95,10 @@ fn power_cuts_lose_and_double_nothing() {
     let until = begun + number("DURATION").map_or(Duration::from_secs(86_400), Duration::from_secs);
     let tally = cut_at_random(seed, cuts, Bug::default(), until);
     println!(
-        "SEED={seed}: {} cuts, {} more while it opened, in {} s; {}",
+        "SEED={seed}: {} cuts, {} kills before them, {} ends while it opened, in {} s; {}",
         tally.cuts,
-        tally.cut_while_opening,
+        tally.ends.killed,
+        tally.ends.while_opening,
         begun.elapsed().as_secs(),
         tally.verdict
     );
@@ -186,10 +188,11 @@ fn planted_bugs_are_found() {
     let planted = [
         ("acknowledged before the sync", Bug { lies: Lies { files: true, folders: false }, ..Bug::default() }),
         ("folders are not synced", Bug { lies: Lies { files: false, folders: true }, ..Bug::default() }),
+        ("what a killed process left is not synced", Bug { starts_unsynced: true, ..Bug::default() }),
         ("repetitions are forgotten", Bug { forgets_repetitions: true, ..Bug::default() }),
     ];
     for (name, bug) in planted {
-        let tally = cut_at_random(3, 30, bug, until);
+        let tally = cut_at_random(3, 60, bug, until);
         println!("{name}: {} complaints, the first: {}", tally.complaints.len(), tally.complaints.first().map_or("none", |first| first));
         assert!(!tally.complaints.is_empty(), "{name}: nobody noticed");
     }

@@ -1,13 +1,16 @@
 //! What was acknowledged survives the worst moment to die, and is there once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use prost::Message;
 use serde_json::json;
+use tempfile::TempDir;
 
-use crate::harness::{Server, StopOnDrop, poll, try_post};
+use crate::harness::{Server, StopOnDrop, metric, poll, try_post};
 use crate::otlp::{self, MS};
 
 const SENDERS: usize = 4;
@@ -177,6 +180,26 @@ fn a_stop_drains_and_exits_0() {
     let mut server = Server::start();
     server.send_lines(&[json!({"msg": "last words", "ts": otlp::now() - MS})]);
     assert_eq!(server.stop(), Some(0));
+    server.start_again();
+    assert_eq!(server.search("\"last words\"").len(), 1);
+}
+
+#[test]
+fn a_request_that_never_ends_takes_no_time_from_what_is_sealed_at_a_stop() {
+    let folder = TempDir::new().unwrap();
+    let settings = folder.path().join("needle.toml");
+    std::fs::write(&settings, "shutdown_timeout_ms = 9000\n[server]\ndrain_timeout_ms = 5000\n").unwrap();
+    let mut server = Server::start_with(&["--config", settings.to_str().unwrap()]);
+    server.send_lines(&[json!({"msg": "last words", "ts": otlp::now() - MS})]);
+    let address = server.process().address("otlp-http");
+    let half = format!("POST /v1/logs HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{{");
+    let mut never_ends = TcpStream::connect(&address).unwrap();
+    never_ends.write_all(half.as_bytes()).unwrap();
+    poll("the connection is accepted", || (metric(&server, "needle_server_connections{listener=\"otlp-http\"}") > 0).then_some(()));
+    assert_eq!(server.stop(), Some(0));
+    let said = server.process().stderr();
+    assert!(!said.contains("not all was finished"), "{said}");
+    drop(never_ends);
     server.start_again();
     assert_eq!(server.search("\"last words\"").len(), 1);
 }

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::answer::TailEvent;
+use crate::answer::{TailEvent, TailedRecord};
 use crate::limits::{TAIL_BEHIND_RECORDS_MAX, TAIL_ROUND_MIN_MS, TAIL_ROUND_RECORDS, TAILS_BYTES_MAX};
 
 use super::Feed;
@@ -57,7 +57,7 @@ struct Entry {
     cursor: RecordId,
     bytes: usize,
     /// None where records were passed over.
-    record: Option<Arc<Record>>,
+    record: Option<Arc<TailedRecord>>,
     /// Where it begins.
     from: RecordId,
 }
@@ -197,8 +197,10 @@ fn hand_out(watched: &[Arc<Watched>], found: AcceptedEach, gap: Option<RecordId>
     let mut has_news = vec![gap.is_some(); watched.len()];
     for (record, matched) in found.records {
         let record_id = record.common().record_id;
-        let entry =
-            |record: Arc<Record>| Entry { cursor: behind(record_id), bytes: bytes_of(&record), record: Some(record), from: record_id };
+        // What is shown of it takes about as much again.
+        let bytes = 2 * bytes_of(&record);
+        let record = Arc::new(TailedRecord::from(record));
+        let entry = |record: Arc<TailedRecord>| Entry { cursor: behind(record_id), bytes, record: Some(record), from: record_id };
         for at in matched {
             watched[at].ring.lock().push(entry(record.clone()), bytes_max);
             has_news[at] = true;

@@ -45,7 +45,7 @@ impl Feed for Numbers {
     fn accepted_between(&self, from: RecordId, until: RecordId, predicates: &[&Predicate]) -> Result<AcceptedEach, ReadError> {
         self.rounds.lock().push((from, predicates.len()));
         let matched = |n| (0..predicates.len()).filter(|at| matches(predicates[*at], n)).collect::<Vec<_>>();
-        let records = (from.0..until.0).map(|n| (Arc::new(record(n)), matched(n))).filter(|(_, matched)| !matched.is_empty());
+        let records = (from.0..until.0).map(|n| (record(n), matched(n))).filter(|(_, matched)| !matched.is_empty());
         Ok(AcceptedEach { records: records.collect(), next: until, ..AcceptedEach::default() })
     }
 }
@@ -76,7 +76,7 @@ async fn take(stream: &mut (impl Stream<Item = TailEvent> + Unpin), count: usize
     let mut shown = Vec::new();
     for _ in 0..count {
         match stream.next().await.expect("the stream goes on") {
-            TailEvent::Record { record, cursor } => shown.push((record.common().record_id.0, cursor.0)),
+            TailEvent::Record { record, cursor } => shown.push((record.record().common().record_id.0, cursor.0)),
             other => panic!("not a record: {other:?}"),
         }
     }

@@ -6,7 +6,7 @@ use arrow::datatypes::DataType;
 use parquet::errors::Result;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::chunks::{AheadReader, GroupRows, PassingPage, page_locations, pages_of};
+use super::chunks::{AheadReader, GroupRows, PassingPage, dictionary_before, page_locations, pages_of};
 use super::encoded::{Presence, Values, malformed};
 use super::file::ShardFile;
 use super::pick::{PickedColumn, Picker, opened};
@@ -24,6 +24,9 @@ pub(super) fn rows_passing(
 ) -> Result<Option<RowRanges>> {
     let picker = Picker { file, metadata, group: group.group, rows: &[], keep: false };
     let locations = page_locations(metadata, group.group, column.column).unwrap_or_default();
+    if dictionary_before(picker.chunk(column), locations).is_none() {
+        return Ok(None);
+    }
     let group_rows = usize::try_from(metadata.row_group(group.group).num_rows())?;
     let pages = pages_of(locations, group_rows, &group.ranges);
     let mut bytes = AheadReader::new(file.clone(), pages.iter().map(|(place, _)| place));
@@ -65,17 +68,15 @@ pub(super) fn rows_passing(
 
 /// Which values of the dictionary pass.
 fn passing(picker: &Picker<'_>, column: &PickedColumn, test: &ValueTest<'_>) -> Result<Vec<bool>> {
-    let is_number = match column.field.data_type() {
-        DataType::Int64 => Some(false),
-        DataType::Float64 => Some(true),
-        _ => None,
-    };
-    let Some(is_double) = is_number else {
-        let texts = picker.dictionary_of(column)?;
-        return Ok((0..texts.len()).map(|at| test(ColumnValue::Text(ValueKind::String, texts.value(at)))).collect());
+    let value_of: fn(u64) -> ColumnValue<'static> = match column.field.data_type() {
+        DataType::Int64 => |number| ColumnValue::Int(number.cast_signed()),
+        DataType::Float64 => |number| ColumnValue::Double(f64::from_bits(number)),
+        _ => {
+            let texts = picker.dictionary_of(column)?;
+            return Ok((0..texts.len()).map(|at| test(ColumnValue::Text(ValueKind::String, texts.value(at)))).collect());
+        }
     };
     let page = picker.dictionary_page(column, true)?;
     let mut numbers = Values::Fixed(page.buffer(), column.width);
-    let value = |number: u64| if is_double { ColumnValue::Double(f64::from_bits(number)) } else { ColumnValue::Int(number.cast_signed()) };
-    (0..page.num_values() as usize).map(|at| Ok(test(value(numbers.number(at)?)))).collect()
+    (0..page.num_values() as usize).map(|at| Ok(test(value_of(numbers.number(at)?)))).collect()
 }

@@ -1,7 +1,5 @@
 //! Records in the order they were accepted, from one on: what tails read.
 
-use std::sync::Arc;
-
 use crate::live::LiveBatch;
 use crate::model::{Record, RecordId, RecordsView, UnixNanos};
 use crate::predicate::{Columns, Predicate, matching_rows_of_each};
@@ -25,7 +23,7 @@ pub struct AcceptedAfter {
 #[derive(Clone, Debug, Default)]
 pub struct AcceptedEach {
     /// Those that match at least one, in commit order, with the places of the predicates among those asked for.
-    pub records: Vec<(Arc<Record>, Vec<usize>)>,
+    pub records: Vec<(Record, Vec<usize>)>,
     /// Where to go on.
     pub next: RecordId,
     /// What was read.
@@ -76,7 +74,12 @@ impl Snapshot {
             at.map_or_else(|_| Vec::new(), |at| each[at].iter().map(|(_, predicate)| *predicate).collect())
         };
         let fetched = self.fetch(&wanted, &mut coverage)?.into_iter();
-        let records = fetched.map(|record| (matches(&record), record)).map(|(matched, record)| (Arc::new(record), matched)).collect();
+        let records = fetched
+            .map(|record| {
+                let matched = matches(&record);
+                (record, matched)
+            })
+            .collect();
         Ok(AcceptedEach { records, next: until, coverage })
     }
 

@@ -221,7 +221,7 @@ fn assert_accepted(snapshot: &super::Snapshot, predicates: &[&Predicate]) {
         for (at, predicate) in predicates.iter().enumerate() {
             let mut alone = numbers(&snapshot.accepted_from(from, predicate, 1_000).unwrap().records);
             alone.retain(|number| *number < until);
-            let told = together.records.iter().filter(|(_, matched)| matched.contains(&at)).map(|(record, _)| (**record).clone());
+            let told = together.records.iter().filter(|(_, matched)| matched.contains(&at)).map(|(record, _)| record.clone());
             assert_eq!(numbers(&told.collect::<Vec<_>>()), alone, "{predicate:?}");
         }
     }

@@ -1,7 +1,6 @@
 //! `GET /api/v1/tail`: new records as server-sent events.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -61,7 +60,8 @@ pub(crate) async fn tail(
 ) -> Result<Response, ApiError> {
     let cursor = cursor(&headers, parameters.cursor)?;
     let backfill = number("backfill", parameters.backfill, web.settings().tail_backfill_max)?.unwrap_or(0);
-    let events = web.engine().tail(&tenant, &parameters.q.unwrap_or_default(), cursor, backfill)?;
+    let heartbeat = web.settings().tail_heartbeat();
+    let events = web.engine().tail(&tenant, &parameters.q.unwrap_or_default(), cursor, backfill, heartbeat)?;
     // Held as long as the stream, so that the gauge falls when the reader leaves.
     let following = web.metrics().tail_begins();
     let events = events.map(move |tailed| {
@@ -69,23 +69,26 @@ pub(crate) async fn tail(
         Ok(event(tailed))
     });
     let events = events.take_until(web.closing().clone().cancelled_owned());
-    Ok(sent(events, web.settings().tail_heartbeat()))
+    Ok(sent(events, heartbeat))
 }
 
 fn sent(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static, heartbeat: std::time::Duration) -> Response {
-    // The engine's heartbeats carry a cursor; these only keep proxies from closing a silent connection.
-    let alive = KeepAlive::new().interval(heartbeat).event(Event::default().event("heartbeat").data("{}"));
+    // The engine's heartbeats carry a cursor. These, without one, come where it is late because it reads.
+    let alive = KeepAlive::new().interval(heartbeat.saturating_mul(2)).event(Event::default().event("heartbeat").data("{}"));
     Sse::new(events).keep_alive(alive).into_response()
 }
 
 fn event(tailed: TailEvent) -> Event {
-    let (name, cursor, data) = match tailed {
-        TailEvent::Record { record, cursor } => ("record", cursor, serde_json::to_string(&Record::from(Arc::unwrap_or_clone(record)))),
-        TailEvent::Gap { skipped, cursor } => ("gap", cursor, serde_json::to_string(&Gap { skipped })),
-        TailEvent::Heartbeat { cursor } => ("heartbeat", cursor, Ok("{}".to_owned())),
-    };
-    let data = data.expect("wire types are always JSON");
-    Event::default().event(name).id(cursor.0.to_string()).data(data)
+    let event = |name, cursor: RecordId, data: &str| Event::default().event(name).id(cursor.0.to_string()).data(data);
+    match tailed {
+        TailEvent::Record { record, cursor } => event("record", cursor, record.shown(|record| json(&Record::from(record.clone())))),
+        TailEvent::Gap { skipped, cursor } => event("gap", cursor, &json(&Gap { skipped })),
+        TailEvent::Heartbeat { cursor } => event("heartbeat", cursor, "{}"),
+    }
+}
+
+fn json(data: &impl Serialize) -> String {
+    serde_json::to_string(data).expect("wire types are always JSON")
 }
 
 /// Where to go on. A browser that reconnects repeats the address it began with, so what it says it has seen since wins.
@@ -109,6 +112,7 @@ mod tests {
     use futures::stream;
     use http_body_util::BodyExt;
     use needle_query::model;
+    use std::sync::Arc;
 
     async fn text(events: Vec<TailEvent>) -> String {
         let response = sent(stream::iter(events).map(|tailed| Ok(event(tailed))), std::time::Duration::from_secs(60));
@@ -126,7 +130,7 @@ mod tests {
     #[tokio::test]
     async fn a_record_stands_on_one_line_whatever_it_says() {
         let log = model::Log { body: Some(model::Value::String("a\n\nevent: fake\r\nb".to_owned())), ..model::Log::default() };
-        let record = Arc::new(model::Record::Log(log));
+        let record = Arc::new(model::Record::Log(log).into());
         let text = text(vec![TailEvent::Record { record, cursor: RecordId(u64::MAX) }]).await;
         let lines: Vec<&str> = text.trim_end().lines().collect();
         assert_eq!(lines[..2], ["event: record", "id: 18446744073709551615"]);
