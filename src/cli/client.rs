@@ -17,6 +17,9 @@ const PAGE_RECORDS: usize = 1000;
 /// How long a connection may take. Answers may take as long as `--timeout` says.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// An address of more bytes is taken by nobody: neither by a server nor by what is in front of it.
+const ADDRESS_BYTES_MAX: usize = 65_534;
+
 /// Parameters of a request.
 pub(crate) type Parameters = Vec<(&'static str, String)>;
 
@@ -92,8 +95,8 @@ impl Client {
         headers: &[(&str, String)],
         silence_max: Option<Duration>,
     ) -> anyhow::Result<Response> {
-        let mut request =
-            self.agent.get(format!("{}{path}", self.url)).query_pairs(parameters.iter().map(|(name, value)| (*name, value.as_str())));
+        let address = self.address(path, parameters)?;
+        let mut request = self.agent.get(address).query_pairs(parameters.iter().map(|(name, value)| (*name, value.as_str())));
         for (name, value) in
             headers.iter().map(|(name, value)| (*name, value)).chain(self.bearer().as_ref().map(|value| ("authorization", value)))
         {
@@ -111,8 +114,8 @@ impl Client {
         headers: &[(&str, String)],
         body: &[u8],
     ) -> anyhow::Result<Response> {
-        let mut request =
-            self.agent.post(format!("{}{path}", self.url)).query_pairs(parameters.iter().map(|(name, value)| (*name, value.as_str())));
+        let address = self.address(path, parameters)?;
+        let mut request = self.agent.post(address).query_pairs(parameters.iter().map(|(name, value)| (*name, value.as_str())));
         for (name, value) in
             headers.iter().map(|(name, value)| (*name, value)).chain(self.bearer().as_ref().map(|value| ("authorization", value)))
         {
@@ -123,8 +126,8 @@ impl Client {
 
     /// `DELETE path`, parsed.
     pub(crate) fn delete<T: DeserializeOwned>(&self, path: &str, parameters: &[(&'static str, String)]) -> anyhow::Result<T> {
-        let mut request =
-            self.agent.delete(format!("{}{path}", self.url)).query_pairs(parameters.iter().map(|(name, value)| (*name, value.as_str())));
+        let address = self.address(path, parameters)?;
+        let mut request = self.agent.delete(address).query_pairs(parameters.iter().map(|(name, value)| (*name, value.as_str())));
         if let Some(bearer) = self.bearer() {
             request = request.header("authorization", bearer);
         }
@@ -161,6 +164,22 @@ impl Client {
         }
         let start: String = body.trim().chars().take(200).collect();
         (None, anyhow!("{} answered {status}: {start}", self.url))
+    }
+
+    /// Where a request goes, if its parameters fit behind that.
+    fn address(&self, path: &str, parameters: &[(&'static str, String)]) -> anyhow::Result<String> {
+        let address = format!("{}{path}", self.url);
+        // Any other byte is written as % and two digits.
+        let as_it_is = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let written = |value: &String| value.bytes().map(|byte| if as_it_is(byte) { 1 } else { 3 }).sum::<usize>();
+        let bytes = address.len() + parameters.iter().map(|(name, value)| name.len() + 2 + written(value)).sum::<usize>();
+        match parameters.iter().max_by_key(|(_, value)| value.len()) {
+            Some((name, value)) if bytes > ADDRESS_BYTES_MAX => Err(anyhow!(
+                "`{name}` has {} bytes, too many for the address of a request, which takes {ADDRESS_BYTES_MAX}: make it shorter, or ask part by part",
+                value.len()
+            )),
+            _ => Ok(address),
+        }
     }
 
     fn bearer(&self) -> Option<String> {

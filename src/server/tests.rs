@@ -303,13 +303,15 @@ async fn smuggled_requests_are_answered_with_400_and_the_connection_ends() {
 }
 
 #[tokio::test]
-async fn an_address_that_needs_to_be_encoded_is_refused_in_words() {
+async fn an_address_that_cannot_be_read_is_refused_in_words() {
     let served = Served::start(hello, patient()).await;
     let answer = to_end(served.connect("GET /hello?q=level>=warn HTTP/1.1\r\nhost: x\r\n\r\n").await).await;
     let (head, words) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 400"), "{answer}");
     assert!(head.contains(&format!("content-length: {}", words.len())), "{answer}");
     assert!(words.contains("--data-urlencode"), "{answer}");
+    let long = to_end(served.connect(&format!("GET /hello?q={} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(70_000))).await).await;
+    assert!(long.starts_with("HTTP/1.1 414") && long.contains("more than 65534 bytes"), "{long}");
     served.stop().await;
 }
 

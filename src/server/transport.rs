@@ -11,10 +11,19 @@ use tokio::time::Sleep;
 use super::frames::{Frames, PREFACE};
 use super::strict::{POISON, Strict};
 
-/// What hyper answers by itself to a head that it cannot read begins so, and says no more.
-const BARE: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n";
-const NOT_READABLE: &str = "in an address a blank and any of < > \" { } | \\ ^ ` are written as % and two digits, as \
-                            curl -G --data-urlencode 'q=level>=warn' does";
+/// What hyper answers by itself to a head that it cannot read begins with one of these, and with [`BARE`] behind it says no more.
+const STATUS: [(&str, &str); 2] = [
+    (
+        "HTTP/1.1 400 Bad Request\r\n",
+        "in an address a blank and any of < > \" { } | \\ ^ ` are written as % and two digits, as \
+         curl -G --data-urlencode 'q=level>=warn' does",
+    ),
+    (
+        "HTTP/1.1 414 URI Too Long\r\n",
+        "an address of more than 65534 bytes is not read; a shorter query asks for the same by a prefix, or part by part",
+    ),
+];
+const BARE: &str = "connection: close\r\ncontent-length: 0\r\n";
 
 /// Behind a refusal so much is read, for so long.
 const LINGER: Duration = Duration::from_secs(1);
@@ -118,12 +127,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Checked<S> {
 impl<S: AsyncWrite + Unpin> Checked<S> {
     /// What is to be said in place of an answer of hyper's own.
     fn in_words(&self, written: &[u8]) -> Option<Vec<u8>> {
-        if !written.starts_with(BARE) {
-            return None;
-        }
-        let words = format!("this is no request in HTTP/1.1 as RFC 9112 has it: {}\n", self.refused.unwrap_or(NOT_READABLE));
-        let head = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close";
-        Some(format!("{head}\r\ncontent-length: {}\r\n\r\n{words}", words.len()).into_bytes())
+        let is_bare = |status: &str| {
+            let rest = written.strip_prefix(status.as_bytes());
+            rest.is_some_and(|rest| rest.starts_with(BARE.as_bytes()))
+        };
+        let (status, words) = STATUS.into_iter().find(|(status, _)| is_bare(status))?;
+        let words = match self.refused {
+            Some(what) => format!("this is no request in HTTP/1.1 as RFC 9112 has it: {what}\n"),
+            None => format!("this request cannot be read: {words}\n"),
+        };
+        let head = "content-type: text/plain; charset=utf-8\r\nconnection: close";
+        Some(format!("{status}{head}\r\ncontent-length: {}\r\n\r\n{words}", words.len()).into_bytes())
     }
 
     fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {

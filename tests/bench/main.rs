@@ -25,8 +25,11 @@ use clap::Parser;
 
 use workload::{Giant, Signal, Workload};
 
+/// Further records would tell no more about tails.
+const TAILED_RECORDS_MAX: usize = 200_000;
+
 /// What to measure.
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 struct Arguments {
     /// Log records.
     #[arg(long, default_value_t = 300_000)]
@@ -94,5 +97,7 @@ fn figures(arguments: &Arguments, core: Option<usize>) -> Vec<String> {
         );
         wrong.extend_from_slice(table.wrong());
     }
+    print!("### Tails\n\n");
+    wrong.extend(tails(&Arguments { records: arguments.records.min(TAILED_RECORDS_MAX), ..arguments.clone() }, core));
     wrong
 }

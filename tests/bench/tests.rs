@@ -14,6 +14,7 @@ mod promises;
 mod questions;
 mod shards;
 mod table;
+mod tails;
 mod workload;
 
 use workload::{Giant, Signal, Workload};
@@ -28,6 +29,13 @@ fn figures_of_logs_are_measured_and_their_answers_are_true() {
 #[test]
 fn figures_of_spans_are_measured_and_their_answers_are_true() {
     measures_truly(Signal::Spans, "by service, duration and attribute");
+}
+
+#[test]
+fn tails_are_told_of_everything() {
+    let table = tails::measure(&Workload { signal: Signal::Logs, seed: 3, records: RECORDS }, program::core());
+    assert!(table.wrong().is_empty(), "{:#?}", table.wrong());
+    assert!(table.to_string().contains("from the acknowledgement to 50 tails under all of it"), "{table}");
 }
 
 fn measures_truly(signal: Signal, row: &str) {

@@ -109,6 +109,18 @@ fn a_bad_query_is_pointed_at() {
 }
 
 #[test]
+fn a_query_that_is_too_long_is_refused_with_the_bound() {
+    let server = with_lines();
+    for (words, bound) in [(5_000, "32768"), (10_000, "65534")] {
+        let query = (0..words).map(|n| format!("w{n}")).collect::<Vec<_>>().join(" OR ");
+        let output = server.cli(&["grep", &query]);
+        let stderr = stderr_of(&output);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains("bytes") && stderr.contains(bound) && !stderr.contains("panicked"), "{stderr}");
+    }
+}
+
+#[test]
 fn trace_draws_the_journey() {
     let server = with_lines();
     for arguments in
