@@ -93,7 +93,7 @@ fn latencies(workload: &Workload, core: Option<usize>, rests: bool, table: &mut 
                     let began = Instant::now();
                     sender.send(&batch.body);
                     if rests {
-                        std::thread::sleep(began.elapsed());
+                        std::thread::park_timeout(began.elapsed());
                     }
                 }
             }
@@ -104,7 +104,7 @@ fn latencies(workload: &Workload, core: Option<usize>, rests: bool, table: &mut 
             let answer = agent.post(format!("{}/api/v1/logs", program.api())).content_type("application/x-ndjson").send(&line);
             assert_eq!(answer.expect("an answer").status(), 200);
             acknowledged.push(Instant::now());
-            std::thread::sleep(MARK_INTERVAL);
+            std::thread::park_timeout(MARK_INTERVAL);
         }
         is_over.store(true, Ordering::Relaxed);
     });
