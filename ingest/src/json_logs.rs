@@ -35,6 +35,7 @@ pub(crate) fn decode(decoder: &Decoder, request: &RawRequest) -> Result<Outcome,
         Ok(text) => reader.text(text.strip_prefix('\u{feff}').unwrap_or(text))?,
         Err(_) => reader.lines()?,
     }
+    reader.times.tell(&reader.budget.notices);
     Ok(reader.rows.finish(&reader.budget))
 }
 

@@ -42,7 +42,7 @@ impl Metrics {
         registry.register_with_unit("bodies", "Length of request bodies, decompressed", Unit::Bytes, metrics.body_bytes.clone());
         registry.register(
             "lenient_forms",
-            "Names and values in a form that OTLP does not allow, which were read all the same",
+            "Names, values and times in a form that leaves something open or is not allowed, which were read all the same",
             metrics.lenient_forms.clone(),
         );
         registry.register(

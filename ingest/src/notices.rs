@@ -1,5 +1,5 @@
-//! What senders write otherwise than OTLP demands, and is read all the same: counted, and where something of it is lost,
-//! said in the answer as a warning.
+//! What senders write otherwise than it should be, and is read all the same: counted, and where something of it is lost or
+//! assumed, said in the answer as a warning.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -15,6 +15,8 @@ pub(crate) struct Notices {
     pub(crate) string_indexes: Cell<usize>,
     /// Logs whose trace or span id is no id: they are kept, and belong to no trace.
     pub(crate) unlinked_logs: Cell<usize>,
+    /// Times of logs in JSON and text that carry no zone, where the request told none: they are read as UTC.
+    pub(crate) times_without_zone: Cell<usize>,
 }
 
 /// One more.
@@ -24,16 +26,17 @@ pub(crate) fn count(cell: &Cell<usize>) {
 
 impl Notices {
     /// Each form with its count, by the name it has in metrics.
-    pub(crate) fn forms(&self) -> [(&'static str, usize); 4] {
+    pub(crate) fn forms(&self) -> [(&'static str, usize); 5] {
         [
             ("snake_case_name", self.snake_case_names.get()),
             ("enum_name", self.enum_names.get()),
             ("string_index", self.string_indexes.get()),
             ("unlinked_log", self.unlinked_logs.get()),
+            ("time_without_zone", self.times_without_zone.get()),
         ]
     }
 
-    /// What was lost although the records were stored; empty when nothing was.
+    /// What was lost, or assumed, although the records were stored; empty when nothing was.
     pub(crate) fn warning(&self) -> String {
         let mut parts = Vec::new();
         let (indexes, unlinked) = (self.string_indexes.get(), self.unlinked_logs.get());
@@ -45,6 +48,13 @@ impl Notices {
         if unlinked > 0 {
             parts.push(format!(
                 "{unlinked} log records carry a trace or span id of a wrong length: they were stored without it, send 16 and 8 bytes"
+            ));
+        }
+        let without_zone = self.times_without_zone.get();
+        if without_zone > 0 {
+            parts.push(format!(
+                "times without a zone were read as UTC ({without_zone} of them): if they are of another, name it (?timezone=Europe/Berlin, \
+                 needle send --timezone)"
             ));
         }
         parts.join("; ")

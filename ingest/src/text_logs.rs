@@ -40,6 +40,7 @@ pub(crate) fn decode(decoder: &Decoder, request: &RawRequest) -> Result<Outcome,
         }
     }
     assembly.flush();
+    times.tell(&budget.notices);
     Ok(assembly.rows.finish(&budget))
 }
 

@@ -4,6 +4,7 @@
 //! Where clocks are put back, an hour comes twice, and where they are put forward, one is left out: such a time is read by
 //! the offset that was in force before the change.
 
+use std::cell::Cell;
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ use needle_storage::model::UnixNanos;
 use regex::{Captures, Regex, RegexBuilder};
 
 use crate::decode::DecodeError;
+use crate::notices::{Notices, count};
 
 /// A time at the begin of a line.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,6 +25,8 @@ pub(crate) struct Leading<'a> {
     pub(crate) end: usize,
     /// The level, where it is part of the time stamp (glog's `E0517 ...`).
     pub(crate) level: Option<&'a str>,
+    /// Whether its zone is neither written nor told with the request.
+    pub(crate) without_zone: bool,
 }
 
 /// Reads the times of one request.
@@ -31,6 +35,10 @@ pub(crate) struct TimeReader {
     arrival: UnixNanos,
     /// Of times that carry none.
     zone: TimeZone,
+    /// Whether the request told it.
+    zone_is_told: bool,
+    /// Times that carry none, where none was told.
+    without_zone: Cell<usize>,
 }
 
 impl TimeReader {
@@ -40,23 +48,43 @@ impl TimeReader {
             Some(name) => zone_of(name).ok_or_else(|| DecodeError::Zone(name.chars().take(ZONE_SHOWN_MAX).collect()))?,
             None => TimeZone::UTC,
         };
-        Ok(TimeReader { arrival: request.arrival, zone })
+        Ok(TimeReader { arrival: request.arrival, zone, zone_is_told: request.timezone.is_some(), without_zone: Cell::default() })
     }
 
     /// The time a line begins with.
     pub(crate) fn leading<'a>(&self, line: &'a str) -> Option<Leading<'a>> {
+        self.find(line).inspect(|found| self.note(found))
+    }
+
+    /// Tells of times whose zone was assumed.
+    pub(crate) fn tell(&self, notices: &Notices) {
+        notices.times_without_zone.set(self.without_zone.get());
+    }
+
+    fn note(&self, found: &Leading<'_>) {
+        if found.without_zone {
+            count(&self.without_zone);
+        }
+    }
+
+    fn find<'a>(&self, line: &'a str) -> Option<Leading<'a>> {
         FORMS.iter().find_map(|form| {
             let captures = form.captures(line)?;
             let time = self.time_of(&captures)?;
             let end = captures.name("time").map_or(0, |time| time.end());
-            Some(Leading { time, end, level: captures.name("level").map(|level| level.as_str()) })
+            let without_zone = !self.zone_is_told && ["epoch", "z", "hz"].into_iter().all(|zone| captures.name(zone).is_none());
+            Some(Leading { time, end, level: captures.name("level").map(|level| level.as_str()), without_zone })
         })
     }
 
     /// The time a text is, if it is nothing else.
     pub(crate) fn of_text(&self, text: &str) -> Option<UnixNanos> {
         let text = text.trim();
-        of_number(text).or_else(|| self.leading(text).filter(|found| found.end == text.len()).map(|found| found.time))
+        of_number(text).or_else(|| {
+            let found = self.find(text).filter(|found| found.end == text.len())?;
+            self.note(&found);
+            Some(found.time)
+        })
     }
 
     fn time_of(&self, captures: &Captures<'_>) -> Option<UnixNanos> {
@@ -246,6 +274,25 @@ mod tests {
 
     fn shown(time: UnixNanos) -> String {
         Timestamp::from_nanosecond(i128::from(time.0)).unwrap().to_string()
+    }
+
+    #[test]
+    fn times_whose_zone_is_assumed_are_told() {
+        let told = |timezone: Option<&str>| {
+            let (times, notices) = (reader(timezone, ARRIVAL).unwrap(), Notices::default());
+            for line in
+                ["2018-06-27 06:39:57.993 1900 DEBUG nova", "2015-04-24T21:08:10.313913+00:00 err rbd", "no time", "1795176000.25 x"]
+            {
+                times.leading(line);
+            }
+            for text in ["2018-06-27 06:39:57", "2018-06-27 06:39:57 and more", "2018-06-27T06:39:57Z", "1795176000"] {
+                times.of_text(text);
+            }
+            times.tell(&notices);
+            notices.times_without_zone.get()
+        };
+        assert_eq!(told(None), 2);
+        assert_eq!(told(Some("UTC")), 0);
     }
 
     #[test]

@@ -460,6 +460,7 @@ fn yes() -> bool {
 pub(crate) struct Accepted {
     pub(crate) accepted: u64,
     pub(crate) rejected: Vec<Rejected>,
+    pub(crate) warning: Option<String>,
 }
 
 /// A line that was not accepted.

@@ -167,13 +167,16 @@ async fn json_logs(State(ingest): State<Ingest>, request: Request) -> Response {
         (Err(refusal), _) | (_, Err(refusal)) => Err(refusal),
     };
     match taken {
-        Ok(Acknowledgement { accepted, rejections, .. }) => {
+        Ok(Acknowledgement { accepted, rejections, warning }) => {
             let listed = rejections.first.iter().take(REJECTED_LISTED_MAX);
             let rejected: Vec<_> = listed.map(|rejection| json!({"line": rejection.place, "reason": rejection.reason})).collect();
             let more = rejections.count - rejected.len();
             let mut body = json!({"accepted": accepted, "rejected": rejected});
             if more > 0 {
                 body["rejected_more"] = json!(more);
+            }
+            if !warning.is_empty() {
+                body["warning"] = json!(warning);
             }
             answer(StatusCode::OK, Encoding::Json, body.to_string().into_bytes())
         }

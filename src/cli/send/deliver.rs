@@ -13,7 +13,7 @@ use super::super::output::{commas, plural};
 use super::super::terminal::note;
 use super::super::wire::Accepted;
 use super::input::Input;
-use super::{Batch, Signal, Sink, Target, protobuf};
+use super::{Batch, SendCommand, Signal, Sink, Target, protobuf};
 
 /// A batch that the server did not take for this long is given up, unless `--timeout` says otherwise.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -35,6 +35,9 @@ pub(super) struct Delivery<'a> {
     origin: blake3::Hasher,
     ordinal: u64,
     reached: bool,
+    /// Whether what was assumed of the records is not said, or was said for this input.
+    quiet: bool,
+    warned: bool,
     /// Records taken.
     pub(super) accepted: u64,
     /// Records refused, by the server or before.
@@ -57,22 +60,19 @@ struct PartialSuccess {
 
 impl<'a> Delivery<'a> {
     /// A delivery to a server.
-    pub(super) fn new(
-        client: &'a Client,
-        progress: &'a ProgressBar,
-        service_given: Option<&'a str>,
-        timezone: Option<&'a str>,
-    ) -> Delivery<'a> {
+    pub(super) fn new(client: &'a Client, progress: &'a ProgressBar, command: &'a SendCommand) -> Delivery<'a> {
         Delivery {
             client,
             progress,
-            service_given,
-            timezone,
+            service_given: command.service.as_deref(),
+            timezone: command.timezone.as_deref(),
+            quiet: command.quiet,
             service: None,
             name: String::new(),
             origin: blake3::Hasher::new(),
             ordinal: 0,
             reached: false,
+            warned: false,
             accepted: 0,
             rejected: 0,
         }
@@ -84,6 +84,7 @@ impl<'a> Delivery<'a> {
         self.service = self.service_given.map(str::to_owned).or(suggested);
         self.name = input.name();
         self.ordinal = 0;
+        self.warned = false;
         self.origin = blake3::Hasher::new();
         // The same batch of the same file is the same, also in another run; what comes through a pipe never is.
         match input.path.as_ref().and_then(|path| path.canonicalize().ok()) {
@@ -163,6 +164,10 @@ impl<'a> Delivery<'a> {
             Target::Text | Target::JsonLines => {
                 let answer: Accepted = self.client.parse("/api/v1/logs", response)?;
                 self.accepted += answer.accepted;
+                if let Some(warning) = answer.warning.filter(|_| !self.quiet && !std::mem::replace(&mut self.warned, true)) {
+                    let text = format!("{}: from line {} on: {warning}", self.name, batch.first_line);
+                    self.progress.suspend(|| note(&text));
+                }
                 for rejected in &answer.rejected {
                     let line = batch.first_line + rejected.line.saturating_sub(1);
                     self.reject(line, &rejected.reason);

@@ -183,7 +183,7 @@ pub(crate) fn run(command: &SendCommand) -> anyhow::Result<Exit> {
     let client = Client::new(&command.server)?;
     let inputs = input::find(&command.files)?;
     let progress = progress(command, &inputs);
-    let mut delivery = Delivery::new(&client, &progress, command.service.as_deref(), command.timezone.as_deref());
+    let mut delivery = Delivery::new(&client, &progress, command);
     let mut failed = 0;
     for input in &inputs {
         progress.set_message(shown(&input.name()));

@@ -25,6 +25,8 @@ pub(crate) struct ImportAnswer {
     accepted: usize,
     /// Lines that were not.
     rejected: Vec<RejectedLine>,
+    /// What was assumed of the records that were stored; there only if something was.
+    warning: Option<String>,
 }
 
 /// A line that was not stored.
