@@ -17,7 +17,7 @@ const PAGE_RECORDS: usize = 1000;
 /// How long a connection may take. Answers may take as long as `--timeout` says.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// An address of more bytes is taken by nobody: neither by a server nor by what is in front of it.
+/// An address of more bytes cannot be sent, nor would the server read it: `http::Uri` holds no more.
 const ADDRESS_BYTES_MAX: usize = 65_534;
 
 /// Parameters of a request.

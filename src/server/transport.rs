@@ -12,7 +12,7 @@ use super::frames::{Frames, PREFACE};
 use super::strict::{POISON, Strict};
 
 /// What hyper answers by itself to a head that it cannot read begins with one of these, and with [`BARE`] behind it says no more.
-const STATUS: [(&str, &str); 2] = [
+const REFUSALS: [(&str, &str); 2] = [
     (
         "HTTP/1.1 400 Bad Request\r\n",
         "in an address a blank and any of < > \" { } | \\ ^ ` are written as % and two digits, as \
@@ -131,7 +131,7 @@ impl<S: AsyncWrite + Unpin> Checked<S> {
             let rest = written.strip_prefix(status.as_bytes());
             rest.is_some_and(|rest| rest.starts_with(BARE.as_bytes()))
         };
-        let (status, words) = STATUS.into_iter().find(|(status, _)| is_bare(status))?;
+        let (status, words) = REFUSALS.into_iter().find(|(status, _)| is_bare(status))?;
         let words = match self.refused {
             Some(what) => format!("this is no request in HTTP/1.1 as RFC 9112 has it: {what}\n"),
             None => format!("this request cannot be read: {words}\n"),

@@ -166,10 +166,10 @@ impl Life {
             self.disk.plan(operations, fault);
             // It may open before that.
             self.ends.while_opening += u64::from(self.open().is_err());
-            if fault == Fault::Cut {
-                self.cut();
+            match fault {
+                Fault::Cut => self.cut(),
+                _ => self.disk.mend(),
             }
-            self.disk.mend();
         }
         self.disk.mend();
         let store = self.open()?;

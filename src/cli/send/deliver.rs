@@ -35,8 +35,9 @@ pub(super) struct Delivery<'a> {
     origin: blake3::Hasher,
     ordinal: u64,
     reached: bool,
-    /// Whether what was assumed of the records is not said, or was said for this input.
+    /// What the server assumed of the records is not said.
     quiet: bool,
+    /// It was said for this input.
     warned: bool,
     /// Records taken.
     pub(super) accepted: u64,
