@@ -30,8 +30,10 @@ pub(crate) enum Refusal {
     NoneUsable { count: usize, what: &'static str, reasons: String },
     #[error("the body holds no record: send at least one")]
     Nothing,
-    #[error("too many bytes are on their way into the store (limit {0}): send again a little later")]
-    Busy(usize),
+    #[error("too many bytes{whose} are on their way into the store (limit {limit}): send again a little later")]
+    Busy { whose: &'static str, limit: usize },
+    #[error("this tenant sent more than {limit} bytes a second: send less, or raise tenant_bytes_per_second_max")]
+    TenantRate { limit: u64, wait_seconds: u64 },
     #[error("{0}")]
     Store(#[from] AppendError),
     #[error("the body came too slowly or stopped coming: send again")]
@@ -88,7 +90,7 @@ impl Refusal {
             Refusal::ContentType { .. } | Refusal::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Refusal::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::NotFound { .. } => StatusCode::NOT_FOUND,
-            Refusal::Busy(_) | Refusal::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
+            Refusal::Busy { .. } | Refusal::TenantRate { .. } | Refusal::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
             Refusal::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             Refusal::Forbidden(_) => StatusCode::FORBIDDEN,
             // Only 429, 502, 503 and 504 are sent again by an OTLP client.
@@ -101,7 +103,7 @@ impl Refusal {
     pub(crate) fn code(&self) -> Code {
         match self {
             Refusal::TooLarge { .. } => Code::ResourceExhausted,
-            Refusal::Busy(_) | Refusal::Store(_) | Refusal::TooOften(_) => Code::Unavailable,
+            _ if self.is_temporary() => Code::Unavailable,
             Refusal::Unauthenticated(_) => Code::Unauthenticated,
             Refusal::Forbidden(_) => Code::PermissionDenied,
             Refusal::Encoding(_) | Refusal::Method { .. } => Code::Unimplemented,
@@ -114,7 +116,7 @@ impl Refusal {
 
     /// Whether the same request may be accepted later.
     pub(crate) fn is_temporary(&self) -> bool {
-        matches!(self, Refusal::Busy(_) | Refusal::Store(_) | Refusal::TooOften(_))
+        matches!(self, Refusal::Busy { .. } | Refusal::TenantRate { .. } | Refusal::Store(_) | Refusal::TooOften(_))
     }
 
     /// The reason as a label of metrics.
@@ -125,7 +127,8 @@ impl Refusal {
             Refusal::ContentType { .. } | Refusal::Encoding(_) => "unsupported",
             Refusal::Method { .. } | Refusal::NotFound { .. } | Refusal::Parameter(_) => "misdirected",
             Refusal::NoneUsable { .. } | Refusal::Nothing => "none_usable",
-            Refusal::Busy(_) => "busy",
+            Refusal::Busy { .. } => "busy",
+            Refusal::TenantRate { .. } => "tenant_rate",
             Refusal::Store(_) => "store",
             Refusal::Slow | Refusal::Broken(_) => "broken",
             Refusal::Unauthenticated(_) => "unauthenticated",
@@ -134,10 +137,11 @@ impl Refusal {
             Refusal::Fault => "fault",
         }
     }
-}
 
-/// Seconds after which to send again: 1 to 4, so that refused senders do not return together.
-pub(crate) fn retry_after_seconds(entropy: u64) -> u64 {
-    // Fibonacci hashing: the top bits depend on all bits.
-    1 + (entropy.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 62)
+    /// Seconds after which to send again, a little more or less, so that refused senders do not return together.
+    pub(crate) fn retry_after_seconds(&self, entropy: u64) -> u64 {
+        let wait_seconds = if let Refusal::TenantRate { wait_seconds, .. } = self { *wait_seconds } else { 0 };
+        // Fibonacci hashing: the top bits depend on all bits.
+        wait_seconds + 1 + (entropy.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 62)
+    }
 }

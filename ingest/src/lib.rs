@@ -13,6 +13,7 @@ mod pipeline;
 mod receive;
 mod rows;
 mod settings;
+mod shares;
 mod text_logs;
 mod times;
 

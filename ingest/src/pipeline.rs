@@ -10,7 +10,6 @@ use axum::response::Response;
 use needle_storage::model::{Signal, Tenant, UnixNanos};
 use needle_storage::{Accepted, Account, AppendError, BodyFormat, Incoming, Ledger, LedgerEntry, RawRequest, Store};
 use prometheus_client::registry::Registry;
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -20,8 +19,8 @@ use crate::error::Refusal;
 use crate::metrics::{Form, Metrics, Refused, Source};
 use crate::otlp::respond::{noun, reasons};
 use crate::otlp::{grpc, http};
-use crate::receive::{InFlight, in_flight};
 use crate::settings::IngestSettings;
+use crate::shares::{InFlight, Shares};
 
 /// Receives records over the network and puts them into a store. Cheap to clone.
 #[derive(Clone)]
@@ -35,7 +34,7 @@ struct Inner {
     /// Requests from their head until what is answered is decided. Closed: no more are taken.
     under_way: TaskTracker,
     decoder: Arc<Decoder>,
-    in_flight: Arc<Semaphore>,
+    shares: Shares,
     metrics: Metrics,
 }
 
@@ -137,12 +136,12 @@ impl Ingest {
     }
 
     pub(crate) fn with_destination(destination: Destination, settings: IngestSettings, metrics: &mut Registry) -> Ingest {
-        let in_flight = in_flight(&settings);
+        let shares = Shares::of(&settings);
         let decoder = Arc::new(Decoder::new(settings));
         let ledger = destination.ledger();
         Transport::DOORS.iter().for_each(|(signal, door)| ledger.open(Account::new(*signal, door.label())));
         let (metrics, under_way) = (Metrics::register(metrics), TaskTracker::new());
-        Ingest { inner: Arc::new(Inner { destination, ledger, under_way, decoder, in_flight, metrics }) }
+        Ingest { inner: Arc::new(Inner { destination, ledger, under_way, decoder, shares, metrics }) }
     }
 
     /// Takes no more requests, which are told to come again to whoever is next, and waits for those under way, until
@@ -198,9 +197,9 @@ impl Ingest {
         &self.inner.decoder.settings
     }
 
-    /// An account of the bytes of one request.
-    pub(crate) fn in_flight(&self) -> InFlight {
-        InFlight::new(self.inner.in_flight.clone(), self.settings().in_flight_bytes_max)
+    /// An account of the bytes of one request of this tenant, which is refused if it sent too much of late.
+    pub(crate) fn in_flight(&self, tenant: &Tenant) -> Result<InFlight, Refusal> {
+        self.inner.shares.enter(tenant)
     }
 
     /// Runs `work` where it may take long; a panic in it is the fault of this one request.
@@ -222,6 +221,7 @@ impl Ingest {
         let source = Source { signal: signal.as_str(), transport: transport.label() };
         let metrics = &self.inner.metrics;
         metrics.body_bytes.get_or_create(&source).inc_by(request.body.len() as u64);
+        self.inner.shares.spend(&request.tenant, request.body.len());
         let (request, outcome) = self.decode(request).await?;
         metrics.requests.get_or_create(&source).inc();
         for (form, count) in outcome.notices.forms().into_iter().filter(|(_, count)| *count > 0) {

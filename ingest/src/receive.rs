@@ -2,59 +2,19 @@
 //! the routes bounds it in time: a body that comes too slowly ends with an error of the kind `TimedOut`.
 
 use std::io::{self, Read};
-use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, HeaderValue};
 use http_body::Body;
 use http_body_util::BodyExt as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::Refusal;
 use crate::settings::IngestSettings;
+use crate::shares::InFlight;
 
-/// Bytes per permit of the semaphore, whose permits are counted in 32 bits.
-const UNIT_BYTES: usize = 1024;
 /// Windows of zstd up to this size are decoded (`zstd -22` needs 128 MiB and is refused).
 const ZSTD_WINDOW_LOG_MAX: u32 = 26;
-
-pub(crate) fn in_flight(settings: &IngestSettings) -> Arc<Semaphore> {
-    let units = settings.in_flight_bytes_max / UNIT_BYTES;
-    Arc::new(Semaphore::new(units.min(u32::MAX as usize).min(Semaphore::MAX_PERMITS)))
-}
-
-/// The bytes one request holds, given back when it is dropped.
-#[derive(Debug)]
-pub(crate) struct InFlight {
-    semaphore: Arc<Semaphore>,
-    limit_bytes: usize,
-    held: Option<OwnedSemaphorePermit>,
-    units: usize,
-}
-
-impl InFlight {
-    pub(crate) fn new(semaphore: Arc<Semaphore>, limit_bytes: usize) -> InFlight {
-        InFlight { semaphore, limit_bytes, held: None, units: 0 }
-    }
-
-    /// Holds room for `bytes` in all. Never waits: who waited here would hold what others wait for.
-    pub(crate) fn hold(&mut self, bytes: usize) -> Result<(), Refusal> {
-        let units = bytes.div_ceil(UNIT_BYTES);
-        if units <= self.units {
-            return Ok(());
-        }
-        let busy = Refusal::Busy(self.limit_bytes);
-        let more = u32::try_from(units - self.units).map_err(|_| busy.clone())?;
-        let permit = self.semaphore.clone().try_acquire_many_owned(more).map_err(|_| busy)?;
-        match &mut self.held {
-            Some(held) => held.merge(permit),
-            None => self.held = Some(permit),
-        }
-        self.units = units;
-        Ok(())
-    }
-}
 
 /// Receives a whole body, as it came. What a body is framed with, `framing` bytes, may come on top of the limit.
 pub(crate) async fn receive<B>(

@@ -15,8 +15,11 @@ pub struct IngestSettings {
     pub elements_max: usize,
     /// Arrays and maps within each other in one value.
     pub nesting_max: usize,
-    /// Bodies being received, decoded and stored at one time, together; beyond it requests are asked to come again.
+    /// Bodies being received, decoded and stored at one time, together; beyond it requests are asked to come again. One tenant
+    /// holds three quarters of it at most.
     pub in_flight_bytes_max: usize,
+    /// So many bytes of bodies, decompressed, may one tenant send in a second, on average over ten; 0 for as many as can be taken.
+    pub tenant_bytes_per_second_max: u64,
     /// Attribute keys that hold a request id, most telling first. Case does not matter, and `-`, `_` and `.` are alike.
     pub request_id_keys: Vec<String>,
     /// What OTLP paths begin with besides having nothing before them, as `/tenant/x`; empty for nothing.
@@ -35,6 +38,7 @@ impl Default for IngestSettings {
             elements_max: 4_000_000,
             nesting_max: 32,
             in_flight_bytes_max: 256 << 20,
+            tenant_bytes_per_second_max: 0,
             request_id_keys: crate::ids::DEFAULT_REQUEST_ID_KEYS.iter().map(|key| (*key).to_owned()).collect(),
             path_prefix: String::new(),
             metrics: MetricsPolicy::Refuse,

@@ -85,6 +85,9 @@ pub(crate) const GAP_SHARE: i64 = 10;
 /// So many siblings of one service and name are worth a line of their own.
 pub(crate) const SIBLINGS_MIN: usize = 5;
 
+/// A span that is longer was most likely given a wrong time.
+pub(crate) const LONG_SPAN_NS: i64 = 30 * 86_400_000_000_000;
+
 /// Rounds of following ids from records to further ids.
 pub(crate) const CLOSE_ROUNDS_MAX: usize = 32;
 /// Ids followed for one journey.

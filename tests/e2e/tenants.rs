@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::guard::token;
 use crate::harness::{Answer, Server, post};
+use crate::otlp::configured;
 use crate::search::START;
 
 /// In every text of a tenant's records, and in no question.
@@ -68,6 +69,25 @@ fn send_spans(server: &Server, token: &str, mark: &str) {
     }]});
     let headers = [("content-type", "application/json"), ("authorization", &*format!("Bearer {token}"))];
     post(&format!("{}/v1/traces", server.otlp_http()), &headers, spans.to_string().as_bytes()).expect(200);
+}
+
+#[test]
+fn fault_62_a_tenant_that_floods_is_held_back_and_others_are_not() {
+    let (_folder, server) = configured("[ingest]\ntenant_bytes_per_second_max = 20000\n");
+    let [flood, other] = ["acme", "zeta"].map(|tenant| token(&server, "admin", tenant));
+    let send = |token: &str, lines: usize| {
+        let headers = [("content-type", "text/plain"), ("authorization", &*format!("Bearer {token}"))];
+        post(&format!("{}/api/v1/logs", server.url()), &headers, "one of very many lines\n".repeat(lines).as_bytes())
+    };
+    let held_back = (0..100).filter(|_| send(&flood, 1_000).status == 429).count();
+    assert!((80..99).contains(&held_back), "ten seconds' worth at once, and hardly any more: {held_back}");
+    for _ in 0..100 {
+        send(&other, 1).expect(200);
+    }
+    let refused = "needle_ingest_refused_requests_total{reason=\"tenant_rate\",transport=\"api\"}";
+    let metrics =
+        crate::harness::request_with("GET", &format!("{}/metrics", server.url()), &[("authorization", &format!("Bearer {other}"))]);
+    assert!(metrics.text().contains(&format!("{refused} {held_back}")), "{}", metrics.text());
 }
 
 #[test]

@@ -11,15 +11,16 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use http_body_util::{BodyExt as _, Full};
-use needle_storage::model::Signal;
+use needle_storage::model::{Signal, Tenant};
 use needle_storage::{BodyFormat, RawRequest};
 
 use super::http::idempotency_key;
 use super::{discard, respond, status};
-use crate::error::{Refusal, retry_after_seconds};
+use crate::error::Refusal;
 use crate::pipeline::{Ingest, Transport, now, tenant_of};
-use crate::receive::{Compression, InFlight, receive};
+use crate::receive::{Compression, receive};
 use crate::settings::MetricsPolicy;
+use crate::shares::InFlight;
 
 const LOGS_EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 const TRACES_EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -51,8 +52,9 @@ async fn discard_metrics(State(ingest): State<Ingest>, request: Request) -> Resp
         return not_grpc();
     }
     let taken = async {
+        let tenant = tenant_of(request.extensions())?;
         let _under_way = ingest.enter()?;
-        let (_, message, in_flight) = read(&ingest, request).await?;
+        let (_, message, in_flight) = read(&ingest, &tenant, request).await?;
         let points = Ingest::off_thread(move || Ok(discard::data_points(&message)?)).await?;
         drop(in_flight);
         ingest.count_discarded(points);
@@ -65,7 +67,7 @@ async fn take(ingest: &Ingest, request: Request, signal: Signal) -> Result<Vec<u
     let arrival = now();
     let tenant = tenant_of(request.extensions())?;
     let _under_way = ingest.enter()?;
-    let (headers, body, in_flight) = read(ingest, request).await?;
+    let (headers, body, in_flight) = read(ingest, &tenant, request).await?;
     let key = idempotency_key(&headers)?;
     let format = match signal {
         Signal::Logs => BodyFormat::OtlpLogsProtobuf,
@@ -78,10 +80,10 @@ async fn take(ingest: &Ingest, request: Request, signal: Signal) -> Result<Vec<u
 }
 
 /// Receives the message of a call, whole and decompressed.
-async fn read(ingest: &Ingest, request: Request) -> Result<(HeaderMap, Bytes, InFlight), Refusal> {
+async fn read(ingest: &Ingest, tenant: &Tenant, request: Request) -> Result<(HeaderMap, Bytes, InFlight), Refusal> {
     let (parts, body) = request.into_parts();
     let compression = Compression::named(parts.headers.get("grpc-encoding"))?;
-    let mut in_flight = ingest.in_flight();
+    let mut in_flight = ingest.in_flight(tenant)?;
     let limit = ingest.settings().request_bytes_max;
     let framed = receive(&parts.headers, body, ingest.settings(), FRAME_BYTES, &mut in_flight).await?;
     let (compressed, message) = unframe(framed, limit)?;
@@ -147,7 +149,7 @@ fn answer(ingest: &Ingest, taken: Result<Vec<u8>, Refusal>) -> Response {
 
 /// The status of a refusal, with its details.
 fn grpc_status(refusal: &Refusal) -> tonic::Status {
-    let details = status::protobuf(refusal, retry_after_seconds(now().0));
+    let details = status::protobuf(refusal, refusal.retry_after_seconds(now().0));
     tonic::Status::with_details(tonic::Code::from_i32(refusal.code() as i32), refusal.to_string(), details.into())
 }
 

@@ -8,15 +8,17 @@ use axum::routing::{any, post};
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use needle_storage::model::Tenant;
 use needle_storage::{BodyFormat, RawRequest};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{discard, respond, status};
-use crate::error::{Refusal, retry_after_seconds};
+use crate::error::Refusal;
 use crate::pipeline::{Acknowledgement, Ingest, Transport, now, signal_of, tenant_of};
-use crate::receive::{Compression, InFlight, receive};
+use crate::receive::{Compression, receive};
 use crate::settings::MetricsPolicy;
+use crate::shares::InFlight;
 
 /// Of rejected lines this many are listed; the rest are counted in `rejected_more`.
 const REJECTED_LISTED_MAX: usize = 1000;
@@ -91,9 +93,10 @@ async fn discard_metrics(State(ingest): State<Ingest>, request: Request) -> Resp
     let encoding = Encoding::of(request.headers());
     let transport = if encoding == Some(Encoding::Protobuf) { Transport::HttpProtobuf } else { Transport::HttpJson };
     let taken = async {
+        let tenant = tenant_of(request.extensions())?;
         let _under_way = ingest.enter()?;
         let encoding = encoding.ok_or_else(|| Refusal::content_type(&media_type(request.headers())))?;
-        let (_, body, in_flight) = read(&ingest, request).await?;
+        let (_, body, in_flight) = read(&ingest, &tenant, request).await?;
         let points = Ingest::off_thread(move || match encoding {
             Encoding::Protobuf => Ok(discard::data_points(&body)?),
             Encoding::Json => Ok(discard::json_data_points(&body)?),
@@ -198,7 +201,7 @@ async fn take(
     let arrival = now();
     let tenant = tenant_of(request.extensions())?;
     let _under_way = ingest.enter()?;
-    let (headers, body, in_flight) = read(ingest, request).await?;
+    let (headers, body, in_flight) = read(ingest, &tenant, request).await?;
     let idempotency_key = idempotency_key(&headers)?;
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let (service, timezone) = (given(parameters.service), given(parameters.timezone));
@@ -209,10 +212,10 @@ async fn take(
 }
 
 /// Receives a body, whole and decompressed.
-async fn read(ingest: &Ingest, request: Request) -> Result<(HeaderMap, Bytes, InFlight), Refusal> {
+async fn read(ingest: &Ingest, tenant: &Tenant, request: Request) -> Result<(HeaderMap, Bytes, InFlight), Refusal> {
     let (parts, body) = request.into_parts();
     let compression = Compression::of(&parts.headers)?;
-    let mut in_flight = ingest.in_flight();
+    let mut in_flight = ingest.in_flight(tenant)?;
     let body = receive(&parts.headers, body, ingest.settings(), 0, &mut in_flight).await?;
     if compression == Compression::Identity {
         return Ok((parts.headers, body, in_flight));
@@ -265,7 +268,7 @@ fn answer(status: StatusCode, encoding: Encoding, body: Vec<u8>) -> Response {
 }
 
 fn refuse(refusal: &Refusal, encoding: Encoding) -> Response {
-    let seconds = retry_after_seconds(now().0);
+    let seconds = refusal.retry_after_seconds(now().0);
     let body = match encoding {
         Encoding::Protobuf => status::protobuf(refusal, seconds),
         Encoding::Json => status::json(refusal, seconds),

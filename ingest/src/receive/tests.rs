@@ -1,11 +1,13 @@
 use std::io::Write;
 
 use http_body_util::Full;
+use needle_storage::model::Tenant;
 
 use super::*;
+use crate::shares::Shares;
 
 fn room(settings: &IngestSettings) -> InFlight {
-    InFlight::new(in_flight(settings), settings.in_flight_bytes_max)
+    Shares::of(settings).enter(&Tenant::default()).unwrap()
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -50,21 +52,7 @@ fn otlp_23_a_bomb_stops_at_the_limit() {
     let mut room = room(&settings);
     let refusal = Compression::Gzip.decompress(bomb.into(), 1 << 20, &mut room).unwrap_err();
     assert!(matches!(refusal, Refusal::TooLarge { .. }), "{refusal}");
-    assert!(room.units * UNIT_BYTES < 2 << 20, "held {} KiB", room.units);
-}
-
-#[test]
-fn bodies_together_are_bounded_and_give_back_what_they_held() {
-    let settings = IngestSettings { in_flight_bytes_max: 10 << 10, ..IngestSettings::default() };
-    let semaphore = in_flight(&settings);
-    let mut first = InFlight::new(semaphore.clone(), settings.in_flight_bytes_max);
-    first.hold(8 << 10).unwrap();
-    let mut second = InFlight::new(semaphore.clone(), settings.in_flight_bytes_max);
-    assert!(matches!(second.hold(4 << 10), Err(Refusal::Busy(_))));
-    drop(first);
-    second.hold(4 << 10).unwrap();
-    drop(second);
-    assert_eq!(semaphore.available_permits(), 10);
+    assert!(room.bytes() < 2 << 20, "held {} bytes", room.bytes());
 }
 
 #[tokio::test]

@@ -145,7 +145,7 @@ pub struct Node {
     pub inferred: Option<Inference>,
     /// Whether it stands for a parent that was never received.
     pub missing: bool,
-    /// What is odd about it: `self_parent`, `cycle`, `conflict`, `negative_duration`.
+    /// What is odd about it: `self_parent`, `cycle`, `conflict`, `negative_duration`, `long_duration` (more than 30 days).
     pub flags: Vec<&'static str>,
     /// The span, unless inferred or missing.
     pub span: Option<Record>,

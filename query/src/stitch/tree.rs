@@ -8,6 +8,7 @@ use needle_storage::model::{RecordId, Span, SpanId, SpanKind, TraceId, UnixNanos
 use super::copies::Received;
 use super::line::Line;
 use crate::answer::Inference;
+use crate::limits::LONG_SPAN_NS;
 
 /// What a node stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +63,9 @@ impl TreeNode {
         let Received { span, mut flags } = received;
         if span.duration_ns < 0 {
             flags.push("negative_duration");
+        }
+        if span.duration_ns > LONG_SPAN_NS {
+            flags.push("long_duration");
         }
         TreeNode {
             role: Role::Span,

@@ -126,6 +126,26 @@ fn otlp_41_42_45_who_comes_when_it_is_too_much_is_asked_to_come_again() {
 }
 
 #[test]
+fn otlp_43_a_tenant_that_sends_more_than_its_rate_is_asked_to_come_again() {
+    // As much as in 17 seconds, of which it may send what ten bring at once.
+    let (_folder, server) = configured("[ingest]\ntenant_bytes_per_second_max = 10000\n");
+    export(&server, Door::Json, "identity", &one_log(&"too fast ".repeat(19_000))).unwrap();
+    for (door, signal) in DOORS.iter().flat_map(|door| SIGNALS.map(|signal| (*door, signal))) {
+        let refused = match signal {
+            Signal::Logs => export(&server, door, "gzip", &one_log("late")).unwrap_err(),
+            Signal::Traces => export(&server, door, "gzip", &one_span("late")).unwrap_err(),
+        };
+        assert_eq!(refused.http, if door == Door::Grpc { 0 } else { 429 });
+        assert_eq!((refused.code, &refused.details[..]), (14, &["google.rpc.RetryInfo".to_owned()][..]), "{door:?}");
+        assert!(refused.message.contains("tenant_bytes_per_second_max"), "{}", refused.message);
+        let seconds: u64 = refused.retry_after.expect("when to come again").parse().expect("whole seconds");
+        assert!((1..=12).contains(&seconds), "{seconds}");
+    }
+    poll("what was too much to be made up for", || export(&server, Door::Json, "identity", &one_log("in time")).ok());
+    assert_eq!((server.search("late").len(), server.search("\"in time\"").len()), (0, 1));
+}
+
+#[test]
 fn otlp_44_a_log_that_cannot_be_written_is_a_matter_of_coming_again() {
     // Files may not grow beyond what the catalog needs, and the signal that this raises is ignored: writes fail.
     let data = tempfile::tempdir().unwrap();

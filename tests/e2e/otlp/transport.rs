@@ -79,6 +79,39 @@ fn otlp_03_signals_that_are_not_stored_are_refused_for_good() {
 }
 
 #[test]
+fn fault_60_calls_that_are_none_are_refused_and_reflection_tells_nothing() {
+    let server = Server::start();
+    for method in [
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+        "/opentelemetry.proto.collector.logs.v1.LogsService/Import",
+        "/LogsService/Export",
+        "/",
+    ] {
+        let answer = call(&server, method, &[], frame(false, &[]));
+        assert_eq!((answer.headers["grpc-status"].as_bytes(), &*answer.body), (&b"12"[..], &b""[..]), "{method}: {answer:?}");
+    }
+    let method = Signal::Logs.method();
+    let message = one_log("whole").encode_to_vec();
+    let mut odd_flag = frame(false, &message);
+    odd_flag[0] = 0x80;
+    let long = u32::MAX.to_be_bytes();
+    let too_long = [&[0][..], &long, &message].concat();
+    for (what, body, status) in [
+        ("neither compressed nor not", odd_flag, "3"),
+        ("two messages", [frame(false, &message), frame(false, &message)].concat(), "3"),
+        ("half a message", frame(false, &message)[..20].to_vec(), "3"),
+        ("no message", Vec::new(), "3"),
+        ("a message of 4 GiB", too_long, "8"),
+    ] {
+        assert_eq!(call(&server, method, &[], body).headers["grpc-status"], status, "{what}");
+    }
+    assert!(server.search("*").is_empty());
+    assert_eq!(call(&server, method, &[], frame(false, &message)).headers["grpc-status"], "0");
+    assert_eq!(server.search("whole").len(), 1);
+}
+
+#[test]
 fn otlp_03_metrics_are_discarded_where_the_settings_say_so() {
     let (_folder, server) = configured("[ingest]\nmetrics = \"discard\"\n");
     let url = server.otlp_http() + "/v1/metrics";

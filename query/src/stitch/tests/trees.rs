@@ -126,6 +126,15 @@ fn an_end_before_the_start_is_kept_and_flagged() {
 }
 
 #[test]
+fn a_span_of_more_than_thirty_days_is_kept_and_flagged() {
+    const DAY_MS: i64 = 86_400_000;
+    let mut shop = Shop::default();
+    shop.span("web", SERVER, 1, 0, 0, 31 * DAY_MS);
+    shop.span("web", INTERNAL, 2, 1, 0, 30 * DAY_MS);
+    check(&shop.stitched(), &["1 !long_duration", "  2"]);
+}
+
+#[test]
 fn a_chain_of_ten_thousand_spans_and_fifty_thousand_children_are_stitched() {
     let mut deep = Shop::default();
     for n in 0..10_000 {

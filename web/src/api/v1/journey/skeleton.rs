@@ -91,7 +91,7 @@ pub(crate) struct InferredNode {
 pub(crate) struct FlaggedNode {
     /// Its place.
     node: usize,
-    /// `self_parent`, `cycle`, `conflict`, `negative_duration`.
+    /// `self_parent`, `cycle`, `conflict`, `negative_duration`, `long_duration` (more than 30 days).
     flags: Vec<&'static str>,
 }
 

@@ -145,7 +145,7 @@ pub(crate) struct Node {
     inferred: Option<Inference>,
     /// Whether it stands for a parent that was never received.
     missing: bool,
-    /// What is odd about it: `self_parent`, `cycle`, `conflict`, `negative_duration`.
+    /// What is odd about it: `self_parent`, `cycle`, `conflict`, `negative_duration`, `long_duration` (more than 30 days).
     flags: Vec<&'static str>,
     /// The span; null for an inferred or missing one.
     #[schema(required)]
