@@ -53,7 +53,10 @@ impl Verdicts {
 }
 
 /// Words by which reasons are told apart.
-const WHYS: [&str; 18] = [
+const WHYS: [&str; 21] = [
+    "answered and so called it, if",
+    "nobody else answered, if",
+    "the same service answered, if",
     "not decided",
     "as the span that called it",
     "first span links to this one",

@@ -349,12 +349,14 @@ impl Hosts<'_> {
             Some(callee) if self.tree.nodes[callee].role != Role::Lines => None,
             // Another instance, or another clock: the service does not call itself.
             Some(callee) if self.tree.nodes[callee].service == guest.service => {
-                Some((call.node, format!("it lies within {caller}, which the same service answered{moved}"), 0.6 * sure))
+                Some((call.node, format!("it lies within {caller}, which the same service answered{moved}"), 0.3 * sure))
             }
             Some(callee) => {
                 let host = self.innermost_visit(callee, guest, pair.shift_ns);
                 let service = &self.tree.nodes[host].service;
-                Some((host, format!("it lies within {caller}, which {service} answered and so called it{moved}"), 0.85 * sure))
+                // Two things are supposed where its clock is, too.
+                let confidence = if pair.shift_ns == 0 { 0.87 } else { 0.66 };
+                Some((host, format!("it lies within {caller}, which {service} answered and so called it{moved}"), confidence * sure))
             }
         }
     }
