@@ -2,7 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
 use super::Unusable;
@@ -22,6 +26,31 @@ pub(crate) fn tls(arguments: &ServerArguments) -> Result<TlsConfig, Unusable> {
         _ => None,
     };
     Ok(TlsConfig::builder().root_certs(roots).client_cert(own).build())
+}
+
+/// The same for gRPC, which is HTTP/2.
+pub(crate) fn tls_of_grpc(arguments: &ServerArguments) -> anyhow::Result<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(path) = &arguments.ca_file {
+        roots.add_parsable_certificates(ders("--ca-file", path)?);
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?.with_root_certificates(roots);
+    let mut tls = match (&arguments.client_cert, &arguments.client_key) {
+        (Some(certificate), Some(key)) => {
+            let der = PrivateKeyDer::from_pem_slice(&read("--client-key", key)?);
+            let der = der.map_err(|error| Unusable(format!("--client-key {}: {error}: give a private key in PEM", key.display())))?;
+            builder.with_client_auth_cert(ders("--client-cert", certificate)?, der)?
+        }
+        _ => builder.with_no_client_auth(),
+    };
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(tls)
+}
+
+fn ders(flag: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Unusable> {
+    Ok(certificates(flag, path)?.iter().map(|certificate| CertificateDer::from(certificate.der().to_vec())).collect())
 }
 
 fn certificates(flag: &str, path: &Path) -> Result<Vec<Certificate<'static>>, Unusable> {

@@ -201,6 +201,38 @@ fn commands_speak_https_with_the_authority_that_they_are_given() {
 }
 
 #[test]
+fn the_doctor_tries_every_door_over_tls_by_the_name_that_the_certificate_is_for() {
+    let authority = Authority::new();
+    let tls = authority.flags(true);
+    let data = tempfile::tempdir().unwrap();
+    let folder = text(data.path());
+    let made = crate::harness::stdout_of(&run(&mut crate::harness::needle(&["token", "create", "--scope", "admin", "--data", &folder])));
+    let any = "0.0.0.0:0";
+    let everywhere = ["--otlp-grpc", any, "--otlp-http", any, "--http", any];
+    let server = Server::start_on_with(data, &tls.iter().map(String::as_str).chain(everywhere).collect::<Vec<_>>());
+    let port = |name: &str| server.process().address(name).rsplit(':').next().unwrap().to_owned();
+    let examine = |host: &str, with_certificate: bool| {
+        let mut doctor = crate::harness::needle(&["doctor", "--json", "--token", made.trim(), "--data", &folder]);
+        doctor.args(&tls).args(["--url", &format!("https://{host}:{}", port("http")), "--ca-file", &text(&authority.path("ca.pem"))]);
+        if with_certificate {
+            doctor.args(["--client-cert", &text(&authority.path("client.pem")), "--client-key", &text(&authority.path("client.key"))]);
+        }
+        for name in ["otlp-grpc", "otlp-http", "http"] {
+            doctor.args([&format!("--{name}"), &format!("0.0.0.0:{}", port(name))]);
+        }
+        let report: serde_json::Value = serde_json::from_slice(&run(&mut doctor).stdout).unwrap();
+        let state =
+            |check: &&str| report["findings"].as_array().unwrap().iter().find(|finding| finding["check"] == **check).unwrap().clone();
+        ["port otlp-grpc", "port otlp-http", "port http", "round trip grpc", "round trip http"].iter().map(state).collect::<Vec<_>>()
+    };
+    let all = |findings: &[serde_json::Value], state: &str| findings.iter().all(|finding| finding["state"] == state);
+    let findings = examine("localhost", true);
+    assert!(all(&findings, "good"), "{findings:?}");
+    let without_certificate = examine("localhost", false);
+    assert!(all(&without_certificate[..3], "broken"), "{without_certificate:?}");
+}
+
+#[test]
 fn a_key_that_everybody_can_read_is_not_used() {
     let authority = Authority::new();
     fs::set_permissions(authority.path("server.key"), fs::Permissions::from_mode(0o644)).unwrap();

@@ -1,19 +1,23 @@
 //! `needle doctor`: what may be wrong with this machine, these settings and this server.
 
+mod grpc;
 mod machine;
 mod ports;
 mod round_trip;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use needle_ingest::storage::formats;
 use serde::Serialize;
 
+use self::grpc::Grpc;
 use super::arguments::ServerArguments;
 use super::client::Client;
-use super::{Exit, matches_of, report};
+use super::{Exit, matches_of, report, trust};
 use crate::settings::{Effective, ServeFlags, Settings, effective};
 
 /// Look for what is wrong: ports, disk, clock, limits, settings, and a record's way in and out
@@ -46,6 +50,50 @@ pub(crate) struct DoctorCommand {
     client_key: Option<PathBuf>,
     #[command(flatten)]
     flags: ServeFlags,
+}
+
+/// Where the server of these settings is talked to.
+pub(super) struct Doors {
+    http: ServerArguments,
+    otlp_http: ServerArguments,
+    otlp_grpc: Grpc,
+}
+
+impl DoctorCommand {
+    fn doors(&self, settings: &Settings) -> anyhow::Result<Doors> {
+        let tls = settings.tls()?.is_some();
+        let scheme = if tls { "https" } else { "http" };
+        let url = self.url.clone().unwrap_or_else(|| format!("{scheme}://{}", settings.http));
+        // A certificate is for the name by which the server is known, not for the address that it listens on.
+        let host = self.url.as_deref().and_then(host_of);
+        let reached = |address: &str| match (&host, address.rsplit_once(':')) {
+            (Some(host), Some((_, port))) => format!("{host}:{port}"),
+            _ => address.to_owned(),
+        };
+        let http = ServerArguments {
+            url,
+            token: self.token.clone(),
+            ca_file: self.ca_file.clone(),
+            client_cert: self.client_cert.clone(),
+            client_key: self.client_key.clone(),
+            timeout: None,
+        };
+        let otlp_http = ServerArguments { url: format!("{scheme}://{}", reached(&settings.otlp_http)), ..http.clone() };
+        let tls = if tls { Some(Arc::new(trust::tls_of_grpc(&http)?)) } else { None };
+        let otlp_grpc = Grpc { address: reached(&settings.otlp_grpc), tls, token: self.token.clone() };
+        Ok(Doors { http, otlp_http, otlp_grpc })
+    }
+}
+
+/// A client all of whose questions together may take so long.
+fn client(server: &ServerArguments, timeout: Duration) -> anyhow::Result<Client> {
+    Client::new(&ServerArguments { timeout: Some(timeout), ..server.clone() })
+}
+
+/// The host of an address, with the brackets of an IPv6 address.
+fn host_of(url: &str) -> Option<String> {
+    let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    Some(url.parse::<hyper::Uri>().ok()?.host()?.to_owned())
 }
 
 /// How it stands with one thing.
@@ -98,30 +146,17 @@ struct Report {
 pub(crate) fn run(command: &DoctorCommand) -> anyhow::Result<Exit> {
     let listed = effective(command.config.as_deref(), &command.flags, &matches_of("doctor"))?;
     let settings = Settings::load(command.config.as_deref(), &command.flags)?;
-    let scheme = if settings.tls()?.is_some() { "https" } else { "http" };
-    let client_of = |url: String| {
-        let DoctorCommand { token, ca_file, client_cert, client_key, .. } = command;
-        Client::new(&ServerArguments {
-            url,
-            token: token.clone(),
-            ca_file: ca_file.clone(),
-            client_cert: client_cert.clone(),
-            client_key: client_key.clone(),
-            timeout: Some(round_trip::TIMEOUT),
-        })
-    };
-    let client = client_of(command.url.clone().unwrap_or_else(|| format!("{scheme}://{}", settings.http)))?;
-    let otlp = client_of(format!("{scheme}://{}", settings.otlp_http))?;
+    let doors = command.doors(&settings)?;
 
     let mut findings = vec![machine::version()];
-    let server = round_trip::readiness(&client);
+    let server = round_trip::readiness(&client(&doors.http, round_trip::TIMEOUT)?);
     let runs = server.state != State::Skipped;
     findings.push(server);
-    findings.extend(ports::findings(&settings)?);
+    findings.extend(ports::findings(&settings, &doors)?);
     findings.extend(machine::disk(&settings));
     findings.push(machine::clock());
     findings.push(machine::descriptors());
-    findings.extend(round_trip::findings(&client, &otlp, &settings, command.token.as_deref(), runs));
+    findings.extend(round_trip::findings(&doors, runs)?);
     findings.push(set(&listed));
 
     let state = findings.iter().map(|finding| finding.state).max().unwrap_or(State::Good);

@@ -4,29 +4,30 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use super::{Finding, State};
+use super::{Doors, Finding, State};
 use crate::cli::Unusable;
+use crate::cli::arguments::ServerArguments;
 use crate::settings::Settings;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-pub(super) fn findings(settings: &Settings) -> Result<Vec<Finding>, Unusable> {
+pub(super) fn findings(settings: &Settings, doors: &Doors) -> Result<Vec<Finding>, Unusable> {
     let listeners = [("otlp-grpc", &settings.otlp_grpc), ("otlp-http", &settings.otlp_http), ("http", &settings.http)];
-    listeners.into_iter().map(|(name, text)| Ok(port(name, settings.listen_address(name, text)?))).collect()
+    listeners.into_iter().map(|(name, text)| Ok(port(name, settings.listen_address(name, text)?, doors))).collect()
 }
 
-fn port(name: &str, address: SocketAddr) -> Finding {
+fn port(name: &str, address: SocketAddr, doors: &Doors) -> Finding {
     let check = format!("port {name}");
     match TcpListener::bind(address) {
         Ok(_) if address.port() == 0 => Finding::good(&check, format!("{address} takes any free port")),
         Ok(_) => Finding::good(&check, format!("{address} is free")),
         Err(error) if error.kind() == ErrorKind::AddrInUse => match name {
-            "otlp-grpc" => match super::round_trip::speaks_grpc(address, TIMEOUT) {
+            "otlp-grpc" => match doors.otlp_grpc.is_spoken(TIMEOUT) {
                 true => Finding::good(&check, format!("OTLP over gRPC is taken at {address}")),
                 false => foreign(&check, name, address, "what answers there does not take OTLP over gRPC"),
             },
-            "otlp-http" => answered(&check, name, address, "/v1/logs", Some("{}"), "OTLP over HTTP is taken"),
-            _ => answered(&check, name, address, "/healthz", None, "a server answers"),
+            "otlp-http" => answered(&check, name, address, (&doors.otlp_http, "/v1/logs", Some("{}")), "OTLP over HTTP is taken"),
+            _ => answered(&check, name, address, (&doors.http, "/healthz", None), "a server answers"),
         },
         Err(error) => {
             let mend = format!("choose another address with --{name} 127.0.0.1:PORT");
@@ -35,13 +36,14 @@ fn port(name: &str, address: SocketAddr) -> Finding {
     }
 }
 
-fn answered(check: &str, name: &str, address: SocketAddr, path: &str, body: Option<&str>, good: &str) -> Finding {
-    let agent = ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).http_status_as_error(false).proxy(None).build().new_agent();
-    let url = format!("http://{address}{path}");
-    let answer = match body {
-        Some(body) => agent.post(&url).header("content-type", "application/json").send(body),
-        None => agent.get(&url).call(),
-    };
+/// A server, a path there, and what is sent to it.
+type Asked<'a> = (&'a ServerArguments, &'static str, Option<&'static str>);
+
+fn answered(check: &str, name: &str, address: SocketAddr, (server, path, body): Asked<'_>, good: &str) -> Finding {
+    let answer = super::client(server, TIMEOUT).and_then(|client| match body {
+        Some(body) => client.post(path, &[], &[("content-type", "application/json".to_owned())], body.as_bytes()),
+        None => client.open(path, &[], &[], None),
+    });
     match answer.map(|answer| answer.status().as_u16()) {
         Ok(200) => Finding::good(check, format!("{good} at {address}")),
         // A token is asked for: who does that is as it should be.
@@ -53,7 +55,7 @@ fn answered(check: &str, name: &str, address: SocketAddr, path: &str, body: Opti
             "see what it says at /readyz",
         ),
         Ok(status) => foreign(check, name, address, &format!("what answers there is no needle (status {status} at {path})")),
-        Err(error) => foreign(check, name, address, &format!("what has it does not answer as needle does ({error})")),
+        Err(error) => foreign(check, name, address, &format!("what has it does not answer as needle does ({error:#})")),
     }
 }
 

@@ -1,21 +1,18 @@
 //! The server: whether it is ready, a record's way in over gRPC and over HTTP and out again, and its clock.
 
-use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use serde::Deserialize;
 
-use super::{Finding, State};
+use super::{Doors, Finding, State};
 use crate::cli::client::{Client, Search};
 use crate::cli::wire::Deleted;
-use crate::settings::Settings;
 
 /// For all questions to the server together.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
@@ -52,23 +49,20 @@ pub(super) fn readiness(client: &Client) -> Finding {
 }
 
 /// Sends a record by each door, finds and deletes it.
-pub(super) fn findings(client: &Client, otlp: &Client, settings: &Settings, token: Option<&str>, runs: bool) -> Vec<Finding> {
+pub(super) fn findings(Doors { http, otlp_http, otlp_grpc }: &Doors, runs: bool) -> anyhow::Result<Vec<Finding>> {
+    let (http, otlp_http) = (super::client(http, TIMEOUT)?, super::client(otlp_http, TIMEOUT)?);
     let doors: [(&str, &str, Send<'_>); 2] = [
-        ("round trip grpc", "otlp-grpc", &|id| send_grpc(settings.listen_address("otlp-grpc", &settings.otlp_grpc)?, id, token)),
-        ("round trip http", "otlp-http", &|id| send_http(otlp, id)),
+        ("round trip grpc", "otlp-grpc", &|id| otlp_grpc.export(request(id), CALL_TIMEOUT)),
+        ("round trip http", "otlp-http", &|id| send_http(&otlp_http, id)),
     ];
     if !runs {
-        return doors.map(|(check, ..)| Finding::new(check, State::Skipped, "no server runs", "start one with `needle serve`")).into();
+        let skipped = |check| Finding::new(check, State::Skipped, "no server runs", "start one with `needle serve`");
+        return Ok(doors.map(|(check, ..)| skipped(check)).into());
     }
     let mut findings = Vec::new();
     let mut clock = None;
     for (check, listener, send) in doors {
-        if listener == "otlp-grpc" && settings.tls_cert.is_some() {
-            let mend = "send with an exporter, or look at otlp-http: both are served alike";
-            findings.push(Finding::new(check, State::Skipped, "gRPC over TLS is not tried", mend));
-            continue;
-        }
-        match round_trip(client, send) {
+        match round_trip(&http, send) {
             Ok(apart) => {
                 clock = Some(apart);
                 findings.push(Finding::good(check, format!("a record was sent to {listener}, found and deleted")));
@@ -80,7 +74,7 @@ pub(super) fn findings(client: &Client, otlp: &Client, settings: &Settings, toke
         }
     }
     findings.extend(clock.map(server_clock));
-    findings
+    Ok(findings)
 }
 
 /// Sends a log with this request id.
@@ -147,40 +141,6 @@ fn send_http(otlp: &Client, id: &str) -> anyhow::Result<()> {
         bail!("{} answered {}: {body}", otlp.url(), answer.status());
     }
     Ok(())
-}
-
-fn send_grpc(address: SocketAddr, id: &str, token: Option<&str>) -> anyhow::Result<()> {
-    export(address, request(id), token, CALL_TIMEOUT)
-}
-
-/// Whether OTLP over gRPC is taken here: an empty request is.
-pub(super) fn speaks_grpc(address: SocketAddr, timeout: Duration) -> bool {
-    match export(address, ExportLogsServiceRequest::default(), None, timeout) {
-        Ok(()) => true,
-        Err(error) => error.downcast_ref::<tonic::Status>().is_some_and(|status| {
-            // One that asks for a token, or is not ready, speaks it too.
-            matches!(status.code(), tonic::Code::Unauthenticated | tonic::Code::PermissionDenied) || !status.details().is_empty()
-        }),
-    }
-}
-
-fn export(address: SocketAddr, request: ExportLogsServiceRequest, token: Option<&str>, timeout: Duration) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let exported = async {
-            let mut client = LogsServiceClient::connect(format!("http://{address}")).await?;
-            let mut call = tonic::Request::new(request);
-            if let Some(token) = token {
-                call.metadata_mut().insert("authorization", format!("Bearer {token}").parse()?);
-            }
-            let partial = client.export(call).await?.into_inner().partial_success.unwrap_or_default();
-            if partial.rejected_log_records > 0 {
-                bail!("{address} rejected it: {}", partial.error_message);
-            }
-            Ok(())
-        };
-        tokio::time::timeout(timeout, exported).await.with_context(|| format!("{address} did not answer within {} s", timeout.as_secs()))?
-    })
 }
 
 #[cfg(test)]
