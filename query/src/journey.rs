@@ -109,7 +109,8 @@ impl Outlined {
 
 /// Reads the whole of spans that share an id: whether they are copies is told by all that they say.
 fn read_copies(read: &impl Read, closed: &mut Closed) -> Result<(), ReadError> {
-    if closed.texts.places.is_empty() {
+    let places = &closed.texts.places;
+    if places.is_empty() {
         return Ok(());
     }
     let mut by_id: HashMap<(Option<TraceId>, SpanId), Vec<usize>, ahash::RandomState> = HashMap::default();
@@ -119,7 +120,8 @@ fn read_copies(read: &impl Read, closed: &mut Closed) -> Result<(), ReadError> {
         }
     }
     let copies: Vec<usize> = by_id.into_values().filter(|same| same.len() > 1).flatten().collect();
-    let mut whole = Whole::read(read, &closed.texts.places, copies.iter().map(|index| closed.spans[*index].common.record_id))?;
+    let outlines = copies.iter().filter_map(|index| places.get(&closed.spans[*index].common.record_id));
+    let mut whole = Whole::read(read, outlines.copied())?;
     for index in copies {
         let span = &mut closed.spans[index];
         if let Some(Record::Span(read)) = whole.records.remove(&span.common.record_id) {
@@ -142,9 +144,8 @@ struct Whole {
 }
 
 impl Whole {
-    /// Of those that are outlines.
-    fn read(read: &impl Read, places: &Places, records: impl Iterator<Item = RecordId>) -> Result<Whole, ReadError> {
-        let wanted: Vec<RecordPlace> = records.filter_map(|record_id| places.get(&record_id).copied()).collect();
+    fn read(read: &impl Read, places: impl Iterator<Item = RecordPlace>) -> Result<Whole, ReadError> {
+        let wanted: Vec<RecordPlace> = places.collect();
         let (records, coverage) = if wanted.is_empty() { Default::default() } else { read.records_at(&wanted)? };
         Ok(Whole { records: records.into_iter().map(|record| (record.common().record_id, record)).collect(), coverage })
     }
@@ -221,8 +222,8 @@ impl Page {
         if let Some(first) = lines.first_mut() {
             first.drain(..self.from.log.min(first.len()));
         }
-        let spans = journey.nodes.iter().filter_map(|node| node.span.as_ref()).map(|span| span.common().record_id);
-        let mut whole = Whole::read(read, places, spans.chain(lines.iter().flatten().map(|line| line.record_id)))?;
+        let spans = journey.nodes.iter().filter_map(|node| places.get(&node.span.as_ref()?.common().record_id).copied());
+        let mut whole = Whole::read(read, spans.chain(lines.iter().flatten().filter_map(|line| line.place)))?;
         let mut missing = 0;
         for (node, lines) in journey.nodes.iter_mut().zip(lines) {
             if let Some(span) = node.span.as_mut().filter(|span| places.contains_key(&span.common().record_id)) {

@@ -47,35 +47,57 @@ impl WantedIds {
         WantedIds { terms: terms.iter().cloned().collect(), keys: terms.iter().flat_map(IdTerm::keys).collect() }
     }
 
-    /// The rows that carry one of them. Keys are compared first: they cost no allocation, and rows of one journey, with
-    /// the same ids, follow each other.
+    /// The rows that carry one of them.
     pub(crate) fn rows(&self, view: &RecordsView<'_>) -> Vec<u32> {
-        let mut last_trace: Option<(TraceId, bool)> = None;
-        let mut last_request: Option<(&str, bool)> = None;
-        let mut rows = Vec::new();
-        for row in 0..view.len() {
-            let mut may_carry = view.span_id(row).is_some_and(|span| self.keys.contains(&IdKey::of_span(span)));
-            if let Some(trace) = view.trace_id(row) {
-                let known = last_trace.filter(|(last, _)| *last == trace).map(|(_, wanted)| wanted);
-                let wanted = known.unwrap_or_else(|| self.keys.contains(&IdKey::of_trace(trace)));
-                last_trace = Some((trace, wanted));
-                may_carry |= wanted;
-            }
-            for id in view.request_ids(row) {
-                let known = last_request.filter(|(text, _)| *text == id).map(|(_, wanted)| wanted);
-                let wanted = known.unwrap_or_else(|| NormalId::of(id).is_some_and(|id| self.keys.contains(&id.key())));
-                last_request = Some((id, wanted));
-                may_carry |= wanted;
-            }
-            for_each_linked_trace(view, row, |trace| may_carry |= self.keys.contains(&IdKey::of_trace(trace)));
-            if may_carry {
-                let mut carries = false;
-                for_each_id_term(view, row, |term| carries |= self.terms.contains(&term));
-                if carries {
-                    rows.push(row as u32);
-                }
-            }
-        }
-        rows
+        let (mut trace, mut request) = (Latest::default(), Latest::default());
+        let mut carries = |row: usize| {
+            let by_trace = |id: TraceId| trace.of(id, || self.has_trace(id));
+            view.trace_id(row).is_some_and(by_trace)
+                || view.span_id(row).is_some_and(|id| self.has(IdKey::of_span(id), || IdTerm::of_span(id)))
+                || view.request_ids(row).any(|text| request.of(text, || self.has_request(text)))
+                || self.has_linked_trace(view, row)
+        };
+        (0..view.len()).filter(|row| carries(*row)).map(|row| row as u32).collect()
+    }
+
+    /// Keys are compared first: they cost no allocation.
+    fn has(&self, key: IdKey, term: impl FnOnce() -> IdTerm) -> bool {
+        self.keys.contains(&key) && self.terms.contains(&term())
+    }
+
+    fn has_trace(&self, trace: TraceId) -> bool {
+        let has_term = || {
+            let normal = NormalId::of_trace(trace);
+            self.terms.contains(&normal.term()) || normal.low_half_term().is_some_and(|half| self.terms.contains(&half))
+        };
+        self.keys.contains(&IdKey::of_trace(trace)) && has_term()
+    }
+
+    fn has_request(&self, text: &str) -> bool {
+        NormalId::of(text).is_some_and(|id| self.has(id.key(), || id.term()))
+    }
+
+    fn has_linked_trace(&self, view: &RecordsView<'_>, row: usize) -> bool {
+        let mut has = false;
+        for_each_linked_trace(view, row, |trace| has |= self.has(IdKey::of_trace(trace), || IdTerm::of_link(&NormalId::of_trace(trace))));
+        has
+    }
+}
+
+/// What was found out about the latest id: rows of one journey, with the same ids, follow each other.
+struct Latest<T>(Option<(T, bool)>);
+
+impl<T> Default for Latest<T> {
+    fn default() -> Self {
+        Latest(None)
+    }
+}
+
+impl<T: PartialEq + Copy> Latest<T> {
+    fn of(&mut self, id: T, find_out: impl FnOnce() -> bool) -> bool {
+        let known = self.0.filter(|(latest, _)| *latest == id).map(|(_, wanted)| wanted);
+        let wanted = known.unwrap_or_else(find_out);
+        self.0 = Some((id, wanted));
+        wanted
     }
 }

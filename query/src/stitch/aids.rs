@@ -15,13 +15,13 @@ pub(super) struct Aids<'a> {
     /// In tree order of their first.
     pub(super) groups: Vec<SiblingGroup>,
     /// By service, nanoseconds.
-    pub(super) self_times_ns: HashMap<&'a str, i64>,
+    pub(super) self_times_ns: HashMap<&'a str, i64, ahash::RandomState>,
 }
 
 /// The aids for a journey that takes so long.
 pub(super) fn of<'a>(nodes: &'a [Node], lines: &[Vec<Line>], duration_ns: i64) -> Aids<'a> {
     let parents = parents(nodes);
-    let mut self_times_ns: HashMap<&str, i64> = HashMap::new();
+    let mut self_times_ns: HashMap<&str, i64, ahash::RandomState> = HashMap::default();
     for node in nodes.iter().filter(|node| node.span.is_some()) {
         *self_times_ns.entry(&node.service).or_default() += node.self_time_ns;
     }
@@ -78,7 +78,7 @@ fn gaps(nodes: &[Node], lines: &[Vec<Line>], parents: &[Option<usize>], duration
 
 fn groups(nodes: &[Node], parents: &[Option<usize>]) -> Vec<SiblingGroup> {
     type Alike<'a> = (Option<usize>, &'a str, &'a str, SpanKind);
-    let mut alike: HashMap<Alike<'_>, Vec<usize>> = HashMap::new();
+    let mut alike: HashMap<Alike<'_>, Vec<usize>, ahash::RandomState> = HashMap::default();
     for (index, node) in nodes.iter().enumerate().filter(|(_, node)| node.span.is_some()) {
         alike.entry((parents[index], &node.service, &node.name, node.kind)).or_default().push(index);
     }

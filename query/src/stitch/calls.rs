@@ -1,11 +1,12 @@
 //! Calls: the spans that wait for another service or send it a message, and what they say about whom they call.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use needle_storage::model::{SpanKind, StatusCode, TraceId, UnixNanos, Value};
 
-use super::line::Line;
+use super::line::{Line, Source};
 use super::tree::{Role, Tree, TreeNode};
 
 /// A client or producer span, or one that may be.
@@ -68,7 +69,7 @@ pub(super) fn keys() -> impl Iterator<Item = &'static str> {
 pub(super) struct Calls {
     pub(super) all: Vec<Call>,
     by_service: HashMap<String, Vec<usize>>,
-    by_node: HashMap<usize, usize>,
+    by_node: HashMap<usize, usize, ahash::RandomState>,
 }
 
 impl Calls {
@@ -148,8 +149,9 @@ impl<'a> Names<'a> {
             let resource = node.span.as_ref().map_or(&[][..], |span| span.common.resource.as_slice());
             names.learn(&node.service, node.process.instance.as_ref(), resource);
         }
-        for log in logs {
-            names.learn(&log.source.service, log.source.process.instance.as_ref(), &log.source.resource);
+        let mut heard: HashSet<*const Source, ahash::RandomState> = HashSet::default();
+        for source in logs.iter().map(|log| &log.source).filter(|source| heard.insert(Arc::as_ptr(source))) {
+            names.learn(&source.service, source.process.instance.as_ref(), &source.resource);
         }
         names
     }

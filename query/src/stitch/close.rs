@@ -65,14 +65,14 @@ impl Closed {
     }
 }
 
-/// Log records as a whole, and where spans and log records lie that are known as outlines only.
+/// Log records as a whole, and where spans lie that are known as outlines only.
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
     pub(crate) logs: HashMap<RecordId, Log, ahash::RandomState>,
     pub(crate) places: Places,
 }
 
-/// Where records lie.
+/// Where spans lie.
 pub(crate) type Places = HashMap<RecordId, RecordPlace, ahash::RandomState>;
 
 /// Takes a record, and where the whole of it lies if this is its outline.
@@ -147,11 +147,13 @@ impl Held {
         if span_matches(common.span_id, &self.start) {
             self.groups.by_spelling[group as usize].has_start = true;
         }
-        self.texts.places.extend(place.map(|place| (common.record_id, place)));
         match record {
-            Record::Span(span) => self.spans.push((span, group)),
+            Record::Span(span) => {
+                self.texts.places.extend(place.map(|place| (span.common.record_id, place)));
+                self.spans.push((span, group));
+            }
             Record::Log(log) => {
-                self.lines.push((self.sources.line(&log), group));
+                self.lines.push((self.sources.line(&log, place), group));
                 if place.is_none() {
                     self.texts.logs.insert(log.common.record_id, log);
                 }
@@ -332,18 +334,20 @@ impl Closure {
         let belongs: Vec<bool> = self.held.groups.all().map(|group| self.belongs(group)).collect();
         let Held { start, spans, lines, mut texts, .. } = self.held;
         let belongs = |group: u32, span_id| belongs[group as usize] || span_matches(span_id, &start);
-        let (spans, others): (Vec<_>, Vec<_>) = spans.into_iter().partition(|(span, group)| belongs(*group, span.common.span_id));
-        let (lines, strangers): (Vec<_>, Vec<_>) = lines.into_iter().partition(|(line, group)| belongs(*group, line.span_id));
-        for (line, _) in strangers {
-            texts.logs.remove(&line.record_id);
+        let mut others = Vec::new();
+        for (span, group) in spans {
+            if belongs(group, span.common.span_id) { self.closed.spans.push(span) } else { others.push(span) }
         }
-        self.closed.spans = spans.into_iter().map(|(span, _)| span).collect();
-        self.closed.lines = lines.into_iter().map(|(line, _)| line).collect();
+        for (line, group) in lines {
+            if belongs(group, line.span_id) {
+                self.closed.lines.push(line);
+            } else {
+                texts.logs.remove(&line.record_id);
+            }
+        }
         let traces = self.closed.spans.iter().map(|span| span.common.trace_id).chain(self.closed.lines.iter().map(|line| line.trace_id));
         let ours: BTreeSet<TraceId> = traces.flatten().collect();
-        for (span, _) in others {
-            self.closed.incoming.extend(incoming_link(&span, &ours));
-        }
+        self.closed.incoming.extend(others.iter().filter_map(|span| incoming_link(span, &ours)));
         self.closed.incoming.sort_by_key(|link| (link.trace_id, link.span_id));
         self.closed.incoming.dedup();
         self.closed.texts = texts;

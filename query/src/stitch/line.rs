@@ -6,6 +6,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use indexmap::{Equivalent, IndexMap};
+use needle_storage::RecordPlace;
 use needle_storage::model::{Attributes, Log, NormalId, RecordId, SpanId, TraceId, UnixNanos};
 
 use super::LOG_KEYS;
@@ -15,6 +16,8 @@ use super::tree::{self, Process};
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     pub(crate) record_id: RecordId,
+    /// Where the whole of it lies, if that was not read yet.
+    pub(crate) place: Option<RecordPlace>,
     pub(crate) time: UnixNanos,
     pub(super) trace_id: Option<TraceId>,
     pub(super) span_id: Option<SpanId>,
@@ -73,11 +76,12 @@ impl Equivalent<SourceKey> for BorrowedKey<'_> {
 
 impl Sources {
     /// The line of a log.
-    pub(super) fn line(&mut self, log: &Log) -> Line {
+    pub(super) fn line(&mut self, log: &Log, place: Option<RecordPlace>) -> Line {
         let common = &log.common;
         let attributes: Attributes = common.attributes.iter().filter(|(key, _)| LOG_KEYS.contains(&key.as_str())).cloned().collect();
         Line {
             record_id: common.record_id,
+            place,
             time: common.time,
             trace_id: common.trace_id,
             span_id: common.span_id,

@@ -11,50 +11,60 @@ use super::tree::{Process, Role, Tree};
 
 /// Hangs each log with a span id on that span, or on its place when the span is missing; the others come back.
 pub(super) fn on_their_spans(tree: &mut Tree, logs: Vec<Line>) -> Vec<Line> {
-    let (named, others) = with_named_spans(tree, logs);
-    named.into_iter().for_each(|(node, log)| tree.nodes[node].lines.push(log));
+    let named = Named::of(tree);
+    let mut others = Vec::new();
+    for log in logs {
+        match named.by(tree, &log) {
+            Some(node) => tree.nodes[node].lines.push(log),
+            None => others.push(log),
+        }
+    }
     others
 }
 
 /// The same for spans of the log's own service. A service cannot write on the span of another: what it logs then is the
 /// header it was given, and the span is its caller's; these come back with that span, before those that name none.
 pub(super) fn on_own_spans(tree: &mut Tree, logs: Vec<Line>) -> (Vec<(usize, Line)>, Vec<Line>) {
-    let (named, others) = with_named_spans(tree, logs);
-    let mut given = Vec::new();
-    for (index, log) in named {
-        let node = &mut tree.nodes[index];
-        if node.role == Role::Missing || node.service == log.source.service {
-            node.lines.push(log);
-        } else {
-            given.push((index, log));
+    let named = Named::of(tree);
+    let (mut given, mut others) = (Vec::new(), Vec::new());
+    for log in logs {
+        match named.by(tree, &log) {
+            Some(node) if tree.nodes[node].role == Role::Missing || tree.nodes[node].service == log.source.service => {
+                tree.nodes[node].lines.push(log);
+            }
+            Some(node) => given.push((node, log)),
+            None => others.push(log),
         }
     }
     (given, others)
 }
 
-/// Logs with the nodes of the spans they name, and those that name none.
-pub(super) fn with_named_spans(tree: &Tree, logs: Vec<Line>) -> (Vec<(usize, Line)>, Vec<Line>) {
-    let mut by_span_id: HashMap<SpanId, BTreeSet<Option<TraceId>>> = HashMap::new();
-    for (trace_id, span_id) in tree.by_span.keys().chain(tree.missing.keys()) {
-        by_span_id.entry(*span_id).or_default().insert(*trace_id);
-    }
-    let (mut named, mut others) = (Vec::new(), Vec::new());
-    for log in logs {
-        let node = log.span_id.and_then(|span_id| {
-            // Without a trace id the span id must do, if it means one span only.
-            let trace_id = match (log.trace_id, by_span_id.get(&span_id)) {
-                (Some(trace_id), _) => Some(trace_id),
-                (None, Some(traces)) if traces.len() == 1 => traces.first().copied().flatten(),
-                (None, _) => return None,
-            };
-            node_of(tree, (trace_id, span_id), &log.source.service)
-        });
-        match node {
-            Some(node) => named.push((node, log)),
-            None => others.push(log),
+/// Which spans are named by logs.
+pub(super) struct Named {
+    /// Of the spans with an id the only trace; none where there are several.
+    trace_of: HashMap<SpanId, Option<Option<TraceId>>, ahash::RandomState>,
+}
+
+impl Named {
+    pub(super) fn of(tree: &Tree) -> Named {
+        let mut named = Named { trace_of: HashMap::default() };
+        for (trace_id, span_id) in tree.by_span.keys().chain(tree.missing.keys()) {
+            let known = named.trace_of.entry(*span_id).or_insert(Some(*trace_id));
+            *known = known.filter(|known| known == trace_id);
         }
+        named
     }
-    (named, others)
+
+    /// The node of the span that a log names.
+    pub(super) fn by(&self, tree: &Tree, log: &Line) -> Option<usize> {
+        let span_id = log.span_id?;
+        // Without a trace id the span id must do, if it means one span only.
+        let trace_id = match log.trace_id {
+            Some(trace_id) => Some(trace_id),
+            None => self.trace_of.get(&span_id).copied().flatten()?,
+        };
+        node_of(tree, (trace_id, span_id), &log.source.service)
+    }
 }
 
 /// Of the spans that share the id the one of the log's service.

@@ -279,7 +279,7 @@ impl About {
             end: Told::all(spans, lines).map(Told::end).max()?,
         };
         let mut traces = BTreeSet::new();
-        let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut places: HashMap<&str, usize, ahash::RandomState> = HashMap::default();
         // Of a source and a trace only the first line tells of ids.
         let mut heard: HashSet<(*const Source, Option<TraceId>), ahash::RandomState> = HashSet::default();
         let mut spelled: Vec<(&String, NormalId)> = Vec::new();
@@ -326,7 +326,8 @@ impl About {
     }
 
     fn count_spans(&mut self, spans: &[Received]) {
-        let places: HashMap<String, usize> = self.services.iter().enumerate().map(|(n, service)| (service.name.clone(), n)).collect();
+        let places: HashMap<String, usize, ahash::RandomState> =
+            self.services.iter().enumerate().map(|(n, service)| (service.name.clone(), n)).collect();
         for Received { span, .. } in spans {
             let service = &mut self.services[places[&span.common.service]];
             service.spans += 1;

@@ -113,7 +113,7 @@ pub(super) fn in_pre_order(mut tree: Tree, corrected: bool) -> (Vec<Node>, Vec<V
 /// A name for each node by which it is found again: the span id; with the kind or a number where an id is shared.
 fn node_ids(tree: &Tree, visited: &[(usize, usize)]) -> Vec<String> {
     let mut names = vec![String::new(); tree.nodes.len()];
-    let mut used: HashMap<String, usize> = HashMap::new();
+    let mut used: HashMap<String, usize, ahash::RandomState> = HashMap::default();
     for &(index, _) in visited {
         let node = &tree.nodes[index];
         let plain = match (node.role, node.span_id) {

@@ -135,7 +135,7 @@ impl Process {
 pub(super) struct Tree {
     pub(super) nodes: Vec<TreeNode>,
     /// Spans by their identity; several share it in Zipkin's client and server pairs, and in conflicts.
-    pub(super) by_span: HashMap<(Option<TraceId>, SpanId), Vec<usize>>,
+    pub(super) by_span: HashMap<(Option<TraceId>, SpanId), Vec<usize>, ahash::RandomState>,
     /// Places of missing parents.
     pub(super) missing: BTreeMap<(Option<TraceId>, SpanId), usize>,
 }

@@ -9,7 +9,7 @@ use super::close::Closed;
 use super::copies;
 use super::fit::Stay;
 use super::line::Line;
-use super::logs;
+use super::logs::Named;
 use super::logs_only::{resolution_ns, stay, strands};
 use super::tree::{Process, Role, Tree};
 
@@ -49,7 +49,14 @@ pub(crate) fn told_by(mut closed: Closed) -> Vec<Testimony> {
             witness: Witness::Spans,
         }));
     }
-    let (named, others) = logs::with_named_spans(&tree, closed.lines);
+    let named_by = Named::of(&tree);
+    let (mut named, mut others) = (Vec::new(), Vec::new());
+    for line in closed.lines {
+        match named_by.by(&tree, &line) {
+            Some(node) => named.push((node, line)),
+            None => others.push(line),
+        }
+    }
     told.extend(in_spans_they_name(&tree, &calls, named));
     told.extend(in_the_only_call(&tree, &calls, visits(&tree, others)));
     told
