@@ -3,7 +3,7 @@
 //! A large journey is stitched from the outlines of its records: what tells where they belong, without what they say.
 //! Only the records of the page that is asked for are read as a whole.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::answer::{CompletenessState, Journey, JourneyRequest};
 use crate::cursor::{self, NodePlace};
 use crate::error::QueryError;
 use crate::limits::{PAGE_LOGS_MAX, PAGE_NODES_DEFAULT};
-use crate::stitch::{Closed, LOG_KEYS, Line, Options, Places, SPAN_KEYS, Stitched, Take, Texts, close, stitch};
+use crate::stitch::{Beside, Closed, LOG_KEYS, Line, Options, SPAN_KEYS, Stitched, Take, Texts, Whole, close, stitch};
 
 /// What journeys are read from.
 pub(crate) trait Read {
@@ -39,10 +39,10 @@ pub(crate) fn read_outlines(
 
 /// A stitched journey, and what its records say as far as that is known.
 pub(crate) struct Outlined {
-    /// Its nodes have no logs yet, and spans may be outlines.
+    /// Its nodes have no logs yet, and no spans that were not read.
     pub(crate) journey: Journey,
-    /// Of each node.
-    lines: Vec<Vec<Line>>,
+    /// Beside each node.
+    beside: Vec<Beside>,
     texts: Texts,
 }
 
@@ -62,8 +62,8 @@ pub(crate) fn read_closed(read: &impl Read, id: &str, whole_max: usize) -> Resul
 
 impl Outlined {
     /// Of lines that were stitched, and what is known of their records as a whole.
-    pub(crate) fn of(Stitched { journey, lines, .. }: Stitched, texts: Texts) -> Outlined {
-        Outlined { journey, lines, texts }
+    pub(crate) fn of(Stitched { journey, beside, .. }: Stitched, texts: Texts) -> Outlined {
+        Outlined { journey, beside, texts }
     }
 
     /// What is said of the journey as a whole, without its nodes.
@@ -109,27 +109,26 @@ impl Outlined {
 
 /// Reads the whole of spans that share an id: whether they are copies is told by all that they say.
 fn read_copies(read: &impl Read, closed: &mut Closed) -> Result<(), ReadError> {
-    let places = &closed.texts.places;
-    if places.is_empty() {
-        return Ok(());
-    }
-    let mut by_id: HashMap<(Option<TraceId>, SpanId), Vec<usize>, ahash::RandomState> = HashMap::default();
+    let mut by_id: HashMap<(Option<TraceId>, SpanId), usize, ahash::RandomState> = HashMap::default();
+    let mut copies: BTreeSet<usize> = BTreeSet::new();
     for (index, span) in closed.spans.iter().enumerate() {
-        if let Some(span_id) = span.common.span_id {
-            by_id.entry((span.common.trace_id, span_id)).or_default().push(index);
+        if let Some(span_id) = span.span_id {
+            let first = *by_id.entry((span.trace_id, span_id)).or_insert(index);
+            copies.extend([first, index].into_iter().filter(|_| first != index));
         }
     }
-    let copies: Vec<usize> = by_id.into_values().filter(|same| same.len() > 1).flatten().collect();
-    let outlines = copies.iter().filter_map(|index| places.get(&closed.spans[*index].common.record_id));
-    let mut whole = Whole::read(read, outlines.copied())?;
+    let outlines = copies.iter().filter_map(|index| match closed.spans[*index].whole {
+        Whole::At(place) => Some(place),
+        Whole::Here(_) => None,
+    });
+    let mut found = Found::read(read, outlines)?;
     for index in copies {
         let span = &mut closed.spans[index];
-        if let Some(Record::Span(read)) = whole.records.remove(&span.common.record_id) {
-            closed.texts.places.remove(&span.common.record_id);
-            *span = read;
+        if let Some(Record::Span(whole)) = found.records.remove(&span.record_id) {
+            span.whole = Whole::Here(whole);
         }
     }
-    for failure in whole.coverage.failures {
+    for failure in found.coverage.failures {
         if !closed.failures.contains(&failure) {
             closed.failures.push(failure);
         }
@@ -137,17 +136,17 @@ fn read_copies(read: &impl Read, closed: &mut Closed) -> Result<(), ReadError> {
     Ok(())
 }
 
-/// Whole records of which outlines are known.
-struct Whole {
+/// Whole records, by their numbers.
+struct Found {
     records: HashMap<RecordId, Record, ahash::RandomState>,
     coverage: Coverage,
 }
 
-impl Whole {
-    fn read(read: &impl Read, places: impl Iterator<Item = RecordPlace>) -> Result<Whole, ReadError> {
+impl Found {
+    fn read(read: &impl Read, places: impl Iterator<Item = RecordPlace>) -> Result<Found, ReadError> {
         let wanted: Vec<RecordPlace> = places.collect();
         let (records, coverage) = if wanted.is_empty() { Default::default() } else { read.records_at(&wanted)? };
-        Ok(Whole { records: records.into_iter().map(|record| (record.common().record_id, record)).collect(), coverage })
+        Ok(Found { records: records.into_iter().map(|record| (record.common().record_id, record)).collect(), coverage })
     }
 }
 
@@ -175,33 +174,32 @@ impl Page {
 
     /// Whether this page is not all of a journey.
     pub(crate) fn leaves_some(&self, outlined: &Outlined) -> bool {
-        let (nodes, end) = self.range(&outlined.lines);
-        nodes.start > 0 || self.from.log > 0 || end.node < outlined.lines.len()
+        let (nodes, end) = self.range(&outlined.beside);
+        nodes.start > 0 || self.from.log > 0 || end.node < outlined.beside.len()
     }
 
     /// This page of a journey, its records as a whole. It ends after so many nodes, or before the node whose logs are too
     /// many for one page; a node that has more than a page of them by itself goes on where the next page begins.
     pub(crate) fn of_outlined(&self, read: &impl Read, outlined: Outlined) -> Result<Journey, ReadError> {
-        let Outlined { mut journey, mut lines, mut texts } = outlined;
-        let (range, end) = self.range(&lines);
-        journey.next_cursor = (end.node < lines.len()).then(|| cursor::of_node(end));
+        let Outlined { mut journey, mut beside, mut texts } = outlined;
+        let (range, end) = self.range(&beside);
+        journey.next_cursor = (end.node < beside.len()).then(|| cursor::of_node(end));
         journey.nodes = journey.nodes.drain(range.clone()).collect();
-        let lines = lines.drain(range).collect();
-        let places = std::mem::take(&mut texts.places);
-        self.filled(read, journey, lines, end, &places, |record_id| texts.logs.remove(&record_id))
+        let beside = beside.drain(range).collect();
+        self.filled(read, journey, beside, end, |record_id| texts.remove(&record_id))
     }
 
     /// The same of a journey that is kept for other pages.
     pub(crate) fn of_kept(&self, read: &impl Read, outlined: &Outlined, stitching: u64) -> Result<Journey, ReadError> {
-        let Outlined { journey, lines, texts } = outlined;
-        let (range, end) = self.range(lines);
+        let Outlined { journey, beside, texts } = outlined;
+        let (range, end) = self.range(beside);
         let next = NodePlace { stitching: Some(stitching), ..end };
         let journey = Journey {
             nodes: journey.nodes[range.clone()].to_vec(),
-            next_cursor: (end.node < lines.len()).then(|| cursor::of_node(next)),
+            next_cursor: (end.node < beside.len()).then(|| cursor::of_node(next)),
             ..outlined.head()
         };
-        self.filled(read, journey, lines[range].to_vec(), end, &texts.places, |record_id| texts.logs.get(&record_id).cloned())
+        self.filled(read, journey, beside[range].to_vec(), end, |record_id| texts.get(&record_id).cloned())
     }
 
     /// Puts the whole records of a page into its nodes.
@@ -209,35 +207,35 @@ impl Page {
         &self,
         read: &impl Read,
         mut journey: Journey,
-        mut lines: Vec<Vec<Line>>,
+        mut beside: Vec<Beside>,
         end: NodePlace,
-        places: &Places,
         mut text: impl FnMut(RecordId) -> Option<Log>,
     ) -> Result<Journey, ReadError> {
         if end.log > 0
-            && let Some(last) = lines.last_mut()
+            && let Some(last) = beside.last_mut()
         {
-            last.truncate(end.log);
+            last.lines.truncate(end.log);
         }
-        if let Some(first) = lines.first_mut() {
-            first.drain(..self.from.log.min(first.len()));
+        if let Some(first) = beside.first_mut() {
+            first.lines.drain(..self.from.log.min(first.lines.len()));
         }
-        let spans = journey.nodes.iter().filter_map(|node| places.get(&node.span.as_ref()?.common().record_id).copied());
-        let mut whole = Whole::read(read, spans.chain(lines.iter().flatten().filter_map(|line| line.place)))?;
+        let lines = beside.iter().flat_map(|beside| &beside.lines);
+        let spans = beside.iter().filter_map(|beside| beside.span_at.map(|(_, place)| place));
+        let mut found = Found::read(read, spans.chain(lines.filter_map(|line| line.place)))?;
         let mut missing = 0;
-        for (node, lines) in journey.nodes.iter_mut().zip(lines) {
-            if let Some(span) = node.span.as_mut().filter(|span| places.contains_key(&span.common().record_id)) {
-                match whole.records.remove(&span.common().record_id) {
-                    Some(read) => *span = read,
-                    None => missing += 1,
+        for (node, Beside { span_at, lines }) in journey.nodes.iter_mut().zip(beside) {
+            if let Some((record_id, _)) = span_at {
+                match found.records.remove(&record_id) {
+                    Some(Record::Span(span)) => node.span = Some(span),
+                    _ => missing += 1,
                 }
             }
-            let log = |line: &Line| text(line.record_id).map(Record::Log).or_else(|| whole.records.remove(&line.record_id));
+            let log = |line: &Line| text(line.record_id).map(Record::Log).or_else(|| found.records.remove(&line.record_id));
             node.logs = lines.iter().filter_map(log).collect();
             missing += lines.len() - node.logs.len();
         }
         if missing > 0 {
-            let failures = whole.coverage.failures.join("; ");
+            let failures = found.coverage.failures.join("; ");
             journey.completeness.reasons.push(format!("what {missing} records of this page say could not be read: {failures}"));
             journey.completeness.state = CompletenessState::Partial;
         }
@@ -245,11 +243,11 @@ impl Page {
     }
 
     /// The nodes of this page, and where the next one begins.
-    fn range(&self, lines: &[Vec<Line>]) -> (Range<usize>, NodePlace) {
-        let first = self.from.node.min(lines.len());
-        let last = first.saturating_add(self.nodes).min(lines.len());
+    fn range(&self, beside: &[Beside]) -> (Range<usize>, NodePlace) {
+        let first = self.from.node.min(beside.len());
+        let last = first.saturating_add(self.nodes).min(beside.len());
         let mut logs = 0;
-        for (node, lines) in (first..last).zip(&lines[first..last]) {
+        for (node, Beside { lines, .. }) in (first..last).zip(&beside[first..last]) {
             let from = if node == first { self.from.log.min(lines.len()) } else { 0 };
             let more = lines.len() - from;
             if logs > 0 && logs + more > self.logs {
@@ -324,14 +322,14 @@ mod tests {
             }
         }
         let whole = shop.stitched();
-        let expected: Vec<(String, RecordId)> = placed_logs(&whole).collect();
+        let expected: Vec<(Arc<str>, RecordId)> = placed_logs(&whole).collect();
         let pages = pages(&shop, None);
         assert!(pages.iter().all(|page| page.nodes.iter().map(|node| node.logs.len()).sum::<usize>() <= PAGE_LOGS_MAX));
         assert!(pages.len() >= 4, "{many} logs take three pages, and the others at least one more");
         assert!(pages.iter().flat_map(placed_logs).eq(expected), "every log once, in order");
-        let mut nodes: Vec<&str> = pages.iter().flat_map(|page| page.nodes.iter().map(|node| node.node_id.as_str())).collect();
+        let mut nodes: Vec<&str> = pages.iter().flat_map(|page| page.nodes.iter().map(|node| &*node.node_id)).collect();
         nodes.dedup();
-        assert!(nodes.into_iter().eq(whole.nodes.iter().map(|node| node.node_id.as_str())), "every node, the long one on several pages");
+        assert!(nodes.into_iter().eq(whole.nodes.iter().map(|node| &*node.node_id)), "every node, the long one on several pages");
     }
 
     /// A store whose shards can no longer be read when the page is.
@@ -360,7 +358,7 @@ mod tests {
         assert!(partial.reasons.iter().any(|reason| reason.contains("shard a: checksum")), "{:?}", partial.reasons);
     }
 
-    fn placed_logs(journey: &Journey) -> impl Iterator<Item = (String, RecordId)> {
+    fn placed_logs(journey: &Journey) -> impl Iterator<Item = (Arc<str>, RecordId)> {
         journey.nodes.iter().flat_map(|node| node.logs.iter().map(|log| (node.node_id.clone(), log.common().record_id)))
     }
 }

@@ -122,7 +122,7 @@ pub(crate) fn ids_of(journey: &Journey) -> Vec<NormalId> {
 }
 
 fn summary(journey: &Journey) -> JourneySummary {
-    let root = journey.nodes.iter().find(|node| node.depth == 0 && node.span.is_some()).or(journey.nodes.first());
+    let root = journey.nodes.iter().find(|node| node.depth == 0 && node.is_span).or(journey.nodes.first());
     let total = |count: fn(&crate::answer::JourneyService) -> usize| journey.services.iter().map(count).sum();
     JourneySummary {
         id: journey.id.clone(),

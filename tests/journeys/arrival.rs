@@ -62,7 +62,8 @@ fn canonical(journey: Option<Journey>) -> String {
     let mut journey = journey.expect("the id is carried");
     journey.completeness.shards_searched = 0;
     for node in &mut journey.nodes {
-        node.span.iter_mut().chain(&mut node.logs).for_each(forget_number);
+        node.span.iter_mut().for_each(|span| span.common.record_id = RecordId(0));
+        node.logs.iter_mut().for_each(forget_number);
         node.logs.sort_by_cached_key(|log| (log.common().time, format!("{log:?}")));
     }
     format!("{journey:#?}")

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use needle_web::query::model::{Record, Value};
+use needle_web::query::model::{Common, Record, Span, Value};
 use needle_web::query::{Journey, Node};
 
 use crate::graph::{Graph, NUMBERS_OF_A_REQUEST};
@@ -164,22 +164,29 @@ fn numbers_of(graph: &Graph<'_>) -> BTreeSet<u64> {
 }
 
 fn number_of(record: &Record) -> u64 {
-    let number = record.common().attributes.iter().find(|(key, _)| key == NUMBER);
-    match (number, record) {
-        (Some((_, Value::Int(number))), _) => *number as u64,
+    let body = if let Record::Log(log) = record { log.body.as_ref() } else { None };
+    number_in(record.common()).unwrap_or_else(|| {
         // A plain line ends with it.
-        (None, Record::Log(log)) => {
-            let text = log.body.as_ref().map(Value::text).unwrap_or_default();
-            let number = text.rsplit_once(&format!(" {NUMBER}=")).map(|(_, number)| number.trim().parse());
-            number.unwrap_or_else(|| panic!("a line without its number: {text}")).unwrap()
-        }
-        (other, _) => panic!("a record without its number: {other:?}"),
-    }
+        let text = body.map(Value::text).unwrap_or_default();
+        let number = text.rsplit_once(&format!(" {NUMBER}=")).map(|(_, number)| number.trim().parse());
+        number.unwrap_or_else(|| panic!("a record without its number: {text}")).unwrap()
+    })
+}
+
+fn number_in(common: &Common) -> Option<u64> {
+    common.attributes.iter().find(|(key, _)| key == NUMBER).map(|(_, value)| match value {
+        Value::Int(number) => *number as u64,
+        other => panic!("no number: {other:?}"),
+    })
+}
+
+fn number_of_span(span: &Span) -> u64 {
+    number_in(&span.common).expect("a span has its number")
 }
 
 /// The numbers of a node's records.
 pub(crate) fn numbers_in(node: &Node) -> impl Iterator<Item = u64> + '_ {
-    node.span.iter().chain(&node.logs).map(number_of)
+    node.span.iter().map(|span| number_of_span(span)).chain(node.logs.iter().map(number_of))
 }
 
 /// A journey, with what its nodes truly are.
@@ -195,14 +202,14 @@ struct Told<'a> {
 
 impl<'a> Told<'a> {
     fn of(graph: &'a Graph<'a>, journey: &'a Journey) -> Told<'a> {
-        let by_id = journey.nodes.iter().enumerate().map(|(number, node)| (node.node_id.as_str(), number)).collect();
+        let by_id = journey.nodes.iter().enumerate().map(|(number, node)| (&*node.node_id, number)).collect();
         let mut told = Told { graph, journey, by_id, places_of: Vec::new(), nodes_of: BTreeMap::new() };
         for (number, node) in journey.nodes.iter().enumerate() {
             let mut places = BTreeSet::new();
             if node.missing {
                 places.extend(told.lost_place(&node.node_id));
             } else if let Some(span) = &node.span {
-                places.extend(told.own(number_of(span)));
+                places.extend(told.own(number_of_span(span)));
             }
             let lines: Vec<usize> = node.logs.iter().filter_map(|log| told.own(number_of(log))).collect();
             for place in lines.into_iter().map(|line| told.place_of(line)).collect::<BTreeSet<_>>() {
@@ -294,7 +301,7 @@ impl<'a> Told<'a> {
 
     fn judge_spans(&self, score: &mut Score) {
         for (number, node) in self.journey.nodes.iter().enumerate() {
-            let Some(place) = node.span.as_ref().and_then(|span| self.own(number_of(span))) else { continue };
+            let Some(place) = node.span.as_ref().and_then(|span| self.own(number_of_span(span))) else { continue };
             let of_place = &self.graph.places[place];
             let named = of_place.span.as_ref().is_some_and(|span| span.parent.is_some());
             let verdict = self.judge(number, place, named);

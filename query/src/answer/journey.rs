@@ -1,6 +1,8 @@
 //! Journeys: the records of a request as one tree.
 
-use needle_storage::model::{Record, SpanId, SpanKind, StatusCode, TraceId, UnixNanos};
+use std::sync::Arc;
+
+use needle_storage::model::{Record, Span, SpanId, SpanKind, StatusCode, TraceId, UnixNanos};
 
 use super::Completeness;
 
@@ -120,15 +122,15 @@ pub struct SiblingGroup {
 #[derive(Clone, Debug)]
 pub struct Node {
     /// Unique in the journey.
-    pub node_id: String,
+    pub node_id: Arc<str>,
     /// The node above; none for a root.
-    pub parent_node_id: Option<String>,
+    pub parent_node_id: Option<Arc<str>>,
     /// Nodes above.
     pub depth: usize,
     /// `service.name`; empty for a missing parent.
-    pub service: String,
+    pub service: Arc<str>,
     /// The operation.
-    pub name: String,
+    pub name: Arc<str>,
     /// The span's role.
     pub kind: SpanKind,
     /// Start, corrected if that was asked for.
@@ -147,8 +149,10 @@ pub struct Node {
     pub missing: bool,
     /// What is odd about it: `self_parent`, `cycle`, `conflict`, `negative_duration`, `long_duration` (more than 30 days).
     pub flags: Vec<&'static str>,
-    /// The span, unless inferred or missing.
-    pub span: Option<Record>,
+    /// Whether a span was received.
+    pub is_span: bool,
+    /// The span, where it was read: pages have theirs, outlines have none.
+    pub span: Option<Box<Span>>,
     /// Logs that belong here, in time order; those of them that are on this page.
     pub logs: Vec<Record>,
     /// How many logs belong here.

@@ -122,7 +122,7 @@ pub(super) fn count_calls(
 }
 
 fn count_journey(journey: &Journey, wanted: &Wanted, log_only: &BTreeSet<&str>, edges: &mut Edges) {
-    let by_id: HashMap<&str, &Node> = journey.nodes.iter().map(|node| (node.node_id.as_str(), node)).collect();
+    let by_id: HashMap<&str, &Node> = journey.nodes.iter().map(|node| (&*node.node_id, node)).collect();
     for node in journey.nodes.iter().filter(|node| wanted.contains(node.start)) {
         let Some(inference) = &node.inferred else { continue };
         let Some(caller) = node.parent_node_id.as_deref().and_then(|parent| by_id.get(parent)) else { continue };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use needle_storage::model::{SpanKind, StatusCode, UnixNanos};
 
-use super::line::Line;
+use super::Beside;
 use crate::answer::{Gap, Node, SiblingGroup};
 use crate::limits::{GAP_SHARE, SIBLINGS_MIN};
 
@@ -19,13 +19,13 @@ pub(super) struct Aids<'a> {
 }
 
 /// The aids for a journey that takes so long.
-pub(super) fn of<'a>(nodes: &'a [Node], lines: &[Vec<Line>], duration_ns: i64) -> Aids<'a> {
+pub(super) fn of<'a>(nodes: &'a [Node], beside: &[Beside], duration_ns: i64) -> Aids<'a> {
     let parents = parents(nodes);
     let mut self_times_ns: HashMap<&str, i64, ahash::RandomState> = HashMap::default();
-    for node in nodes.iter().filter(|node| node.span.is_some()) {
+    for node in nodes.iter().filter(|node| node.is_span) {
         *self_times_ns.entry(&node.service).or_default() += node.self_time_ns;
     }
-    Aids { gaps: gaps(nodes, lines, &parents, duration_ns), groups: groups(nodes, &parents), self_times_ns }
+    Aids { gaps: gaps(nodes, beside, &parents, duration_ns), groups: groups(nodes, &parents), self_times_ns }
 }
 
 /// In pre-order the parent is the last node that is one level up.
@@ -44,13 +44,13 @@ fn end_of(node: &Node) -> UnixNanos {
     node.start.saturating_add_signed(node.duration_ns.max(0))
 }
 
-fn gaps(nodes: &[Node], lines: &[Vec<Line>], parents: &[Option<usize>], duration_ns: i64) -> Vec<Gap> {
+fn gaps(nodes: &[Node], beside: &[Beside], parents: &[Option<usize>], duration_ns: i64) -> Vec<Gap> {
     let long_ns = (duration_ns / GAP_SHARE).max(1);
     // When something was going on below or beside the span itself.
     let mut busy: HashMap<usize, Vec<(UnixNanos, UnixNanos)>> = HashMap::new();
-    let may_have = |node: &Node| node.critical && node.span.is_some() && node.duration_ns >= long_ns;
+    let may_have = |node: &Node| node.critical && node.is_span && node.duration_ns >= long_ns;
     for (index, _) in nodes.iter().enumerate().filter(|(_, node)| may_have(node)) {
-        busy.insert(index, lines[index].iter().map(|line| (line.time, line.time)).collect());
+        busy.insert(index, beside[index].lines.iter().map(|line| (line.time, line.time)).collect());
     }
     for (node, parent) in nodes.iter().zip(parents) {
         if let Some(times) = parent.and_then(|parent| busy.get_mut(&parent)) {
@@ -66,7 +66,7 @@ fn gaps(nodes: &[Node], lines: &[Vec<Line>], parents: &[Option<usize>], duration
         for (from, to) in times {
             let from = from.min(end_of(node));
             if from.since(silent_since) >= long_ns {
-                let gap = Gap { node_id: node.node_id.clone(), start: silent_since, duration_ns: from.since(silent_since) };
+                let gap = Gap { node_id: node.node_id.to_string(), start: silent_since, duration_ns: from.since(silent_since) };
                 gaps.push((index, gap));
             }
             silent_since = silent_since.max(to);
@@ -79,7 +79,7 @@ fn gaps(nodes: &[Node], lines: &[Vec<Line>], parents: &[Option<usize>], duration
 fn groups(nodes: &[Node], parents: &[Option<usize>]) -> Vec<SiblingGroup> {
     type Alike<'a> = (Option<usize>, &'a str, &'a str, SpanKind);
     let mut alike: HashMap<Alike<'_>, Vec<usize>, ahash::RandomState> = HashMap::default();
-    for (index, node) in nodes.iter().enumerate().filter(|(_, node)| node.span.is_some()) {
+    for (index, node) in nodes.iter().enumerate().filter(|(_, node)| node.is_span) {
         alike.entry((parents[index], &node.service, &node.name, node.kind)).or_default().push(index);
     }
     let mut groups: Vec<(usize, SiblingGroup)> = Vec::new();
@@ -87,14 +87,14 @@ fn groups(nodes: &[Node], parents: &[Option<usize>]) -> Vec<SiblingGroup> {
         let slowest = members.iter().copied().max_by_key(|&index| (nodes[index].duration_ns, std::cmp::Reverse(index)));
         let slowest = &nodes[slowest.expect("a group has members")];
         let group = SiblingGroup {
-            parent_node_id: parent.map(|parent| nodes[parent].node_id.clone()),
+            parent_node_id: parent.map(|parent| nodes[parent].node_id.to_string()),
             service: service.to_owned(),
             name: name.to_owned(),
             kind,
             count: members.len(),
             errors: members.iter().filter(|&&index| nodes[index].status == StatusCode::ERROR).count(),
             total_ns: members.iter().map(|&index| nodes[index].duration_ns).fold(0, i64::saturating_add),
-            slowest_node_id: slowest.node_id.clone(),
+            slowest_node_id: slowest.node_id.to_string(),
             slowest_ns: slowest.duration_ns,
         };
         groups.push((members[0], group));

@@ -146,7 +146,7 @@ impl<'a> Names<'a> {
     fn of(tree: &'a Tree, logs: &'a [Line]) -> Names<'a> {
         let mut names = Names { services: BTreeSet::new(), addresses: HashMap::new(), known: HashMap::new() };
         for node in tree.nodes.iter().filter(|node| node.role == Role::Span) {
-            let resource = node.span.as_ref().map_or(&[][..], |span| span.common.resource.as_slice());
+            let resource = node.span.as_ref().map_or(&[][..], |span| span.source.resource.as_slice());
             names.learn(&node.service, node.process.instance.as_ref(), resource);
         }
         let mut heard: HashSet<*const Source, ahash::RandomState> = HashSet::default();
@@ -175,7 +175,7 @@ impl<'a> Names<'a> {
         if !says && (node.kind != SpanKind::default() || has_child) {
             return None;
         }
-        let attributes = &span.common.attributes;
+        let attributes = &span.attributes;
         let mut best: Option<Named> = None;
         for peer in attributes.iter().filter(|_| says).filter_map(|(key, value)| peer_of(key, value)) {
             let named = self.meant_by(&peer);

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use indexmap::{Equivalent, IndexMap};
-use needle_storage::model::{Common, IdTerm, Log, NormalId, Record, RecordId, Span, SpanId, TraceId};
+use needle_storage::model::{Common, IdTerm, Log, NormalId, Record, RecordId, SpanId, TraceId};
 use needle_storage::predicate::{IdKind, IdTest};
 use needle_storage::{Coverage, Known, ReadError, RecordPlace};
 
+use super::bar::Bar;
 use super::line::{Line, Sources};
 use crate::answer::{Hub, LinkedJourney};
 use crate::ids;
@@ -14,13 +15,12 @@ use crate::limits::{CLOSE_IDS_MAX, CLOSE_RECORDS_MAX, CLOSE_ROUNDS_MAX, HUB_IDS_
 
 /// All records reached from an id.
 #[derive(Debug, Default)]
-#[expect(clippy::vec_box, reason = "a span is large, and moved from place to place while it is stitched")]
 pub(crate) struct Closed {
     /// Each once, in no order.
-    pub(crate) spans: Vec<Box<Span>>,
+    pub(crate) spans: Vec<Bar>,
     /// Log records, each once, in no order.
     pub(crate) lines: Vec<Line>,
-    /// What is known of the records as a whole.
+    /// Log records as a whole, as far as they were read.
     pub(crate) texts: Texts,
     /// Ids that were not followed.
     pub(crate) hubs: Vec<Hub>,
@@ -35,9 +35,8 @@ pub(crate) struct Closed {
 }
 
 /// What stitching uses up, for a second time.
-#[expect(clippy::vec_box, reason = "a span is large, and moved from place to place while it is stitched")]
 pub(crate) struct Again {
-    spans: Vec<Box<Span>>,
+    spans: Vec<Bar>,
     lines: Vec<Line>,
     hubs: Vec<Hub>,
     incoming: Vec<LinkedJourney>,
@@ -48,9 +47,9 @@ impl Closed {
     /// enough to tell of its clocks, nor where all is said by spans.
     pub(crate) fn again(&self) -> Option<Again> {
         let is_small = self.spans.len() + self.lines.len() <= JOURNEY_WHOLE_MAX;
-        let services: HashSet<&str> = self.spans.iter().map(|span| span.common.service.as_str()).collect();
-        let traces: HashSet<Option<TraceId>> = self.spans.iter().map(|span| span.common.trace_id).collect();
-        let leaves_open = || traces.len() > 1 || self.lines.iter().any(|line| !services.contains(line.source.service.as_str()));
+        let services: HashSet<&str> = self.spans.iter().map(|span| &*span.source.service).collect();
+        let traces: HashSet<Option<TraceId>> = self.spans.iter().map(|span| span.trace_id).collect();
+        let leaves_open = || traces.len() > 1 || self.lines.iter().any(|line| !services.contains(&*line.source.service));
         (is_small && leaves_open()).then(|| Again {
             spans: self.spans.clone(),
             lines: self.lines.clone(),
@@ -65,15 +64,8 @@ impl Closed {
     }
 }
 
-/// Log records as a whole, and where spans lie that are known as outlines only.
-#[derive(Debug, Default)]
-pub(crate) struct Texts {
-    pub(crate) logs: HashMap<RecordId, Log, ahash::RandomState>,
-    pub(crate) places: Places,
-}
-
-/// Where spans lie.
-pub(crate) type Places = HashMap<RecordId, RecordPlace, ahash::RandomState>;
+/// Log records by their numbers.
+pub(crate) type Texts = HashMap<RecordId, Log, ahash::RandomState>;
 
 /// Takes a record, and where the whole of it lies if this is its outline.
 pub(crate) type Take<'a> = dyn FnMut(Record, Option<RecordPlace>) + 'a;
@@ -108,7 +100,7 @@ where
                 held.take(record, place);
             }
         })?;
-        seen.extend(held.spans[first_span..].iter().map(|(span, _)| span.common.record_id));
+        seen.extend(held.spans[first_span..].iter().map(|(span, _)| span.record_id));
         seen.extend(held.lines[first_line..].iter().map(|(line, _)| line.record_id));
         closure.follow(coverage);
         if closure.seen.len() > CLOSE_RECORDS_MAX {
@@ -133,7 +125,7 @@ enum Follow {
 /// Records that were found, each with the number of its group.
 struct Held {
     start: IdTest,
-    spans: Vec<(Box<Span>, u32)>,
+    spans: Vec<(Bar, u32)>,
     lines: Vec<(Line, u32)>,
     groups: Groups,
     sources: Sources,
@@ -148,14 +140,11 @@ impl Held {
             self.groups.by_spelling[group as usize].has_start = true;
         }
         match record {
-            Record::Span(span) => {
-                self.texts.places.extend(place.map(|place| (span.common.record_id, place)));
-                self.spans.push((span, group));
-            }
+            Record::Span(span) => self.spans.push((self.sources.bar(span, place), group)),
             Record::Log(log) => {
                 self.lines.push((self.sources.line(&log, place), group));
                 if place.is_none() {
-                    self.texts.logs.insert(log.common.record_id, log);
+                    self.texts.insert(log.common.record_id, log);
                 }
             }
         }
@@ -336,16 +325,16 @@ impl Closure {
         let belongs = |group: u32, span_id| belongs[group as usize] || span_matches(span_id, &start);
         let mut others = Vec::new();
         for (span, group) in spans {
-            if belongs(group, span.common.span_id) { self.closed.spans.push(span) } else { others.push(span) }
+            if belongs(group, span.span_id) { self.closed.spans.push(span) } else { others.push(span) }
         }
         for (line, group) in lines {
             if belongs(group, line.span_id) {
                 self.closed.lines.push(line);
             } else {
-                texts.logs.remove(&line.record_id);
+                texts.remove(&line.record_id);
             }
         }
-        let traces = self.closed.spans.iter().map(|span| span.common.trace_id).chain(self.closed.lines.iter().map(|line| line.trace_id));
+        let traces = self.closed.spans.iter().map(|span| span.trace_id).chain(self.closed.lines.iter().map(|line| line.trace_id));
         let ours: BTreeSet<TraceId> = traces.flatten().collect();
         self.closed.incoming.extend(others.iter().filter_map(|span| incoming_link(span, &ours)));
         self.closed.incoming.sort_by_key(|link| (link.trace_id, link.span_id));
@@ -412,8 +401,8 @@ fn span_matches(span_id: Option<SpanId>, test: &IdTest) -> bool {
 }
 
 /// A span that was found because it links to this journey, not because it carries one of its ids.
-fn incoming_link(span: &Span, ours: &BTreeSet<TraceId>) -> Option<LinkedJourney> {
-    let trace_id = span.common.trace_id?;
+fn incoming_link(span: &Bar, ours: &BTreeSet<TraceId>) -> Option<LinkedJourney> {
+    let trace_id = span.trace_id?;
     let link = span.links.iter().find(|link| link.trace_id.is_some_and(|trace| ours.contains(&trace)))?;
     (!ours.contains(&trace_id)).then_some(LinkedJourney { trace_id, span_id: link.span_id, incoming: true })
 }

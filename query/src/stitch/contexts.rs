@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use needle_storage::model::{SpanKind, TraceId};
 
@@ -127,8 +128,8 @@ pub(super) fn without_caller(tree: &Tree, context: &Context, clocks: &Clocks) ->
 }
 
 /// Roots by service, and by process: those of one have one clock.
-fn roots_by_service(tree: &Tree) -> BTreeMap<String, BTreeMap<Process, Vec<usize>>> {
-    let mut roots: BTreeMap<String, BTreeMap<Process, Vec<usize>>> = BTreeMap::new();
+fn roots_by_service(tree: &Tree) -> BTreeMap<Arc<str>, BTreeMap<Arc<Process>, Vec<usize>>> {
+    let mut roots: BTreeMap<Arc<str>, BTreeMap<Arc<Process>, Vec<usize>>> = BTreeMap::new();
     for index in tree.roots().into_iter().filter(|&index| tree.nodes[index].role == Role::Span) {
         let node = &tree.nodes[index];
         roots.entry(node.service.clone()).or_default().entry(node.process.clone()).or_default().push(index);
@@ -142,7 +143,7 @@ fn place_roots(
     context: &Context,
     calls: &mut Calls,
     clocks: &Clocks,
-    (service, processes): (&str, &BTreeMap<Process, Vec<usize>>),
+    (service, processes): (&str, &BTreeMap<Arc<Process>, Vec<usize>>),
 ) -> usize {
     let mut options = Vec::new();
     let mut guests = Vec::new();

@@ -1,6 +1,7 @@
 //! Logs on spans: by span id, else on the span of their service that was going on.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use needle_storage::model::{NormalId, SpanId, SpanKind, TraceId};
 
@@ -70,7 +71,7 @@ impl Named {
 /// Of the spans that share the id the one of the log's service.
 fn node_of(tree: &Tree, key: (Option<TraceId>, SpanId), service: &str) -> Option<usize> {
     let same_id = tree.by_span.get(&key).map_or(&[][..], Vec::as_slice);
-    let own = same_id.iter().copied().find(|&index| tree.nodes[index].service == service);
+    let own = same_id.iter().copied().find(|&index| *tree.nodes[index].service == *service);
     own.or_else(|| same_id.first().copied()).or_else(|| tree.missing.get(&key).copied())
 }
 
@@ -149,7 +150,7 @@ fn families(spans_of: &BTreeMap<TraceId, Vec<usize>>, traces_of: &BTreeMap<Norma
 }
 
 /// Logs that no span id places, by what places them otherwise: the traces they belong to, the service and its instance.
-pub(super) type Groups = BTreeMap<(BTreeSet<TraceId>, String, Process), Vec<Line>>;
+pub(super) type Groups = BTreeMap<(BTreeSet<TraceId>, Arc<str>, Arc<Process>), Vec<Line>>;
 
 /// Hangs logs on the innermost span of their own service that was going on when they were written, else on
 /// the nearest one; logs of services without a span come back, grouped.
@@ -159,7 +160,7 @@ pub(super) fn on_spans_of_their_service(tree: &mut Tree, depths: &[usize], conte
         let process = log.source.process.clone();
         groups.entry((context.traces_of_log(&log), log.source.service.clone(), process)).or_default().push(log);
     }
-    let mut by_service: BTreeMap<(BTreeSet<TraceId>, String), Vec<usize>> = BTreeMap::new();
+    let mut by_service: BTreeMap<(BTreeSet<TraceId>, Arc<str>), Vec<usize>> = BTreeMap::new();
     for traces in groups.keys().map(|(traces, _, _)| traces).collect::<BTreeSet<_>>() {
         for index in context.spans_in(traces) {
             by_service.entry((traces.clone(), tree.nodes[index].service.clone())).or_default().push(index);

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use needle_storage::model::{NormalId, RecordId, SpanKind, TraceId, Value};
 
@@ -15,7 +16,7 @@ use super::joint;
 use super::line::Line;
 use super::logs::Groups;
 use super::odds::{self, Doubt};
-use super::tree::{Process, Role, Tree, TreeNode};
+use super::tree::{OfService, Process, Role, Tree, TreeNode};
 use super::undecided::{Choice, Placing};
 use super::unnamed::{Guest, What};
 use crate::answer::Inference;
@@ -50,7 +51,7 @@ const RESOLUTIONS_NS: [u64; 3] = [1_000_000_000, 1_000_000, 1_000];
 /// Lines that name a span of another service: a visit for each process and span, called from there. Where the process
 /// is to be believed, its lines lie in those spans, which tells its clock.
 pub(super) fn under_named_spans(tree: &mut Tree, calls: &mut Calls, clocks: &mut Clocks, given: Vec<(usize, Line)>) {
-    let mut by_process: BTreeMap<(String, Process), BTreeMap<usize, Vec<Line>>> = BTreeMap::new();
+    let mut by_process: BTreeMap<OfService, BTreeMap<usize, Vec<Line>>> = BTreeMap::new();
     for (caller, log) in given {
         let process = (log.source.service.clone(), log.source.process.clone());
         by_process.entry(process).or_default().entry(caller).or_default().push(log);
@@ -94,7 +95,7 @@ fn shift_of_visits(tree: &Tree, calls: &Calls, visits: &BTreeMap<usize, Vec<Line
 
 /// Places lines under the calls that name their services; those that no call names come back.
 pub(super) fn under_calls(tree: &mut Tree, calls: &mut Calls, groups: Groups, clocks: &mut Clocks) -> Vec<Guest> {
-    let mut by_service: BTreeMap<String, Vec<Group>> = BTreeMap::new();
+    let mut by_service: BTreeMap<Arc<str>, Vec<Group>> = BTreeMap::new();
     for ((traces, service, process), logs) in groups {
         let offset_ns = clocks.offset_ns(&service, &process);
         let usual = clocks.usual(&service, &process);
@@ -199,8 +200,8 @@ struct Visit {
 /// The lines of one process that no span places.
 struct Group {
     traces: BTreeSet<TraceId>,
-    service: String,
-    process: Process,
+    service: Arc<str>,
+    process: Arc<Process>,
     /// As estimated from spans.
     offset_ns: i64,
     usual: Usual,
@@ -406,17 +407,17 @@ fn joined_by_low_half(log: &Line, traces: &BTreeSet<TraceId>) -> bool {
 
 /// The logs of services that no span places, one node for each service, as the senders sent them: nothing is inferred.
 pub(super) fn as_they_are(tree: &mut Tree, logs: Vec<Line>) {
-    let mut by_service: BTreeMap<String, Vec<Line>> = BTreeMap::new();
+    let mut by_service: BTreeMap<Arc<str>, Vec<Line>> = BTreeMap::new();
     for log in logs {
         by_service.entry(log.source.service.clone()).or_default().push(log);
     }
-    tree.nodes.extend(by_service.into_iter().map(|(service, logs)| lines_node(logs, &service, Process::default(), 0)));
+    tree.nodes.extend(by_service.into_iter().map(|(service, logs)| lines_node(logs, &service, Arc::default(), 0)));
 }
 
 /// Adds the node of a visit.
 pub(super) fn add_visit(
     tree: &mut Tree,
-    (service, process): (&str, Process),
+    (service, process): (&Arc<str>, Arc<Process>),
     logs: Vec<Line>,
     offset_ns: i64,
     parent: Option<usize>,
@@ -429,13 +430,13 @@ pub(super) fn add_visit(
     tree.nodes.len() - 1
 }
 
-fn lines_node(logs: Vec<Line>, service: &str, process: Process, offset_ns: i64) -> TreeNode {
+fn lines_node(logs: Vec<Line>, service: &Arc<str>, process: Arc<Process>, offset_ns: i64) -> TreeNode {
     TreeNode {
         role: Role::Lines,
         span: None,
         trace_id: None,
         span_id: None,
-        service: service.to_owned(),
+        service: service.clone(),
         process,
         kind: SpanKind::default(),
         start: logs.iter().map(|log| log.time).min().unwrap_or_default(),
@@ -479,6 +480,6 @@ pub(super) fn without_spans(tree: &mut Tree, guests: Vec<Guest>) {
 
 pub(super) fn describe(tree: &Tree, index: usize) -> String {
     let node = &tree.nodes[index];
-    let name = node.span.as_ref().map_or("", |span| span.name.as_str());
+    let name = node.span.as_ref().map_or("", |span| &*span.name);
     format!("{}'s {} span \"{name}\"", node.service, node.kind.name())
 }

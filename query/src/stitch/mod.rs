@@ -9,6 +9,7 @@
 //! of 10,000 spans is as good as any. Every record is in the answer exactly once.
 
 mod aids;
+mod bar;
 mod by_clock;
 mod calls;
 mod clocks;
@@ -38,10 +39,12 @@ use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
-use needle_storage::model::{NormalId, RecordId, Span, SpanId, StatusCode, TraceId, UnixNanos};
+use needle_storage::RecordPlace;
+use needle_storage::model::{NormalId, RecordId, SpanId, StatusCode, TraceId, UnixNanos};
 
+pub(crate) use bar::Whole;
 pub(crate) use calls::{URL_KEYS, authority_of, host_of, likeness};
-pub(crate) use close::{Closed, Places, Take, Texts, close, join_ids};
+pub(crate) use close::{Closed, Take, Texts, close, join_ids};
 pub(crate) use line::Line;
 pub(crate) use tree::ALL_INSTANCE_KEYS as INSTANCE_KEYS;
 pub(crate) use witness::{Testimony, told_by};
@@ -52,12 +55,22 @@ pub(crate) static LOG_KEYS: LazyLock<Vec<&'static str>> = LazyLock::new(|| logs_
 pub(crate) static SPAN_KEYS: LazyLock<Vec<&'static str>> = LazyLock::new(|| calls::keys().chain(tree::keys()).collect());
 
 use crate::answer::{Hub, Journey, JourneyService, LinkedJourney};
+use bar::Bar;
 use calls::Calls;
 use clocks::Clocks;
 use copies::Received;
 use line::Source;
 use logs::Context;
 use tree::Tree;
+
+/// What belongs to a node and may not have been read yet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Beside {
+    /// Its span's number, and where it lies.
+    pub(crate) span_at: Option<(RecordId, RecordPlace)>,
+    /// In time order.
+    pub(crate) lines: Vec<Line>,
+}
 
 /// How a journey is stitched.
 #[derive(Clone, Copy, Debug)]
@@ -72,10 +85,10 @@ pub(crate) struct Options {
 
 /// A journey whose logs are still lines.
 pub(crate) struct Stitched {
-    /// Its nodes have no logs yet.
+    /// Its nodes have no logs yet, and no spans that were not read.
     pub(crate) journey: Journey,
-    /// Of each node, in time order.
-    pub(crate) lines: Vec<Vec<Line>>,
+    /// Beside each node.
+    pub(crate) beside: Vec<Beside>,
     /// Whose clocks other journeys may tell more of.
     pub(crate) in_question: BTreeSet<InQuestion>,
 }
@@ -113,8 +126,8 @@ pub(crate) fn stitch(id: &str, closed: &mut Closed, options: Options, elsewhere:
     let in_question = in_question(&tree, &clocks);
     let missing_parents = tree.missing.len();
     let (start, end) = about.shown_range(&clocks, options.corrected);
-    let (nodes, lines) = nodes::in_pre_order(tree, options.corrected);
-    let aids = aids::of(&nodes, &lines, end.since(start));
+    let (nodes, beside) = nodes::in_pre_order(tree, options.corrected);
+    let aids = aids::of(&nodes, &beside, end.since(start));
     for service in &mut about.services {
         service.self_time_ns = aids.self_times_ns.get(service.name.as_str()).copied().unwrap_or(0);
     }
@@ -137,7 +150,7 @@ pub(crate) fn stitch(id: &str, closed: &mut Closed, options: Options, elsewhere:
         missing_parents,
         next_cursor: None,
     };
-    Some(Stitched { journey, lines, in_question })
+    Some(Stitched { journey, beside, in_question })
 }
 
 /// All that no sender said: where missing parents, lost contexts and logs without a span belong. What is named is placed
@@ -169,20 +182,20 @@ fn in_question(tree: &Tree, clocks: &Clocks) -> BTreeSet<InQuestion> {
         let unsure = node.inferred.as_ref().is_some_and(|why| why.confidence < SURE);
         !clocks.is_told(&node.service, &node.process) && (unsure || clocks.are_off())
     });
-    doubtful.map(|node| InQuestion { service: node.service.clone(), instance: node.process.instance.clone() }).collect()
+    doubtful.map(|node| InQuestion { service: node.service.to_string(), instance: node.process.instance.clone() }).collect()
 }
 
 /// A record as far as it tells of the journey as a whole.
 #[derive(Clone, Copy)]
 enum Told<'a> {
-    Span(&'a Span),
+    Span(&'a Bar),
     Line(&'a Line),
 }
 
 impl<'a> Told<'a> {
     /// All of them, where both kinds are in order.
-    fn all(spans: &'a [Box<Span>], lines: &'a [Line]) -> impl Iterator<Item = Told<'a>> {
-        let mut spans = spans.iter().map(|span| Told::Span(span)).peekable();
+    fn all(spans: &'a [Bar], lines: &'a [Line]) -> impl Iterator<Item = Told<'a>> {
+        let mut spans = spans.iter().map(Told::Span).peekable();
         let mut lines = lines.iter().map(Told::Line).peekable();
         std::iter::from_fn(move || match (spans.peek(), lines.peek()) {
             (Some(span), Some(line)) if line.in_order(*span) == Ordering::Less => lines.next(),
@@ -201,58 +214,52 @@ impl<'a> Told<'a> {
 
     fn time(self) -> UnixNanos {
         match self {
-            Told::Span(span) => span.common.time,
+            Told::Span(span) => span.start,
             Told::Line(line) => line.time,
         }
     }
 
     fn end(self) -> UnixNanos {
         match self {
-            Told::Span(span) => span.end().max(span.common.time),
+            Told::Span(span) => span.end(),
             Told::Line(line) => line.time,
         }
     }
 
     fn record_id(self) -> RecordId {
         match self {
-            Told::Span(span) => span.common.record_id,
+            Told::Span(span) => span.record_id,
             Told::Line(line) => line.record_id,
         }
     }
 
     fn trace_id(self) -> Option<TraceId> {
         match self {
-            Told::Span(span) => span.common.trace_id,
+            Told::Span(span) => span.trace_id,
             Told::Line(line) => line.trace_id,
         }
     }
 
     fn span_id(self) -> Option<SpanId> {
         match self {
-            Told::Span(span) => span.common.span_id,
+            Told::Span(span) => span.span_id,
             Told::Line(line) => line.span_id,
         }
     }
 
-    fn service(self) -> &'a str {
+    fn source(self) -> &'a Arc<Source> {
         match self {
-            Told::Span(span) => &span.common.service,
-            Told::Line(line) => &line.source.service,
+            Told::Span(span) => &span.source,
+            Told::Line(line) => &line.source,
         }
+    }
+
+    fn service(self) -> &'a str {
+        &self.source().service
     }
 
     fn request_ids(self) -> &'a [String] {
-        match self {
-            Told::Span(span) => &span.common.request_ids,
-            Told::Line(line) => &line.source.request_ids,
-        }
-    }
-
-    fn instance(self) -> Option<String> {
-        match self {
-            Told::Span(span) => tree::Process::of(&span.common.resource, &span.common.attributes).instance,
-            Told::Line(line) => line.source.process.instance.clone(),
-        }
+        &self.source().request_ids
     }
 }
 
@@ -269,7 +276,7 @@ struct About {
 
 impl About {
     /// `None` when there is no record. Spans are counted later, when copies are merged.
-    fn of(spans: &[Box<Span>], lines: &[Line]) -> Option<About> {
+    fn of(spans: &[Bar], lines: &[Line]) -> Option<About> {
         let mut about = About {
             trace_ids: Vec::new(),
             request_ids: Vec::new(),
@@ -280,8 +287,8 @@ impl About {
         };
         let mut traces = BTreeSet::new();
         let mut places: HashMap<&str, usize, ahash::RandomState> = HashMap::default();
-        // Of a source and a trace only the first line tells of ids.
-        let mut heard: HashSet<(*const Source, Option<TraceId>), ahash::RandomState> = HashSet::default();
+        // Of a source and a trace only the first span and the first line tell of ids.
+        let mut heard: HashSet<(*const Source, Option<TraceId>, bool), ahash::RandomState> = HashSet::default();
         let mut spelled: Vec<(&String, NormalId)> = Vec::new();
         let mut ranges: HashMap<*const Source, (UnixNanos, UnixNanos), ahash::RandomState> = HashMap::default();
         for told in Told::all(spans, lines) {
@@ -289,16 +296,15 @@ impl About {
                 about.services.push(JourneyService { name: told.service().to_owned(), inferred: true, ..JourneyService::default() });
                 about.services.len() - 1
             });
+            let source = Arc::as_ptr(told.source());
+            let range = ranges.entry(source).or_insert((told.time(), told.end()));
+            *range = (range.0.min(told.time()), range.1.max(told.end()));
             if let Told::Line(line) = told {
                 about.services[place].logs += 1;
                 about.services[place].errors += usize::from(line.is_error);
-                let range = ranges.entry(Arc::as_ptr(&line.source)).or_insert((line.time, line.time));
-                *range = (range.0.min(line.time), range.1.max(line.time));
-                if !heard.insert((Arc::as_ptr(&line.source), line.trace_id)) {
-                    continue;
-                }
-            } else {
-                about.extend_range(told, told.time(), told.end());
+            }
+            if !heard.insert((source, told.trace_id(), matches!(told, Told::Line(_)))) {
+                continue;
             }
             about.trace_ids.extend(told.trace_id().filter(|trace_id| traces.insert(*trace_id)));
             let ids: Vec<(&String, NormalId)> = told.request_ids().iter().filter_map(|id| Some((id, NormalId::of(id)?))).collect();
@@ -306,10 +312,10 @@ impl About {
             about.ids_of_traces.extend(joined.filter(|(_, ids)| ids.len() > 1 || matches!(told, Told::Span(_))));
             spelled.extend(ids);
         }
-        for line in lines {
-            // Each source once: the first of its lines takes the range away.
-            if let Some((from, to)) = ranges.remove(&Arc::as_ptr(&line.source)) {
-                about.extend_range(Told::Line(line), from, to);
+        for source in spans.iter().map(|span| &span.source).chain(lines.iter().map(|line| &line.source)) {
+            // Each source once: the first of its records takes the range away.
+            if let Some((from, to)) = ranges.remove(&Arc::as_ptr(source)) {
+                about.extend_range(source, from, to);
             }
         }
         // A trace id that is found as a request id as well is listed once, as a trace.
@@ -320,8 +326,9 @@ impl About {
         Some(about)
     }
 
-    fn extend_range(&mut self, told: Told<'_>, from: UnixNanos, to: UnixNanos) {
-        let range = self.ranges.entry((told.service().to_owned(), told.instance())).or_insert((UnixNanos::MAX, UnixNanos::MIN));
+    fn extend_range(&mut self, source: &Source, from: UnixNanos, to: UnixNanos) {
+        let key = (source.service.to_string(), source.process.instance.clone());
+        let range = self.ranges.entry(key).or_insert((UnixNanos::MAX, UnixNanos::MIN));
         *range = (range.0.min(from), range.1.max(to));
     }
 
@@ -329,7 +336,7 @@ impl About {
         let places: HashMap<String, usize, ahash::RandomState> =
             self.services.iter().enumerate().map(|(n, service)| (service.name.clone(), n)).collect();
         for Received { span, .. } in spans {
-            let service = &mut self.services[places[&span.common.service]];
+            let service = &mut self.services[places[&*span.source.service]];
             service.spans += 1;
             service.inferred = false;
             service.errors += usize::from(span.status == StatusCode::ERROR);
@@ -352,8 +359,8 @@ impl About {
         let mut seen = BTreeSet::new();
         for Received { span, .. } in spans {
             for trace_id in span.links.iter().filter_map(|link| link.trace_id).filter(|trace_id| !ours.contains(trace_id)) {
-                if seen.insert((trace_id, span.common.span_id)) {
-                    outgoing.push(LinkedJourney { trace_id, span_id: span.common.span_id, incoming: false });
+                if seen.insert((trace_id, span.span_id)) {
+                    outgoing.push(LinkedJourney { trace_id, span_id: span.span_id, incoming: false });
                 }
             }
         }

@@ -1,11 +1,13 @@
 //! From the tree to the answer: order, names, depth, one list in pre-order.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use needle_storage::model::{Record, RecordId, SpanId, SpanKind, StatusCode, UnixNanos};
+use needle_storage::model::{RecordId, SpanId, SpanKind, StatusCode, UnixNanos};
 
+use super::Beside;
+use super::bar::Whole;
 use super::critical_path::{critical_path, self_times_ns};
-use super::line::Line;
 use super::tree::{Process, Role, Tree, TreeNode};
 use crate::answer::{Inference, Node};
 
@@ -62,33 +64,36 @@ pub(super) fn depths(tree: &Tree) -> Vec<usize> {
 
 /// The whole tree as a list in pre-order.
 ///
-/// Beside each node stand its lines, in time order.
-pub(super) fn in_pre_order(mut tree: Tree, corrected: bool) -> (Vec<Node>, Vec<Vec<Line>>) {
+/// Beside each node stands what of it may not have been read.
+pub(super) fn in_pre_order(mut tree: Tree, corrected: bool) -> (Vec<Node>, Vec<Beside>) {
     let order = Order::of(&tree, corrected);
     let self_times_ns = self_times_ns(&tree, &order.children);
     let main_root = order.roots.iter().copied().min_by_key(|&root| tree.nodes[root].role != Role::Span);
     let critical = main_root.map_or_else(Vec::new, |root| critical_path(&tree, &order.children, root));
     let visited = order.pre_order();
     let names = node_ids(&tree, &visited);
+    // Of a million spans as much as their nodes take.
+    tree.by_span = HashMap::default();
     let mut nodes = Vec::with_capacity(visited.len());
-    let mut lines_of = Vec::with_capacity(visited.len());
-    for (index, depth) in visited {
+    let mut beside = Vec::with_capacity(visited.len());
+    let [missing, logs_only]: [Arc<str>; 2] = ["missing parent".into(), "logs only".into()];
+    for (place, (index, depth)) in visited.into_iter().enumerate() {
         let node = &mut tree.nodes[index];
         let mut lines = std::mem::take(&mut node.lines);
         lines.sort_by_key(|line| (line.time, line.record_id));
-        let candidates = node.candidates.iter().map(|candidate| names[*candidate].clone()).collect();
+        let candidates = node.candidates.iter().map(|candidate| names[*candidate].to_string()).collect();
         let inferred = node.inferred.take().map(|why| Inference { candidates, ..why });
         let span = node.span.take();
         let name = match (&span, node.role) {
             (Some(span), _) => span.name.clone(),
-            (None, Role::Missing) => "missing parent".to_owned(),
-            (None, _) => "logs only".to_owned(),
+            (None, Role::Missing) => missing.clone(),
+            (None, _) => logs_only.clone(),
         };
         nodes.push(Node {
             node_id: names[index].clone(),
             parent_node_id: node.parent.map(|parent| names[parent].clone()),
             depth,
-            service: std::mem::take(&mut node.service),
+            service: node.service.clone(),
             name,
             kind: span.as_ref().map_or(SpanKind::default(), |span| span.kind),
             start: shown_start(node, corrected),
@@ -99,21 +104,28 @@ pub(super) fn in_pre_order(mut tree: Tree, corrected: bool) -> (Vec<Node>, Vec<V
             inferred,
             missing: node.role == Role::Missing,
             flags: std::mem::take(&mut node.flags),
-            span: span.map(Record::Span),
+            is_span: span.is_some(),
+            span: None,
             logs: Vec::new(),
             logs_total: lines.len(),
             log_errors: lines.iter().filter(|line| line.is_error).count(),
             children: order.children[index].len(),
         });
-        lines_of.push(lines);
+        let mut span_at = None;
+        match span.map(|span| (span.record_id, span.whole)) {
+            Some((_, Whole::Here(whole))) => nodes[place].span = Some(whole),
+            Some((record_id, Whole::At(at))) => span_at = Some((record_id, at)),
+            None => {}
+        }
+        beside.push(Beside { span_at, lines });
     }
-    (nodes, lines_of)
+    (nodes, beside)
 }
 
 /// A name for each node by which it is found again: the span id; with the kind or a number where an id is shared.
-fn node_ids(tree: &Tree, visited: &[(usize, usize)]) -> Vec<String> {
-    let mut names = vec![String::new(); tree.nodes.len()];
-    let mut used: HashMap<String, usize, ahash::RandomState> = HashMap::default();
+fn node_ids(tree: &Tree, visited: &[(usize, usize)]) -> Vec<Arc<str>> {
+    let mut names: Vec<Arc<str>> = vec![Arc::from(""); tree.nodes.len()];
+    let mut used: HashMap<Arc<str>, usize, ahash::RandomState> = HashMap::default();
     for &(index, _) in visited {
         let node = &tree.nodes[index];
         let plain = match (node.role, node.span_id) {
@@ -123,19 +135,20 @@ fn node_ids(tree: &Tree, visited: &[(usize, usize)]) -> Vec<String> {
             (Role::Lines, _) => format!("logs-{}", node.service),
             (_, None) => format!("record-{}", node.first_record.0),
         };
-        let by_kind = format!("{plain}-{}", node.kind.name());
+        let by_kind =
+            || Some(format!("{plain}-{}", node.kind.name())).filter(|name| node.role == Role::Span && !used.contains_key(&**name));
         let always_numbered = node.role == Role::Lines && node.inferred.is_some();
-        let name = if !always_numbered && !used.contains_key(&plain) {
-            plain
-        } else if node.role == Role::Span && !used.contains_key(&by_kind) {
-            by_kind
+        let name: Arc<str> = if !always_numbered && !used.contains_key(&*plain) {
+            plain.into()
+        } else if let Some(by_kind) = by_kind() {
+            by_kind.into()
         } else {
-            let mut number = used.get(&plain).copied().unwrap_or(0) + 1;
-            while used.contains_key(&format!("{plain}-{number}")) {
+            let mut number = used.get(&*plain).copied().unwrap_or(0) + 1;
+            while used.contains_key(&*format!("{plain}-{number}")) {
                 number += 1;
             }
-            used.insert(plain.clone(), number);
-            format!("{plain}-{number}")
+            used.insert(plain.as_str().into(), number);
+            format!("{plain}-{number}").into()
         };
         used.entry(name.clone()).or_insert(1);
         names[index] = name;

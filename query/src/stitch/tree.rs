@@ -1,10 +1,11 @@
 //! The tree of a journey: spans under their parents, places of missing ones, cycles cut.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use needle_storage::model::{RecordId, Span, SpanId, SpanKind, TraceId, UnixNanos, Value};
+use needle_storage::model::{RecordId, SpanId, SpanKind, TraceId, UnixNanos, Value};
 
+use super::bar::Bar;
 use super::copies::Received;
 use super::line::Line;
 use crate::answer::Inference;
@@ -25,12 +26,12 @@ pub(super) enum Role {
 #[derive(Clone, Debug)]
 pub(super) struct TreeNode {
     pub(super) role: Role,
-    pub(super) span: Option<Box<Span>>,
+    pub(super) span: Option<Bar>,
     pub(super) trace_id: Option<TraceId>,
     /// Of the span, or of the missing one.
     pub(super) span_id: Option<SpanId>,
-    pub(super) service: String,
-    pub(super) process: Process,
+    pub(super) service: Arc<str>,
+    pub(super) process: Arc<Process>,
     pub(super) kind: SpanKind,
     /// As recorded.
     pub(super) start: UnixNanos,
@@ -69,20 +70,20 @@ impl TreeNode {
         }
         TreeNode {
             role: Role::Span,
-            trace_id: span.common.trace_id,
-            span_id: span.common.span_id,
-            service: span.common.service.clone(),
-            process: Process::of(&span.common.resource, &span.common.attributes),
+            trace_id: span.trace_id,
+            span_id: span.span_id,
+            service: span.source.service.clone(),
+            process: span.source.process.clone(),
             kind: span.kind,
-            start: span.common.time,
-            end: span.end().max(span.common.time),
+            start: span.start,
+            end: span.end(),
             offset_ns: 0,
             parent: None,
             lines: Vec::new(),
             flags,
             inferred: None,
             candidates: Vec::new(),
-            first_record: span.common.record_id,
+            first_record: span.record_id,
             span: Some(span),
         }
     }
@@ -95,6 +96,9 @@ pub(super) struct Process {
     /// Whose clock it goes by.
     pub(super) machine: Option<String>,
 }
+
+/// A service and one of its processes.
+pub(super) type OfService = (Arc<str>, Arc<Process>);
 
 /// What tells processes of one service apart, the most telling first: as SDKs and collectors put it into the resource.
 const INSTANCE_KEYS: [&str; 5] = ["service.instance.id", "k8s.pod.uid", "k8s.pod.name", "container.id", "host.name"];
@@ -196,7 +200,7 @@ impl Tree {
     /// handling one, which is the innermost.
     fn parent_among(&self, same_id: &[usize], service: &str) -> Option<usize> {
         let handles = |index: usize| matches!(self.nodes[index].kind, SpanKind::SERVER | SpanKind::CONSUMER);
-        let rank = |index: usize| (self.nodes[index].service == service, handles(index));
+        let rank = |index: usize| (*self.nodes[index].service == *service, handles(index));
         let best = same_id.iter().copied().map(rank).max()?;
         same_id.iter().copied().find(|&index| rank(index) == best)
     }
@@ -244,8 +248,8 @@ fn missing_node((trace_id, span_id): (Option<TraceId>, SpanId)) -> TreeNode {
         span: None,
         trace_id,
         span_id: Some(span_id),
-        service: String::new(),
-        process: Process::default(),
+        service: "".into(),
+        process: Arc::default(),
         kind: SpanKind::default(),
         start: UnixNanos::MAX,
         end: UnixNanos::MIN,

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::sync::Arc;
 
 use needle_storage::model::{SpanId, SpanKind, TraceId, UnixNanos};
 
@@ -14,15 +15,15 @@ use super::fit::{Lies, Offer, Wanted, fit};
 use super::line::{Line, of_one_span};
 use super::logs::Context;
 use super::logs_only::{add_visit, describe, resolution_ns, stay, weakened, without_spans};
-use super::tree::{Process, Role, Tree, TreeNode};
+use super::tree::{OfService, Process, Role, Tree, TreeNode};
 use super::undecided::{Choice, Placing, above_all};
 use crate::answer::Inference;
 use crate::limits::{LATE_MAX_NS, UNNAMED_CALLS_MAX, UNNAMED_CLOCK_ERROR_MAX_NS, VISIT_GAP_NS};
 
 /// What no sender placed.
 pub(super) struct Guest {
-    pub(super) service: String,
-    pub(super) process: Process,
+    pub(super) service: Arc<str>,
+    pub(super) process: Arc<Process>,
     /// The traces it belongs to; of a root its own.
     pub(super) traces: BTreeSet<TraceId>,
     /// By the estimated clock.
@@ -45,8 +46,8 @@ pub(super) enum What {
 impl Guest {
     pub(super) fn of_lines(
         traces: BTreeSet<TraceId>,
-        service: String,
-        process: Process,
+        service: Arc<str>,
+        process: Arc<Process>,
         (offset_ns, usual): (i64, Usual),
         logs: Vec<Line>,
     ) -> Guest {
@@ -466,7 +467,7 @@ impl Hosts<'_> {
     fn lodge_parts(&mut self, parts: Vec<Guest>, places: Vec<Option<Place>>) {
         // Neighbouring pieces in one place are one visit.
         let mut visits: Vec<(Guest, Option<Place>)> = Vec::new();
-        let mut last_of: BTreeMap<(String, Process), usize> = BTreeMap::new();
+        let mut last_of: BTreeMap<OfService, usize> = BTreeMap::new();
         for (part, place) in parts.into_iter().zip(places) {
             let process = (part.service.clone(), part.process.clone());
             let last = last_of.get(&process).map(|&last| &mut visits[last]);

@@ -11,7 +11,7 @@ use super::fit::Stay;
 use super::line::Line;
 use super::logs::Named;
 use super::logs_only::{resolution_ns, stay, strands};
-use super::tree::{Process, Role, Tree};
+use super::tree::{OfService, Process, Role, Tree};
 
 /// The bounds that one call sets for the clock of its callee against that of its caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,12 +32,12 @@ pub(super) enum Witness {
 }
 
 /// Lines of a process without the spans of its service.
-type Visits = BTreeMap<(String, Process), Vec<Line>>;
+type Visits = BTreeMap<OfService, Vec<Line>>;
 
 /// All that the records of a journey tell without a doubt.
 pub(crate) fn told_by(mut closed: Closed) -> Vec<Testimony> {
     // As they are in order, the answer is the same however they arrived.
-    closed.spans.sort_by_key(|span| (span.common.time, span.common.span_id, span.common.record_id));
+    closed.spans.sort_by_key(|span| (span.start, span.span_id, span.record_id));
     let tree = Tree::of_spans(copies::merge(closed.spans));
     let calls = Calls::of(&tree, &closed.lines);
     let mut told: Vec<Testimony> = Vec::new();
@@ -64,23 +64,23 @@ pub(crate) fn told_by(mut closed: Closed) -> Vec<Testimony> {
 
 /// Lines that name a span of another service as the one that called.
 fn in_spans_they_name(tree: &Tree, calls: &Calls, named: Vec<(usize, Line)>) -> Vec<Testimony> {
-    let mut visits: BTreeMap<(usize, String, Process), Vec<Line>> = BTreeMap::new();
+    let mut visits: BTreeMap<(usize, OfService), Vec<Line>> = BTreeMap::new();
     for (node, line) in named {
         if tree.nodes[node].role == Role::Span && tree.nodes[node].service != line.source.service {
-            visits.entry((node, line.source.service.clone(), line.source.process.clone())).or_default().push(line);
+            let of_service = (line.source.service.clone(), line.source.process.clone());
+            visits.entry((node, of_service)).or_default().push(line);
         }
     }
     let waits = |node: usize| calls.at(node).is_some_and(|call| !calls.all[call].asynchronous);
-    let of_visit =
-        |((node, service, process), lines): &((usize, String, Process), Vec<Line>)| told_of(tree, *node, (service, process), lines);
-    visits.into_iter().filter(|((node, ..), _)| waits(*node)).collect::<Vec<_>>().iter().filter_map(of_visit).collect()
+    let waited_for = visits.iter().filter(|((node, _), _)| waits(*node));
+    waited_for.filter_map(|((node, (service, process)), lines)| told_of(tree, *node, (service, process), lines)).collect()
 }
 
 /// Lines of services without a span here.
 fn visits(tree: &Tree, lines: Vec<Line>) -> Visits {
-    let traced: BTreeSet<&str> = tree.nodes.iter().filter(|node| node.role == Role::Span).map(|node| node.service.as_str()).collect();
+    let traced: BTreeSet<&str> = tree.nodes.iter().filter(|node| node.role == Role::Span).map(|node| &*node.service).collect();
     let mut visits = Visits::new();
-    for line in lines.into_iter().filter(|line| !traced.contains(line.source.service.as_str())) {
+    for line in lines.into_iter().filter(|line| !traced.contains(&*line.source.service)) {
         visits.entry((line.source.service.clone(), line.source.process.clone())).or_default().push(line);
     }
     visits
@@ -97,7 +97,7 @@ fn in_the_only_call(tree: &Tree, calls: &Calls, visits: Visits) -> Vec<Testimony
         let [call] = to_it.as_slice() else { continue };
         let call = &calls.all[*call];
         let names_instance = call.names.as_ref().is_some_and(|named| named.instance.is_some());
-        if call.asynchronous || call.failed || !(names_instance || processes[service.as_str()] == 1) || strands(lines) > 1 {
+        if call.asynchronous || call.failed || !(names_instance || processes[&**service] == 1) || strands(lines) > 1 {
             continue;
         }
         told.extend(told_of(tree, call.node, (service, process), lines));

@@ -162,11 +162,8 @@ impl Shop {
 
 /// The tree of a shop's spans, before anything is inferred.
 pub(in crate::stitch) fn tree_of(shop: &Shop) -> Tree {
-    let spans = shop.records.iter().filter_map(|record| match record {
-        Record::Span(span) => Some(Received { span: span.clone(), flags: Vec::new() }),
-        Record::Log(_) => None,
-    });
-    Tree::of_spans(spans.collect())
+    let spans = Closed::of(&shop.records).spans;
+    Tree::of_spans(spans.into_iter().map(|span| Received { span, flags: Vec::new() }).collect())
 }
 
 fn terms_of(record: &Record) -> Vec<IdTerm> {

@@ -38,7 +38,7 @@ fn times_are_shown_as_recorded_unless_correction_is_asked_for() {
     let corrected = shop.journey_with(&trace(1).to_string(), true, true).expect("found");
     let start_ms = corrected.nodes[2].start.since(at(0)) / MS as i64;
     assert!((10..=16).contains(&start_ms), "{start_ms}");
-    assert_eq!(corrected.nodes[2].span.as_ref().expect("a span").common().time, at(92), "the record is as stored");
+    assert_eq!(corrected.nodes[2].span.as_ref().expect("a span").common.time, at(92), "the record is as stored");
     assert_eq!(raw.end, at(126));
     assert_eq!(corrected.end, at(100));
 }

@@ -8,7 +8,7 @@ const SERVER: SpanKind = SpanKind::SERVER;
 
 fn reached(shop: &Shop, id: &str) -> Vec<u64> {
     let closed = close(id, |terms, known, take| shop.by_ids(terms, known, usize::MAX, take)).expect("memory does not fail");
-    let spans = closed.spans.iter().map(|span| span.common.record_id.0);
+    let spans = closed.spans.iter().map(|span| span.record_id.0);
     let mut ids: Vec<u64> = spans.chain(closed.lines.iter().map(|line| line.record_id.0)).collect();
     ids.sort_unstable();
     ids

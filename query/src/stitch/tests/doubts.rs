@@ -44,7 +44,7 @@ fn stitched(shop: &Shop, elsewhere: Vec<Testimony>) -> Journey {
 }
 
 fn visit(journey: &Journey) -> &Node {
-    journey.nodes.iter().find(|node| node.service == "ledger").expect("ledger was called")
+    journey.nodes.iter().find(|node| &*node.service == "ledger").expect("ledger was called")
 }
 
 #[test]

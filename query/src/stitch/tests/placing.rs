@@ -7,7 +7,7 @@ const SERVER: SpanKind = SpanKind::SERVER;
 const CLIENT: SpanKind = SpanKind::CLIENT;
 
 fn inference<'a>(journey: &'a Journey, node_id: &str) -> &'a Inference {
-    let node = journey.nodes.iter().find(|node| node.node_id == node_id).expect(node_id);
+    let node = journey.nodes.iter().find(|node| *node.node_id == *node_id).expect(node_id);
     node.inferred.as_ref().expect("inferred")
 }
 
@@ -225,7 +225,7 @@ fn each_instance_of_a_log_only_service_is_a_node() {
     let mut shop = gateway();
     shop.log("auth", 20, "a").request("r-1").instance("one").log("auth", 25, "b").request("r-1").instance("two");
     let journey = shop.stitched();
-    assert_eq!(journey.nodes.iter().filter(|node| node.service == "auth").count(), 2);
+    assert_eq!(journey.nodes.iter().filter(|node| &*node.service == "auth").count(), 2);
 }
 
 #[test]

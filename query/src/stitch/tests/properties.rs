@@ -41,7 +41,7 @@ fn stitched(records: &[Record], inferred: bool, corrected: bool) -> Journey {
 
 /// The records that were found.
 fn numbers(closed: &Closed) -> impl Iterator<Item = usize> {
-    let spans = closed.spans.iter().map(|span| span.common.record_id);
+    let spans = closed.spans.iter().map(|span| span.record_id);
     spans.chain(closed.lines.iter().map(|line| line.record_id)).map(|record_id| record_id.0 as usize)
 }
 
@@ -65,7 +65,7 @@ fn is_well_formed(journey: &Journey) -> Result<(), TestCaseError> {
         }
     }
     for node in &journey.nodes {
-        prop_assert_eq!(children_of.get(node.node_id.as_str()).copied().unwrap_or(0), node.children);
+        prop_assert_eq!(children_of.get(&*node.node_id).copied().unwrap_or(0), node.children);
     }
     prop_assert_eq!(journey.nodes_total, journey.nodes.len());
     Ok(())
@@ -73,9 +73,12 @@ fn is_well_formed(journey: &Journey) -> Result<(), TestCaseError> {
 
 /// Records by id; a merged copy counts as its first.
 fn shown(journey: &Journey) -> Vec<RecordId> {
-    let of_node =
-        |node: &crate::answer::Node| node.span.iter().chain(&node.logs).map(|record| record.common().record_id).collect::<Vec<_>>();
-    journey.nodes.iter().flat_map(of_node).collect()
+    let mut shown = Vec::new();
+    for node in &journey.nodes {
+        shown.extend(node.span.iter().map(|span| span.common.record_id));
+        shown.extend(node.logs.iter().map(|log| log.common().record_id));
+    }
+    shown
 }
 
 /// Ids of records that are no copy of an earlier one.
@@ -178,7 +181,7 @@ proptest! {
     fn without_inference_parents_are_what_the_spans_say(records in records()) {
         let journey = stitched(&records, false, false);
         for node in &journey.nodes {
-            let (Some(Record::Span(span)), Some(parent)) = (&node.span, &node.parent_node_id) else { continue };
+            let (Some(span), Some(parent)) = (&node.span, &node.parent_node_id) else { continue };
             let said = span.parent_span_id.map(|id| id.to_string()).unwrap_or_default();
             let own = span.common.span_id.unwrap_or(span_id(0)).to_string();
             prop_assert!(parent.contains(&said) || parent.contains(&own), "{parent} above {own}, whose parent is {said}");

@@ -170,7 +170,7 @@ fn ten_thousand_calls_of_a_log_only_service_and_as_many_unnamed_ones_are_stitche
         shop.log(service, n * 100 + 38, "").request("r-1").instance(&format!("{service}-{}", n % 10));
     }
     let journey = shop.stitched();
-    let placed = journey.nodes.iter().filter(|node| node.service == "auth" && node.depth == 2).count();
+    let placed = journey.nodes.iter().filter(|node| &*node.service == "auth" && node.depth == 2).count();
     assert!(placed > 4_900, "{placed} of 5000");
     assert_eq!(journey.nodes.iter().map(|node| node.logs.len()).sum::<usize>(), 20_000);
 }

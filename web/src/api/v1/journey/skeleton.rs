@@ -1,6 +1,7 @@
 //! A journey as columns, for drawing very many spans at once.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use needle_query as query;
 use needle_query::model::UnixNanos;
@@ -29,7 +30,9 @@ pub(crate) struct Skeleton {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub(crate) struct Columns {
     /// Unique in the journey; by it the node is found in pages of the journey.
-    node_id: Vec<String>,
+    #[serde(serialize_with = "texts")]
+    #[schema(value_type = Vec<String>)]
+    node_id: Vec<Arc<str>>,
     /// The place of the node above; -1 for a root.
     parent: Vec<i64>,
     /// `service.name`.
@@ -75,6 +78,10 @@ impl Dictionary {
         };
         self.codes.push(code);
     }
+}
+
+fn texts<S: serde::Serializer>(texts: &[Arc<str>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(texts.iter().map(AsRef::as_ref))
 }
 
 /// Why a node stands where it stands.

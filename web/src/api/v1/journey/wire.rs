@@ -263,11 +263,11 @@ impl From<query::JourneyService> for JourneyService {
 impl From<query::Node> for Node {
     fn from(node: query::Node) -> Node {
         Node {
-            node_id: node.node_id,
-            parent_node_id: node.parent_node_id,
+            node_id: node.node_id.to_string(),
+            parent_node_id: node.parent_node_id.map(|id| id.to_string()),
             depth: node.depth,
-            service: node.service,
-            name: node.name,
+            service: node.service.to_string(),
+            name: node.name.to_string(),
             kind: node.kind.name(),
             start: node.start.into(),
             duration_ns: node.duration_ns,
@@ -277,7 +277,7 @@ impl From<query::Node> for Node {
             inferred: node.inferred.map(Inference::from),
             missing: node.missing,
             flags: node.flags,
-            span: node.span.map(Record::from),
+            span: node.span.map(|span| Record::from(query::model::Record::Span(span))),
             logs: node.logs.into_iter().map(Record::from).collect(),
             logs_total: node.logs_total,
             children: node.children,

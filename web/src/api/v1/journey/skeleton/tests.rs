@@ -7,8 +7,8 @@ use super::*;
 #[test]
 fn columns_say_what_the_nodes_say() {
     let mut whole = journey();
-    let below = query::Node { node_id: "n3".to_owned(), depth: 2, parent_node_id: Some("n2".to_owned()), ..root() };
-    let second_root = query::Node { node_id: "n4".to_owned(), missing: true, critical: false, ..root() };
+    let below = query::Node { node_id: "n3".into(), depth: 2, parent_node_id: Some("n2".into()), ..root() };
+    let second_root = query::Node { node_id: "n4".into(), missing: true, critical: false, ..root() };
     whole.nodes = vec![root(), log_only(), below, second_root];
     let pages = serde_json::to_value(wire::Journey::from(whole.clone())).unwrap();
     let skeleton = serde_json::to_value(Skeleton::from(whole.clone())).unwrap();
