@@ -225,6 +225,11 @@ impl Clocks {
         self.told.contains(&Keeper::of(service, process))
     }
 
+    /// Whether several clocks of the journey are known, and agree.
+    pub(super) fn agree(&self) -> bool {
+        self.usual.agree()
+    }
+
     /// Whether clocks of the journey are known to be off.
     pub(super) fn are_off(&self) -> bool {
         self.usual.spread_ns > 0

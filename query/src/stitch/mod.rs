@@ -175,8 +175,11 @@ fn infer(tree: &mut Tree, logs: Vec<Line>, ids_of_traces: &[(TraceId, Vec<Normal
 }
 
 /// The processes that stand where they stand by time, and whose clocks are not known though clocks are off, or which are not
-/// sure to stand there.
+/// sure to stand there. None where several clocks are known and agree: then those that are not known are taken as right.
 fn in_question(tree: &Tree, clocks: &Clocks) -> BTreeSet<InQuestion> {
+    if clocks.agree() {
+        return BTreeSet::new();
+    }
     let by_time = tree.nodes.iter().filter(|node| node.role != tree::Role::Missing && node.inferred.is_some());
     let doubtful = by_time.filter(|node| {
         let unsure = node.inferred.as_ref().is_some_and(|why| why.confidence < SURE);
