@@ -208,7 +208,13 @@ fn a_question_stops_when_its_asker_leaves_or_its_time_is_over() {
     for statement in ENDLESS_STATEMENTS {
         let body = serde_json::json!({ "query": statement }).to_string();
         let answer = server.post("/api/v1/sql?timeout=200ms", "application/json", body.as_bytes());
-        assert_eq!(answer.expect(504)["error"]["code"], "timeout", "{statement}");
+        // On a fast machine some fill the memory that they may have before their time is over.
+        let code = answer.json()["error"]["code"].clone();
+        assert!(
+            (answer.status, &code) == (504, &"timeout".into()) || (answer.status, &code) == (422, &"too_large".into()),
+            "{statement}: {}",
+            answer.text()
+        );
         idle();
     }
     idle();
