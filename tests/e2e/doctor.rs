@@ -1,5 +1,6 @@
 //! `needle doctor` and `needle config`.
 
+use std::io::Read as _;
 use std::net::TcpListener;
 use std::process::Output;
 
@@ -93,8 +94,15 @@ fn without_a_server_the_rest_is_looked_at() {
 fn a_port_of_somebody_else_and_a_folder_that_cannot_be_written_are_broken() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    // Answers as no needle does.
-    std::thread::spawn(move || taken.incoming().for_each(drop));
+    // Listens, and answers as no needle does.
+    let (heard, hears) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in taken.incoming() {
+            let mut bytes = [0; 4096];
+            let length = stream.unwrap().read(&mut bytes).unwrap_or(0);
+            heard.send(String::from_utf8_lossy(&bytes[..length]).into_owned()).unwrap();
+        }
+    });
     let folder = tempfile::tempdir().unwrap();
     let any = "127.0.0.1:0";
     let arguments = [
@@ -108,8 +116,12 @@ fn a_port_of_somebody_else_and_a_folder_that_cannot_be_written_are_broken() {
         "127.0.0.1:1",
         "--data",
         folder.path().to_str().unwrap(),
+        "--token",
+        "a-secret",
     ];
     let (report, code) = report(&run(&mut needle(&arguments)));
+    let asked = hears.recv().unwrap();
+    assert!(asked.starts_with("POST /v1/logs") && !asked.contains("a-secret"), "nobody else is shown the token: {asked}");
     let port = finding(&report, "port otlp-http");
     assert_eq!(port["state"], "broken", "{report}");
     assert!(port["found"].as_str().unwrap().contains(&address) && port["mend"].as_str().unwrap().contains("--otlp-http"), "{port}");

@@ -24,14 +24,18 @@ pub(super) struct Grpc {
 
 impl Grpc {
     /// Sends logs, all of which have to be taken.
-    pub(super) fn export(&self, request: ExportLogsServiceRequest, timeout: Duration) -> anyhow::Result<()> {
+    pub(super) fn send(&self, request: ExportLogsServiceRequest, timeout: Duration) -> anyhow::Result<()> {
+        self.export(request, self.token.as_deref(), timeout)
+    }
+
+    fn export(&self, request: ExportLogsServiceRequest, token: Option<&str>, timeout: Duration) -> anyhow::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let address = &self.address;
         runtime.block_on(async {
             let exported = async {
                 let mut client = LogsServiceClient::new(self.connect().await?);
                 let mut call = tonic::Request::new(request);
-                if let Some(token) = &self.token {
+                if let Some(token) = token {
                     call.metadata_mut().insert("authorization", format!("Bearer {token}").parse()?);
                 }
                 let partial = client.export(call).await?.into_inner().partial_success.unwrap_or_default();
@@ -46,9 +50,9 @@ impl Grpc {
         })
     }
 
-    /// Whether OTLP over gRPC is taken here: an empty request is.
+    /// Whether OTLP over gRPC is taken here: an empty request is. Whoever has the port may be anybody, and is not shown the token.
     pub(super) fn is_spoken(&self, timeout: Duration) -> bool {
-        match self.export(ExportLogsServiceRequest::default(), timeout) {
+        match self.export(ExportLogsServiceRequest::default(), None, timeout) {
             Ok(()) => true,
             Err(error) => error.downcast_ref::<tonic::Status>().is_some_and(|status| {
                 // One that asks for a token, or is not ready, speaks it too.

@@ -54,6 +54,9 @@ pub(crate) struct DoctorCommand {
 
 /// Where the server of these settings is talked to.
 pub(super) struct Doors {
+    /// As `--url` says.
+    server: ServerArguments,
+    /// By the ports of the settings.
     http: ServerArguments,
     otlp_http: ServerArguments,
     otlp_grpc: Grpc,
@@ -65,12 +68,12 @@ impl DoctorCommand {
         let scheme = if tls { "https" } else { "http" };
         let url = self.url.clone().unwrap_or_else(|| format!("{scheme}://{}", settings.http));
         // A certificate is for the name by which the server is known, not for the address that it listens on.
-        let host = self.url.as_deref().and_then(host_of);
+        let host = self.url.as_deref().filter(|_| tls).and_then(host_of);
         let reached = |address: &str| match (&host, address.rsplit_once(':')) {
             (Some(host), Some((_, port))) => format!("{host}:{port}"),
             _ => address.to_owned(),
         };
-        let http = ServerArguments {
+        let server = ServerArguments {
             url,
             token: self.token.clone(),
             ca_file: self.ca_file.clone(),
@@ -78,10 +81,11 @@ impl DoctorCommand {
             client_key: self.client_key.clone(),
             timeout: None,
         };
-        let otlp_http = ServerArguments { url: format!("{scheme}://{}", reached(&settings.otlp_http)), ..http.clone() };
-        let tls = if tls { Some(Arc::new(trust::tls_of_grpc(&http)?)) } else { None };
+        let at = |address: &str| ServerArguments { url: format!("{scheme}://{}", reached(address)), ..server.clone() };
+        let (http, otlp_http) = (at(&settings.http), at(&settings.otlp_http));
+        let tls = if tls { Some(Arc::new(trust::tls_of_grpc(&server)?)) } else { None };
         let otlp_grpc = Grpc { address: reached(&settings.otlp_grpc), tls, token: self.token.clone() };
-        Ok(Doors { http, otlp_http, otlp_grpc })
+        Ok(Doors { server, http, otlp_http, otlp_grpc })
     }
 }
 
@@ -149,7 +153,7 @@ pub(crate) fn run(command: &DoctorCommand) -> anyhow::Result<Exit> {
     let doors = command.doors(&settings)?;
 
     let mut findings = vec![machine::version()];
-    let server = round_trip::readiness(&client(&doors.http, round_trip::TIMEOUT)?);
+    let server = round_trip::readiness(&client(&doors.server, round_trip::TIMEOUT)?);
     let runs = server.state != State::Skipped;
     findings.push(server);
     findings.extend(ports::findings(&settings, &doors)?);

@@ -49,10 +49,10 @@ pub(super) fn readiness(client: &Client) -> Finding {
 }
 
 /// Sends a record by each door, finds and deletes it.
-pub(super) fn findings(Doors { http, otlp_http, otlp_grpc }: &Doors, runs: bool) -> anyhow::Result<Vec<Finding>> {
-    let (http, otlp_http) = (super::client(http, TIMEOUT)?, super::client(otlp_http, TIMEOUT)?);
+pub(super) fn findings(Doors { server, otlp_http, otlp_grpc, .. }: &Doors, runs: bool) -> anyhow::Result<Vec<Finding>> {
+    let (server, otlp_http) = (super::client(server, TIMEOUT)?, super::client(otlp_http, TIMEOUT)?);
     let doors: [(&str, &str, Send<'_>); 2] = [
-        ("round trip grpc", "otlp-grpc", &|id| otlp_grpc.export(request(id), CALL_TIMEOUT)),
+        ("round trip grpc", "otlp-grpc", &|id| otlp_grpc.send(request(id), CALL_TIMEOUT)),
         ("round trip http", "otlp-http", &|id| send_http(&otlp_http, id)),
     ];
     if !runs {
@@ -62,7 +62,7 @@ pub(super) fn findings(Doors { http, otlp_http, otlp_grpc }: &Doors, runs: bool)
     let mut findings = Vec::new();
     let mut clock = None;
     for (check, listener, send) in doors {
-        match round_trip(&http, send) {
+        match round_trip(&server, send) {
             Ok(apart) => {
                 clock = Some(apart);
                 findings.push(Finding::good(check, format!("a record was sent to {listener}, found and deleted")));
