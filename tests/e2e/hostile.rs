@@ -156,6 +156,8 @@ const ENDLESS_STATEMENTS: [&str; 6] = [
     "SELECT count(*) FROM logs a WHERE NOT EXISTS (SELECT 1 FROM logs b, logs c WHERE b.body > a.body AND c.body > b.body AND c.body < a.body)",
     "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers) SELECT count(*) FROM numbers",
 ];
+/// Of these the one whose rows grow: on a fast machine they fill the memory that it may have before its time is over.
+const GROWING: usize = 2;
 
 #[test]
 fn records_arrive_and_are_found_while_hostile_questions_run() {
@@ -205,16 +207,11 @@ fn a_question_stops_when_its_asker_leaves_or_its_time_is_over() {
     }
     let answer = server.get("/api/v1/aggregate", &[("q", &format!("{} | count() by body", endless())), ("timeout", "50ms")]);
     assert_eq!(answer.expect(504)["error"]["code"], "timeout");
-    for statement in ENDLESS_STATEMENTS {
+    for (number, statement) in ENDLESS_STATEMENTS.into_iter().enumerate() {
         let body = serde_json::json!({ "query": statement }).to_string();
         let answer = server.post("/api/v1/sql?timeout=200ms", "application/json", body.as_bytes());
-        // On a fast machine some fill the memory that they may have before their time is over.
-        let code = answer.json()["error"]["code"].clone();
-        assert!(
-            (answer.status, &code) == (504, &"timeout".into()) || (answer.status, &code) == (422, &"too_large".into()),
-            "{statement}: {}",
-            answer.text()
-        );
+        let (status, code) = if number == GROWING && answer.status == 422 { (422, "too_large") } else { (504, "timeout") };
+        assert_eq!(answer.expect(status)["error"]["code"], code, "{statement}");
         idle();
     }
     idle();
