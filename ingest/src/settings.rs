@@ -18,7 +18,7 @@ pub struct IngestSettings {
     /// Bodies being received, decoded and stored at one time, together; beyond it requests are asked to come again. One tenant
     /// holds three quarters of it at most.
     pub in_flight_bytes_max: usize,
-    /// So many bytes of bodies, decompressed, may one tenant send in a second, on average over ten; 0 for as many as can be taken.
+    /// So many bytes of logs and spans, decompressed, may one tenant send in a second, on average over ten; 0 for as many as can be taken.
     pub tenant_bytes_per_second_max: u64,
     /// Attribute keys that hold a request id, most telling first. Case does not matter, and `-`, `_` and `.` are alike.
     pub request_id_keys: Vec<String>,

@@ -355,7 +355,7 @@ impl Hosts<'_> {
             Some(callee) => {
                 let host = self.innermost_visit(callee, guest, pair.shift_ns);
                 let service = &self.tree.nodes[host].service;
-                // Two things are supposed where its clock is, too.
+                // Of those whose clock had to be moved for it, two in three were right (`make journeys`).
                 let confidence = if pair.shift_ns == 0 { 0.87 } else { 0.66 };
                 Some((host, format!("it lies within {caller}, which {service} answered and so called it{moved}"), confidence * sure))
             }

@@ -37,7 +37,7 @@ pub(in crate::api::v1::journey) fn log_only() -> query::Node {
         kind: SpanKind(0),
         status: StatusCode::UNSET,
         critical: false,
-        inferred: Some(query::Inference { reason: "same request id".into(), confidence: 0.5, candidates: vec!["7".to_owned()] }),
+        inferred: Some(query::Inference { reason: "same request id".to_owned(), confidence: 0.5, candidates: vec!["7".to_owned()] }),
         flags: vec!["conflict"],
         is_span: false,
         span: None,
@@ -48,18 +48,18 @@ pub(in crate::api::v1::journey) fn log_only() -> query::Node {
 
 pub(in crate::api::v1::journey) fn journey() -> query::Journey {
     query::Journey {
-        id: "req-1".into(),
+        id: "req-1".to_owned(),
         trace_ids: vec![TraceId([0xab; 16])],
-        request_ids: vec!["req-1".into()],
-        hubs: vec![query::Hub { id: "session".into(), reason: "shared by 900 traces".to_owned() }],
+        request_ids: vec!["req-1".to_owned()],
+        hubs: vec![query::Hub { id: "session".to_owned(), reason: "shared by 900 traces".to_owned() }],
         start: UnixNanos(10),
         end: UnixNanos(100),
-        services: vec![query::JourneyService { name: "legacy".into(), logs: 2, inferred: true, ..Default::default() }],
+        services: vec![query::JourneyService { name: "legacy".to_owned(), logs: 2, inferred: true, ..Default::default() }],
         nodes: vec![root(), log_only()],
         nodes_total: 7,
-        gaps: vec![query::Gap { node_id: "n1".into(), start: UnixNanos(20), duration_ns: 30 }],
+        gaps: vec![query::Gap { node_id: "n1".to_owned(), start: UnixNanos(20), duration_ns: 30 }],
         groups: vec![query::SiblingGroup {
-            parent_node_id: Some("n1".into()),
+            parent_node_id: Some("n1".to_owned()),
             service: "shop".to_owned(),
             name: "SELECT".to_owned(),
             kind: SpanKind::CLIENT,
