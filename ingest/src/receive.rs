@@ -3,7 +3,7 @@
 
 use std::io::{self, Read};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use http::{HeaderMap, HeaderValue};
 use http_body::Body;
@@ -40,30 +40,29 @@ where
         return Err(too_large);
     }
     let Some(first) = incoming.next().await? else { return Ok(Bytes::new()) };
-    let mut total = first.len();
-    in_flight.hold(total)?;
-    let mut chunks = vec![first];
-    while let Some(chunk) = incoming.next().await? {
-        total += chunk.len();
+    in_flight.hold(first.len())?;
+    let Some(mut chunk) = incoming.next().await? else { return if first.len() > limit { Err(too_large) } else { Ok(first) } };
+    // A chunk is a part of a read buffer that may be several times as large: what arrives is copied at once, so that a body takes
+    // its own length and not that of the buffers it came in. What was announced is no reason to hold it before it comes.
+    let length_max = announced.map_or(limit, |bytes| bytes as usize);
+    let mut whole = Vec::from(first);
+    loop {
+        let total = whole.len() + chunk.len();
         if total > limit {
             incoming.drain(limit).await;
             return Err(too_large);
         }
-        // The chunks and the whole stand side by side for a moment.
-        in_flight.hold(total)?;
-        chunks.push(chunk);
-    }
-    if total > limit {
-        return Err(too_large);
-    }
-    if chunks.len() == 1 {
-        return Ok(chunks.swap_remove(0));
-    }
-    let mut whole = BytesMut::with_capacity(total);
-    for chunk in chunks {
+        if whole.capacity() < total {
+            let grown = (2 * whole.capacity()).min(length_max).max(total);
+            in_flight.hold(grown)?;
+            whole.reserve_exact(grown - whole.len());
+        }
         whole.extend_from_slice(&chunk);
+        chunk = match incoming.next().await? {
+            Some(chunk) => chunk,
+            None => return Ok(whole.into()),
+        };
     }
-    Ok(whole.freeze())
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
