@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::{Comparison, Field, FieldTest, IdKind, IdTest, Literal, Predicate, TextTest};
 use crate::model::{
-    AttributeColumn, ColumnValue, NormalId, RecordsView, Signal, SpanKind, StatusCode, TraceId, UnixNanos, Value, ValueKind,
+    AttributeColumn, ColumnValue, NormalId, RecordsView, Severity, Signal, SpanKind, StatusCode, TraceId, UnixNanos, Value, ValueKind,
     has_ascii_word, words_lowercase,
 };
 
@@ -214,15 +214,24 @@ fn severity_holds(test: &FieldTest, view: &RecordsView<'_>, row: usize) -> bool 
     if view.signal != Signal::Logs {
         return false;
     }
+    if let Some(known) = severity_number_holds(test, severity) {
+        return known;
+    }
     match test {
         FieldTest::Exists => severity.0 > 0 || view.severity_text(row).is_some(),
-        FieldTest::Compare(comparison, literal) => match (literal.severity, literal.number) {
-            (Some(level), _) => severity.0 > 0 && comparison.accepts(((severity.0.saturating_sub(1)) / 4).cmp(&((level.0 - 1) / 4))),
-            (None, Some(number)) => comparison.accepts(f64::from(severity.0).total_cmp(&number)),
-            // A level word of the source's own, such as `notice2`.
-            (None, None) => text_field_holds(test, view.severity_text(row)),
-        },
+        // A level word of the source's own, such as `notice2`.
+        FieldTest::Compare(..) => text_field_holds(test, view.severity_text(row)),
         _ => text_field_holds(test, Some(view.severity_text(row).unwrap_or(severity.name()))),
+    }
+}
+
+/// Whether a level passes, where its number alone decides that.
+pub(super) fn severity_number_holds(test: &FieldTest, severity: Severity) -> Option<bool> {
+    let FieldTest::Compare(comparison, literal) = test else { return None };
+    match (literal.severity, literal.number) {
+        (Some(level), _) => Some(severity.0 > 0 && comparison.accepts(((severity.0.saturating_sub(1)) / 4).cmp(&((level.0 - 1) / 4)))),
+        (None, Some(number)) => Some(comparison.accepts(f64::from(severity.0).total_cmp(&number))),
+        (None, None) => None,
     }
 }
 
@@ -247,7 +256,11 @@ fn body_holds(test: &FieldTest, body: &str) -> bool {
 }
 
 fn text_field_holds(test: &FieldTest, text: Option<&str>) -> bool {
-    text.is_some_and(|text| value_holds(test, ColumnValue::Text(ValueKind::String, text)))
+    text.is_some_and(|text| word_holds(test, text))
+}
+
+pub(super) fn word_holds(test: &FieldTest, text: &str) -> bool {
+    value_holds(test, ColumnValue::Text(ValueKind::String, text))
 }
 
 fn duration_holds(test: &FieldTest, nanos: i64) -> bool {

@@ -15,11 +15,13 @@ use std::collections::BTreeMap;
 use regex::Regex;
 
 use crate::fields::FieldCounts;
-use crate::model::{ColumnValue, IdKey, IdTerm, NormalId, RecordsView, Signal, SpanId, UnixNanos, attribute_column, column};
+use crate::model::{
+    ColumnValue, IdKey, IdTerm, NormalId, RecordsView, Severity, Signal, SpanId, SpanKind, StatusCode, UnixNanos, attribute_column, column,
+};
 
 pub(crate) use columns::{Columns, TIME_COLUMNS};
-use evaluate::value_holds;
 pub(crate) use evaluate::{for_each_text, resource_test_holds};
+use evaluate::{severity_number_holds, value_holds, word_holds};
 pub use facet::Facet;
 pub(crate) use facet::FacetValues;
 pub use literal::{Literal, duration_ns, number, time, unit_ns};
@@ -85,10 +87,18 @@ impl Predicate {
         let Predicate::Field { field, test } = self else { return None };
         let name = match field {
             Field::Service => column::SERVICE_NAME.to_owned(),
+            Field::Name => column::NAME.to_owned(),
+            Field::EventName => column::EVENT_NAME.to_owned(),
             Field::Attribute(keys) => match keys.as_slice() {
                 [key] => attribute_column(key),
                 _ => return None,
             },
+            Field::Status => return Some(decided_by_number(column::STATUS_CODE, |code| word_holds(test, StatusCode(code).name()))),
+            Field::SpanKind => return Some(decided_by_number(column::KIND, |kind| word_holds(test, SpanKind(kind).name()))),
+            Field::Severity if severity_number_holds(test, Severity::default()).is_some() => {
+                let of_number = |number| u8::try_from(number).ok().and_then(|number| severity_number_holds(test, Severity(number)));
+                return Some(decided_by_number(column::SEVERITY_NUMBER, move |number| of_number(number).unwrap_or(false)));
+            }
             _ => return None,
         };
         Some((name, Box::new(move |value| value_holds(test, value))))
@@ -295,4 +305,10 @@ impl IdTest {
             IdKind::Any | IdKind::Span => terms.iter().flat_map(IdTerm::keys).collect(),
         }
     }
+}
+
+/// A column of numbers that decides.
+fn decided_by_number<'t>(name: &str, passes: impl Fn(i32) -> bool + 't) -> (String, Box<ValueTest<'t>>) {
+    let test = move |value: ColumnValue<'_>| matches!(value, ColumnValue::Int(number) if i32::try_from(number).is_ok_and(&passes));
+    (name.to_owned(), Box::new(test))
 }

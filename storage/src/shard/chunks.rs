@@ -20,6 +20,7 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use zstd::bulk::Decompressor;
 
 use super::file::ShardFile;
+use super::header;
 
 thread_local! {
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
@@ -276,8 +277,16 @@ fn own_bytes(page: &mut Page) {
     }
 }
 
-/// A page without decompressing it. The crate takes its header apart, as of a chunk of this page alone.
+/// A page without decompressing it.
 fn as_it_lies(bytes: Bytes, chunk: &ColumnChunkMetaData) -> Result<Page> {
+    match header::page(&bytes)? {
+        Some(page) => Ok(page),
+        None => as_the_crate_reads(bytes, chunk),
+    }
+}
+
+/// The same for a page of a form that is none of ours, as if it were the only one of a chunk.
+pub(super) fn as_the_crate_reads(bytes: Bytes, chunk: &ColumnChunkMetaData) -> Result<Page> {
     let alone = ColumnChunkMetaData::builder(chunk.column_descr_ptr()).build()?;
     let place = PageLocation { offset: 0, compressed_page_size: i32::try_from(bytes.len())?, first_row_index: 0 };
     let mut reader = SerializedPageReader::new(Arc::new(bytes), &alone, 0, Some(vec![place]))?;

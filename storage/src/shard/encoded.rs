@@ -4,10 +4,12 @@
 //! the rows. Here a place is computed where the encoding allows it, and found by whole runs where it does not.
 //! Places are asked for in ascending order.
 
+use std::ops::Range;
+
 use parquet::errors::{ParquetError, Result};
 
 /// Numbers of a few bits in runs: one repeated, or some packed bit by bit (Parquet's "RLE / bit-packing hybrid").
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Runs<'a> {
     /// What follows the current run.
     rest: &'a [u8],
@@ -43,15 +45,15 @@ impl<'a> Runs<'a> {
         })
     }
 
-    /// The first numbers, all of them.
-    pub(super) fn first(&mut self, count: usize, numbers: &mut Vec<u32>) -> Result<()> {
-        numbers.clear();
-        while numbers.len() < count {
+    /// Hands out, in ascending ranges, the places of those of the first `count` numbers that pass.
+    pub(super) fn places_passing(&mut self, count: usize, passing: &PassingCodes, take: &mut dyn FnMut(Range<usize>)) -> Result<()> {
+        while self.end < count {
             self.advance()?;
-            let here = (self.end - self.start).min(count - numbers.len());
+            let places = self.start..self.end.min(count);
             match self.run {
-                Run::Repeated(number) => numbers.extend(std::iter::repeat_n(number as u32, here)),
-                Run::Packed(bytes) => unpack(bytes, self.number_bits, here, numbers),
+                Run::Repeated(code) if passing.verdict(code)? => take(places),
+                Run::Repeated(_) => {}
+                Run::Packed(bytes) => passing.packed(bytes, self.number_bits, places, take)?,
             }
         }
         Ok(())
@@ -77,23 +79,69 @@ impl<'a> Runs<'a> {
     }
 }
 
-/// Adds the first `count` of packed numbers; what is missing is zero. Eight of them take as many bytes as each takes bits.
-fn unpack(bytes: &[u8], number_bits: u32, count: usize, numbers: &mut Vec<u32>) {
-    let start = numbers.len();
-    if (1..=8).contains(&number_bits) {
-        let mask = u64::MAX >> (u64::BITS - number_bits);
-        numbers.resize(start + count.next_multiple_of(8), 0);
-        for (eight, packed) in numbers[start..].chunks_exact_mut(8).zip(bytes.chunks(number_bits as usize)) {
-            let mut word = [0; 8];
-            word[..packed.len()].copy_from_slice(packed);
-            let word = u64::from_le_bytes(word);
-            for (at, number) in eight.iter_mut().enumerate() {
-                *number = ((word >> (at as u32 * number_bits)) & mask) as u32;
+/// Which codes of a dictionary pass a test.
+pub(super) struct PassingCodes {
+    /// By code.
+    verdicts: Vec<bool>,
+    /// Those that pass, if they are few.
+    few: Option<Vec<u64>>,
+}
+
+/// So many codes are compared with eight at once; of more, each is looked up.
+const FEW_CODES: usize = 4;
+
+impl PassingCodes {
+    pub(super) fn of(verdicts: Vec<bool>) -> PassingCodes {
+        let passing: Vec<u64> = (0..).zip(&verdicts).filter(|(_, passes)| **passes).map(|(code, _)| code).collect();
+        PassingCodes { few: (passing.len() <= FEW_CODES).then_some(passing), verdicts }
+    }
+
+    fn verdict(&self, code: u64) -> Result<bool> {
+        let verdict = self.verdicts.get(usize::try_from(code).unwrap_or(usize::MAX));
+        verdict.copied().ok_or_else(|| malformed("a code is in no dictionary"))
+    }
+
+    /// Hands out those of packed codes that pass, at places from `places.start` on. Codes that no dictionary has do not pass.
+    fn packed(&self, bytes: &[u8], code_bits: u32, places: Range<usize>, take: &mut dyn FnMut(Range<usize>)) -> Result<()> {
+        if let Some(few) = &self.few
+            && (1..=8).contains(&code_bits)
+        {
+            compare_eights(bytes, code_bits, few, places, take);
+            return Ok(());
+        }
+        for (at, place) in places.enumerate() {
+            if self.verdict(bits(bytes, at * code_bits as usize, code_bits))? {
+                take(place..place + 1);
             }
         }
-        numbers.truncate(start + count);
-    } else {
-        numbers.extend((0..count).map(|at| bits(bytes, at * number_bits as usize, number_bits) as u32));
+        Ok(())
+    }
+}
+
+/// Compares packed codes with a few, eight at a time: they take as many bytes as each of them takes bits.
+fn compare_eights(bytes: &[u8], code_bits: u32, few: &[u64], places: Range<usize>, take: &mut dyn FnMut(Range<usize>)) {
+    // Of each of eight: its lowest bit, its highest, and those below that.
+    let lowest = (0..8).fold(0, |all, at| all | 1_u64 << (at * code_bits));
+    let highest = lowest << (code_bits - 1);
+    let below = highest - lowest;
+    let of_few: Vec<u64> = few.iter().filter(|code| *code >> code_bits == 0).map(|code| lowest * code).collect();
+    for (start, packed) in places.clone().step_by(8).zip(bytes.chunks(code_bits as usize)) {
+        let mut word = [0; 8];
+        word[..packed.len()].copy_from_slice(packed);
+        let word = u64::from_le_bytes(word);
+        let mut hits = 0;
+        for wanted in &of_few {
+            // The sum has a highest bit where one below it differs, and carries no further.
+            let differs = word ^ wanted;
+            hits |= !(((differs & below) + below) | differs) & highest;
+        }
+        while hits > 0 {
+            let place = start + (hits.trailing_zeros() / code_bits) as usize;
+            if place < places.end {
+                take(place..place + 1);
+            }
+            hits &= hits - 1;
+        }
     }
 }
 
@@ -130,6 +178,51 @@ impl<'a> Presence<'a> {
             Run::Packed(bytes) if bits(bytes, within, 1) == 0 => None,
             Run::Packed(_) => Some(*before + levels.run.ones(within)),
         })
+    }
+}
+
+impl Presence<'_> {
+    /// How many of the first rows have a value.
+    pub(super) fn values(&self, rows: usize) -> Result<usize> {
+        let Presence::Some { levels, .. } = self else { return Ok(rows) };
+        let (mut levels, mut values) = (levels.clone(), 0);
+        while levels.end < rows {
+            levels.advance()?;
+            values += levels.run.ones(levels.end.min(rows) - levels.start);
+        }
+        Ok(values)
+    }
+
+    /// Hands out the rows of values at ascending places, which are values of the first rows.
+    pub(super) fn each_row(self, places: impl Iterator<Item = usize>, take: &mut dyn FnMut(usize)) -> Result<()> {
+        let Presence::Some { mut levels, .. } = self else {
+            places.for_each(take);
+            return Ok(());
+        };
+        let (mut places, mut before) = (places.peekable(), 0);
+        while places.peek().is_some() {
+            levels.advance()?;
+            let after = before + levels.run.ones(levels.end - levels.start);
+            match levels.run {
+                Run::Repeated(_) => {
+                    while let Some(place) = places.next_if(|place| *place < after) {
+                        take(levels.start + place - before);
+                    }
+                }
+                Run::Packed(bytes) => {
+                    for (row, byte) in (levels.start..).step_by(8).zip(bytes) {
+                        let behind = before + byte.count_ones() as usize;
+                        while let Some(place) = places.next_if(|place| *place < behind) {
+                            let left = (before..place).fold(*byte, |left, _| left & left.wrapping_sub(1));
+                            take(row + left.trailing_zeros() as usize);
+                        }
+                        before = behind;
+                    }
+                }
+            }
+            before = after;
+        }
+        Ok(())
     }
 }
 
@@ -294,7 +387,8 @@ fn bits(bytes: &[u8], from: usize, count: u32) -> u64 {
     ((word >> (from % 8)) & ((1 << count) - 1)) as u64
 }
 
-fn varint(bytes: &mut &[u8]) -> Result<u64> {
+/// Seven bits of a byte at a time, the lowest first, until a byte has its highest bit unset.
+pub(super) fn varint(bytes: &mut &[u8]) -> Result<u64> {
     let mut number = 0;
     for shift in (0..u64::BITS).step_by(7) {
         let byte = take(bytes, 1)?[0];
@@ -307,7 +401,7 @@ fn varint(bytes: &mut &[u8]) -> Result<u64> {
 }
 
 /// A signed number whose lowest bit is its sign.
-fn zigzag(number: u64) -> u64 {
+pub(super) fn zigzag(number: u64) -> u64 {
     (number >> 1) ^ (number & 1).wrapping_neg()
 }
 
@@ -317,4 +411,84 @@ fn ends_early() -> ParquetError {
 
 pub(super) fn malformed(what: &str) -> ParquetError {
     ParquetError::General(format!("a page cannot be decoded: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Runs of numbers as Parquet has them, each repeated so often, or packed with those that follow it.
+    fn in_runs(runs: &[(u32, usize, bool)], number_bits: u32) -> (Vec<u8>, Vec<u32>) {
+        let (mut bytes, mut numbers) = (Vec::new(), Vec::new());
+        for &(number, count, is_packed) in runs {
+            if is_packed {
+                let of_run: Vec<u32> = (0..count as u32 * 8).map(|at| (number + at * 7) % (1 << number_bits)).collect();
+                bytes.push((count as u8) << 1 | 1);
+                let all = of_run.iter().rev().fold(Vec::new(), |mut bits: Vec<bool>, number| {
+                    bits.extend((0..number_bits).rev().map(|bit| number >> bit & 1 == 1));
+                    bits
+                });
+                bytes.extend(all.rchunks(8).map(|byte| byte.iter().fold(0_u8, |byte, bit| byte << 1 | u8::from(*bit))));
+                numbers.extend(of_run);
+            } else {
+                bytes.push((count as u8) << 1);
+                bytes.extend_from_slice(&number.to_le_bytes()[..number_bits.div_ceil(8) as usize]);
+                numbers.extend(std::iter::repeat_n(number, count));
+            }
+        }
+        (bytes, numbers)
+    }
+
+    fn runs(number_bits: u32) -> impl Strategy<Value = Vec<(u32, usize, bool)>> {
+        prop::collection::vec((0..1_u32 << number_bits, 1..9_usize, any::<bool>()), 1..12)
+    }
+
+    proptest! {
+        #[test]
+        fn places_that_pass_are_those_whose_numbers_do(
+            (number_bits, runs) in (0..11_u32).prop_flat_map(|number_bits| (Just(number_bits), runs(number_bits))),
+            cut in 0..8_usize,
+            every in 1..5_usize,
+        ) {
+            let (bytes, numbers) = in_runs(&runs, number_bits);
+            let count = numbers.len().saturating_sub(cut);
+            let passing = PassingCodes::of((0..1_usize << number_bits).map(|code| code.is_multiple_of(every)).collect());
+            let mut found = Vec::new();
+            Runs::new(&bytes, number_bits).unwrap().places_passing(count, &passing, &mut |places| found.extend(places)).unwrap();
+            let expected: Vec<usize> = (0..count).filter(|place| (numbers[*place] as usize).is_multiple_of(every)).collect();
+            prop_assert_eq!(found, expected);
+            let mut one_by_one = Runs::new(&bytes, number_bits).unwrap();
+            for (place, number) in numbers.iter().enumerate() {
+                prop_assert_eq!(one_by_one.get(place).unwrap(), u64::from(*number));
+            }
+        }
+
+        #[test]
+        fn rows_of_places_are_those_where_the_values_stand(runs in runs(1), cut in 0..8_usize, every in 1..5_usize) {
+            let (bytes, levels) = in_runs(&runs, 1);
+            let rows = levels.len().saturating_sub(cut);
+            let present: Vec<usize> = (0..rows).filter(|row| levels[*row] == 1).collect();
+            let presence = Presence::of_levels(&bytes).unwrap();
+            prop_assert_eq!(presence.values(rows).unwrap(), present.len());
+            let mut found = Vec::new();
+            presence.each_row((0..present.len()).step_by(every), &mut |row| found.push(row)).unwrap();
+            prop_assert_eq!(found, present.iter().copied().step_by(every).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_code_that_no_dictionary_has_is_refused() {
+        for (number_bits, code) in [(3, 7_u32), (8, 200), (9, 400)] {
+            for is_packed in [true, false] {
+                let (bytes, _) = in_runs(&[(code, 1, is_packed)], number_bits);
+                let passing = PassingCodes::of([true, false, true, true, true, true].to_vec());
+                assert!(
+                    Runs::new(&bytes, number_bits).unwrap().places_passing(1, &passing, &mut |_| ()).is_err(),
+                    "{number_bits} {is_packed}"
+                );
+            }
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod columns;
 mod cover;
 mod encoded;
 mod file;
+mod header;
 mod index;
 mod inspect;
 mod order;

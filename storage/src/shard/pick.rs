@@ -66,7 +66,7 @@ impl PickedColumn {
 impl PickedColumn {
     /// Whether its values are of a kind that is written as codes of a dictionary where they repeat.
     pub(super) fn has_dictionary(&self) -> bool {
-        matches!(self.field.data_type(), DataType::Dictionary(..) | DataType::Int64 | DataType::Float64)
+        matches!(self.field.data_type(), DataType::Dictionary(..) | DataType::Int64 | DataType::Float64 | DataType::Int32 | DataType::UInt8)
     }
 }
 

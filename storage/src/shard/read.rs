@@ -37,7 +37,7 @@ const PICKED_ROWS_MAX: u64 = 1_024;
 /// Of more rows, those are picked that are one in so many of their pages: decoding whole pages costs less otherwise.
 const PICKED_OF: u64 = 8;
 /// Rows that are one in so many of their pages, or fewer, are not looked at by the codes of whole pages.
-const CODED_OF: u64 = 16;
+const CODED_OF: u64 = 64;
 /// Of a question that asks for more records of a shard none are kept.
 const KEPT_RECORDS_MAX: u64 = 256;
 /// Pages that hold more rows than this are not kept: they would push out those that are read again.

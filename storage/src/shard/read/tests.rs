@@ -180,9 +180,19 @@ fn attribute_is(key: &str, literal: &str) -> Predicate {
 
 #[test]
 fn rows_told_by_codes_are_those_whose_values_pass() {
-    let service = Predicate::Field { field: Field::Service, test: FieldTest::Compare(Comparison::Equal, Literal::of("cart")) };
+    let is = |(field, comparison, literal)| Predicate::Field { field, test: FieldTest::Compare(comparison, Literal::of(literal)) };
+    let of_own = [
+        (Field::Service, Comparison::Equal, "cart"),
+        (Field::Name, Comparison::Equal, "query"),
+        (Field::EventName, Comparison::Equal, "exception"),
+        (Field::Status, Comparison::Equal, "error"),
+        (Field::SpanKind, Comparison::Equal, "server"),
+        (Field::Severity, Comparison::GreaterOrEqual, "warn"),
+        (Field::Severity, Comparison::Less, "13"),
+        (Field::Severity, Comparison::Equal, "notice2"),
+    ];
     let all = [("text.few", "b"), ("int.runs", "1"), ("double", "3.5"), ("text.many", "x"), ("int.differs", "0"), ("nowhere", "1")];
-    let conditions: Vec<Predicate> = all.into_iter().map(|(key, literal)| attribute_is(key, literal)).chain([service]).collect();
+    let conditions: Vec<Predicate> = all.into_iter().map(|(key, literal)| attribute_is(key, literal)).chain(of_own.map(is)).collect();
     let mut told = 0;
     for (shard, condition) in SHARDS.iter().flat_map(|shard| conditions.iter().map(move |condition| (shard, condition))) {
         let rows = RowRanges::of_rows((0..ROWS as u32).filter(|row| row % 5 < 3).collect());
@@ -198,7 +208,7 @@ fn rows_told_by_codes_are_those_whose_values_pass() {
             told += usize::from(!found.is_empty() && found != rows);
         }
     }
-    assert!(told >= 6, "{told} conditions were told by codes");
+    assert!(told >= 11, "{told} conditions were told by codes");
 }
 
 proptest! {
