@@ -41,9 +41,11 @@ where
     }
     let Some(first) = incoming.next().await? else { return Ok(Bytes::new()) };
     in_flight.hold(first.len())?;
-    let Some(mut chunk) = incoming.next().await? else { return if first.len() > limit { Err(too_large) } else { Ok(first) } };
-    // A chunk is a part of a read buffer that may be several times as large: what arrives is copied at once, so that a body takes
-    // its own length and not that of the buffers it came in. What was announced is no reason to hold it before it comes.
+    let Some(mut chunk) = incoming.next().await? else {
+        return Some(first).filter(|first| first.len() <= limit).ok_or(too_large);
+    };
+    // What arrives is copied at once: chunks that are kept until the end stand beside the whole then, and each keeps the read buffer that it
+    // is a part of. What was announced is no reason to hold it before it comes.
     let length_max = announced.map_or(limit, |bytes| bytes as usize);
     let mut whole = Vec::from(first);
     loop {

@@ -259,6 +259,7 @@ fn text_field_holds(test: &FieldTest, text: Option<&str>) -> bool {
     text.is_some_and(|text| word_holds(test, text))
 }
 
+/// Of a text, or of the word that a number is called by.
 pub(super) fn word_holds(test: &FieldTest, text: &str) -> bool {
     value_holds(test, ColumnValue::Text(ValueKind::String, text))
 }

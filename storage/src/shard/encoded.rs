@@ -479,7 +479,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_no_dictionary_has_is_refused() {
+    fn a_code_that_no_dictionary_has_never_passes_and_is_refused_where_it_is_looked_up() {
         for (number_bits, code) in [(3, 7_u32), (8, 200), (9, 400)] {
             for is_packed in [true, false] {
                 let (bytes, _) = in_runs(&[(code, 1, is_packed)], number_bits);
@@ -488,6 +488,10 @@ mod tests {
                     Runs::new(&bytes, number_bits).unwrap().places_passing(1, &passing, &mut |_| ()).is_err(),
                     "{number_bits} {is_packed}"
                 );
+                let mut found = 0;
+                let few = PassingCodes::of([true, false].to_vec());
+                let compared = Runs::new(&bytes, number_bits).unwrap().places_passing(1, &few, &mut |_| found += 1);
+                assert_eq!((compared.is_ok(), found), (is_packed && number_bits <= 8, 0), "{number_bits} {is_packed}");
             }
         }
     }

@@ -29,7 +29,6 @@ const DICTIONARY_PAGE: i64 = 2;
 const DEPTH_MAX: u32 = 4;
 
 /// What a header says.
-#[derive(Default)]
 struct Header {
     page_type: i64,
     compressed_bytes: i64,
@@ -40,17 +39,17 @@ struct Header {
 /// A page as it lies, its values not decompressed. `None` for a form that shards do not have.
 pub(super) fn page(bytes: &Bytes) -> Result<Option<Page>> {
     let mut rest = &bytes[..];
-    let mut header = Header::default();
+    // What must be there is nothing until it comes.
+    let mut header = Header { page_type: -1, compressed_bytes: -1, own: [-1, 0, 0, 0] };
     each_field(&mut rest, 0, &mut |rest, field, value_kind| {
         match field {
             1 => header.page_type = number(rest, value_kind)?,
             3 => header.compressed_bytes = number(rest, value_kind)?,
             5 | 7 if value_kind == kind::STRUCT => each_field(rest, 1, &mut |rest, field, value_kind| {
-                match header
-                    .own
-                    .get_mut(usize::try_from(field - 1).unwrap_or(usize::MAX))
-                    .filter(|_| (kind::I16..=kind::I64).contains(&value_kind))
-                {
+                let place = field.checked_sub(1).and_then(|place| usize::try_from(place).ok());
+                let known = place.and_then(|place| header.own.get_mut(place));
+                // The third field of a dictionary's header is a truth, and none that is asked for.
+                match known.filter(|_| (kind::I16..=kind::I64).contains(&value_kind)) {
                     Some(known) => *known = number(rest, value_kind)?,
                     None => skip(rest, value_kind, 2)?,
                 }
@@ -60,6 +59,9 @@ pub(super) fn page(bytes: &Bytes) -> Result<Option<Page>> {
         }
         Ok(())
     })?;
+    if ![DATA_PAGE, DICTIONARY_PAGE].contains(&header.page_type) {
+        return Ok(None);
+    }
     let start = bytes.len() - rest.len();
     let end = usize::try_from(header.compressed_bytes).ok().and_then(|length| start.checked_add(length));
     let Some(end) = end.filter(|end| *end <= bytes.len()) else { return Err(malformed("it is longer than its place")) };
@@ -71,11 +73,10 @@ pub(super) fn page(bytes: &Bytes) -> Result<Option<Page>> {
     else {
         return Ok(None);
     };
-    Ok(match header.page_type {
-        DATA_PAGE => Some(Page::DataPage { buf, num_values, encoding, def_level_encoding, rep_level_encoding, statistics: None }),
-        DICTIONARY_PAGE => Some(Page::DictionaryPage { buf, num_values, encoding, is_sorted: false }),
-        _ => None,
-    })
+    Ok(Some(match header.page_type {
+        DICTIONARY_PAGE => Page::DictionaryPage { buf, num_values, encoding, is_sorted: false },
+        _ => Page::DataPage { buf, num_values, encoding, def_level_encoding, rep_level_encoding, statistics: None },
+    }))
 }
 
 /// Encodings by their numbers (Parquet's format, `Encoding`), as far as shards have them.
@@ -200,6 +201,31 @@ mod tests {
         let mut left = 0;
         each_page(properties(EnabledStatistics::None, WriterVersion::PARQUET_2_0), &mut |own, _| left += usize::from(own.is_none()));
         assert!(left >= 12, "{left}");
+    }
+
+    #[test]
+    fn a_field_of_any_number_is_passed_over() {
+        for number in [i64::MIN, i64::MAX, 0] {
+            let mut varint = Vec::new();
+            let mut rest = ((number << 1) ^ (number >> 63)).cast_unsigned();
+            while rest >= 0x80 {
+                varint.push(rest as u8 | 0x80);
+                rest >>= 7;
+            }
+            varint.push(rest as u8);
+            // In the header of a page of data: a field with its number in full, a truth.
+            let header = [&[0x5c, kind::TRUE][..], &varint, &[kind::STOP, kind::STOP]].concat();
+            assert!(matches!(page(&Bytes::from(header)), Ok(None)), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_lacks_what_must_be_there_is_refused() {
+        // A page of data of no bytes; with no header of its own, and with one that does not say how many values there are.
+        for own in [&[][..], &[0x2c, kind::STOP]] {
+            let header = [&[0x15, 0, 0x25, 0][..], own, &[kind::STOP]].concat();
+            assert!(page(&Bytes::from(header)).is_err());
+        }
     }
 
     proptest! {
