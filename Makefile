@@ -1,7 +1,7 @@
 # `make help` lists what there is. Every target can be run again.
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test bench bench-journeys bench-replay bench-shards bench-tails faults flips fuzz cuts kills journeys tools ui
+.PHONY: help run check test bench bench-flood bench-journeys bench-replay bench-shards bench-tails faults flips fuzz cuts kills journeys tools ui
 CARGO ?= cargo
 RECORDS ?= 300000
 SPANS ?= $(RECORDS)
@@ -34,6 +34,9 @@ kills: ## kill -9 of the program while it works, 1,000 times; KILLS=1000 SEED=1 
 
 faults: ## the program on file systems that kill it, lose what was not synced, fail, are full or slow (as root); FAULTS=500 SEED=1 DURATION=600
 	@FAULTS=$(or $(FAULTS),500) SEED=$(SEED) DURATION=$(DURATION) $(CARGO) test --release --test faults -- --nocapture --test-threads 1
+
+bench-flood: ## what a quiet tenant notices of one that sends as fast as it can
+	@$(CARGO) bench --bench figures -- --seed $(SEED) --flood
 
 bench-journeys: ## what a journey costs among RECORDS logs and SPANS spans, and one of 100,000 spans and 1,000,000 logs
 	@$(CARGO) bench --bench figures -- --records $(RECORDS) --spans $(SPANS) --seed $(SEED) --journey $(or $(JOURNEY),100000)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -253,6 +253,8 @@ pub(crate) struct Node {
     #[serde(default)]
     pub(crate) start: Timestamp,
     #[serde(default)]
+    pub(crate) corrected_by_ns: i64,
+    #[serde(default)]
     pub(crate) duration_ns: i64,
     #[serde(default)]
     pub(crate) status: Option<String>,
@@ -268,6 +270,14 @@ pub(crate) struct Node {
     pub(crate) span: Option<Box<RawValue>>,
     #[serde(default)]
     pub(crate) logs: Vec<Box<RawValue>>,
+}
+
+impl Node {
+    /// When something of it was, if its clock is as far off as was asked to be corrected.
+    pub(crate) fn shown(&self, sent: Timestamp) -> Timestamp {
+        // What lies beyond all times is shown as it was sent.
+        sent.checked_add(SignedDuration::from_nanos(self.corrected_by_ns)).unwrap_or(sent)
+    }
 }
 
 impl Journey {

@@ -51,6 +51,7 @@ pub(crate) fn send_batches(program: &Program, signal: Signal, batches: impl Iter
 pub(crate) struct Sender {
     agent: ureq::Agent,
     url: String,
+    authorization: Option<String>,
 }
 
 impl Sender {
@@ -59,23 +60,36 @@ impl Sender {
             Signal::Logs => "/v1/logs",
             Signal::Spans => "/v1/traces",
         };
-        Sender { agent: agent(), url: program.otlp() + path }
+        Sender { agent: agent(), url: program.otlp() + path, authorization: None }
+    }
+
+    /// The same for whom a token is asked of.
+    pub(crate) fn with_token(self, token: &str) -> Sender {
+        Sender { authorization: Some(format!("Bearer {token}")), ..self }
     }
 
     /// Sends until it is acknowledged; how often it was pushed back.
     pub(crate) fn send(&self, body: &[u8]) -> usize {
         let mut pushed_back = 0;
         poll("the acknowledgement of a batch", || {
-            let answer = self.agent.post(&self.url).content_type("application/x-protobuf").send(body).expect("an answer over HTTP");
-            match answer.status().as_u16() {
-                200 => Some(pushed_back),
-                429 | 503 => {
-                    pushed_back += 1;
-                    None
-                }
-                status => panic!("the server answered a batch with status {status}"),
+            if self.try_send(body) == 200 {
+                return Some(pushed_back);
             }
+            pushed_back += 1;
+            None
         })
+    }
+
+    /// Sends once: 200, or 429 or 503 where it may come again.
+    pub(crate) fn try_send(&self, body: &[u8]) -> u16 {
+        let request = self.agent.post(&self.url).content_type("application/x-protobuf");
+        let request = match &self.authorization {
+            Some(authorization) => request.header("authorization", authorization),
+            None => request,
+        };
+        let status = request.send(body).expect("an answer over HTTP").status().as_u16();
+        assert!([200, 429, 503].contains(&status), "the server answered a batch with status {status}");
+        status
     }
 }
 

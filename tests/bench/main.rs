@@ -6,6 +6,7 @@
 
 mod crash;
 mod figures;
+mod flood;
 mod floor;
 #[allow(dead_code)]
 #[path = "../e2e/harness.rs"]
@@ -28,6 +29,9 @@ use workload::{Giant, Signal, Workload};
 /// Further records would tell no more about tails.
 const TAILED_RECORDS_MAX: usize = 200_000;
 
+/// A hundredth of it is ten.
+const QUIET_TIMES: usize = 1_000;
+
 /// What to measure.
 #[derive(Clone, Debug, Parser)]
 struct Arguments {
@@ -49,6 +53,9 @@ struct Arguments {
     /// Only tails: what 200 cost while RECORDS logs are sent, and how soon 50 are told.
     #[arg(long)]
     tails: bool,
+    /// Only what a tenant notices of another that floods.
+    #[arg(long)]
+    flood: bool,
     /// Passed by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -60,6 +67,7 @@ fn main() -> ExitCode {
     println!("{}\n", program::machine(core));
     let wrong = match arguments.journey {
         _ if arguments.tails => tails(&arguments, core),
+        _ if arguments.flood => flood(&arguments, core),
         Some(spans) => journeys(&arguments, spans, core),
         None if arguments.shards.is_empty() => figures(&arguments, core),
         None => shards::measure(arguments.seed, &arguments.shards, core),
@@ -81,6 +89,13 @@ fn journeys(arguments: &Arguments, spans: usize, core: Option<usize>) -> Vec<Str
 fn tails(arguments: &Arguments, core: Option<usize>) -> Vec<String> {
     let table = tails::measure(&Workload { signal: Signal::Logs, seed: arguments.seed, records: arguments.records }, core);
     println!("{} logs.\n\n{table}", arguments.records);
+    table.wrong().to_vec()
+}
+
+fn flood(arguments: &Arguments, core: Option<usize>) -> Vec<String> {
+    let workload = Workload { signal: Signal::Logs, seed: arguments.seed, records: arguments.records };
+    let table = flood::measure(&workload, QUIET_TIMES, core);
+    println!("A tenant that sends a record and asks for it, {QUIET_TIMES} times.\n\n{table}");
     table.wrong().to_vec()
 }
 

@@ -67,6 +67,19 @@ impl Program {
         format!("http://{}", self.addresses["otlp-http"])
     }
 
+    /// A token of its tenant, once the program knows it.
+    pub(crate) fn token(&self, scope: &str, tenant: &str) -> String {
+        let mut create = harness::needle(&["token", "create", "--scope", scope, "--tenant", tenant, "--data"]);
+        let created = create.arg(self.folder.path().join(DATA)).output().expect("a token is made");
+        let token = String::from_utf8(created.stdout).expect("it prints text").trim().to_owned();
+        let agent = crate::load::agent();
+        harness::poll("the token to be known", || {
+            let asked = agent.get(format!("{}/metrics", self.api())).header("authorization", format!("Bearer {token}"));
+            (agent.get(format!("{}/metrics", self.api())).call().ok()?.status() == 401 && asked.call().ok()?.status() == 200).then_some(())
+        });
+        token
+    }
+
     pub(crate) fn cpu(&self) -> Cpu {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap().map(|entry| entry.unwrap());
         // A thread may end while it is looked at.

@@ -3,6 +3,7 @@
 
 mod crash;
 mod figures;
+mod flood;
 mod floor;
 #[allow(dead_code)]
 #[path = "../e2e/harness.rs"]
@@ -29,6 +30,12 @@ fn figures_of_logs_are_measured_and_their_answers_are_true() {
 #[test]
 fn figures_of_spans_are_measured_and_their_answers_are_true() {
     measures_truly(Signal::Spans, "by service, duration and attribute");
+}
+
+#[test]
+fn a_quiet_tenant_is_answered_beside_a_flood() {
+    let table = flood::measure(&Workload { signal: Signal::Logs, seed: 3, records: RECORDS }, 30, program::core());
+    assert!(table.to_string().contains("answer beside a flood, 1 MB a second allowed"), "{table}");
 }
 
 #[test]

@@ -6,10 +6,10 @@ cd "$(dirname "$0")/../.."
 targets="${TARGET:-otlp_logs otlp_traces otlp_logs_json otlp_traces_json json_logs text_logs sealed query log shard directory catalog http terminal}"
 cargo="${CARGO:-cargo}"
 
-# Only our crates are built again: optimised, and with counters for the branches that are taken.
-set -- build --bin guided --workspace --features needle-fuzz/guided
+# Only our crates are built again: with counters for the branches that are taken, and with checks for numbers that overflow.
+set -- build --release --bin guided --workspace --features needle-fuzz/guided
 for package in ingest query storage web fuzz; do
-    set -- "$@" --config "profile.dev.package.needle-$package.opt-level=3"
+    set -- "$@" --config "profile.release.package.needle-$package.overflow-checks=true"
 done
 RUSTC_WORKSPACE_WRAPPER="$PWD/tests/fuzz/instrument.sh" $cargo "$@"
 folder="${CARGO_TARGET_DIR:-target}"
@@ -19,13 +19,13 @@ for target in $targets; do
     mkdir -p "$work/kept"
     export FUZZ_TARGET="$target"
     if [ -n "${INPUT:-}" ]; then
-        "$folder/debug/guided" "$INPUT"
+        "$folder/release/guided" "$INPUT"
         continue
     fi
     echo "== $target"
     # What is longest, the seeds and the words are written by the first start, which tries nothing.
-    FUZZ_SEEDS="$work/seeds" "$folder/debug/guided" -runs=0 >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
-    "$folder/debug/guided" "$work/kept" "$work/seeds" -dict="$work/seeds.words" -seed="${SEED:-1}" -runs="${RUNS:--1}" \
+    FUZZ_SEEDS="$work/seeds" "$folder/release/guided" -runs=0 >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+    "$folder/release/guided" "$work/kept" "$work/seeds" -dict="$work/seeds.words" -seed="${SEED:-1}" -runs="${RUNS:--1}" \
         -max_total_time="${DURATION:-600}" -max_len="$(cat "$work/seeds.longest")" -timeout=60 -rss_limit_mb=2048 -artifact_prefix="$work/" \
         -print_final_stats=1 -verbosity=1 >>"$work/log" 2>&1 || { tail -40 "$work/log" >&2; exit 1; }
     tail -25 "$work/log" | grep -E '^(stat::number_of_executed_units|stat::peak_rss_mb|Done|#)' || true

@@ -47,15 +47,19 @@ impl Table {
 /// How often what is said with some confidence is so; and what is left undecided.
 fn how_sure(out: &mut std::io::Stdout, placed: &[Placed]) {
     let is_right = |placed: &&Placed| placed.verdict == Verdict::Right;
-    _ = writeln!(out, "\n| said with a confidence of at least | of all | of these right | above | wrong | impossible |");
-    _ = writeln!(out, "|---|---|---|---|---|---|");
+    _ = writeln!(
+        out,
+        "\n| said with a confidence of at least | of all | of these right | above | wrong | impossible | precision: right of those not above |"
+    );
+    _ = writeln!(out, "|---|---|---|---|---|---|---|");
     for least in [0.0, 0.3, 0.5, 0.7, 0.9] {
         let said: Vec<&Placed> = placed.iter().filter(|placed| !placed.undecided && placed.confidence >= least).collect();
         let right = said.iter().copied().filter(|placed| is_right(placed)).count();
         let of = |verdict| said.iter().filter(|placed| placed.verdict == verdict).count();
         let (above, wrong, impossible) = (of(Verdict::Above), of(Verdict::Wrong), of(Verdict::Impossible));
+        let precision = share(right, said.len() - above);
         let (said_of_all, right) = (share(said.len(), placed.len()), share(right, said.len()));
-        _ = writeln!(out, "| {least:.1} | {said_of_all} | {right} | {above} | {wrong} | {impossible} |");
+        _ = writeln!(out, "| {least:.1} | {said_of_all} | {right} | {above} | {wrong} | {impossible} | {precision} |");
     }
     let undecided: Vec<&Placed> = placed.iter().filter(|placed| placed.undecided).collect();
     let named = undecided.iter().filter(|placed| placed.is_named).count();

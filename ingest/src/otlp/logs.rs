@@ -90,7 +90,7 @@ impl Walk<'_> {
                 1 => raw.time = wire.fixed64()?,
                 2 => raw.severity_number = wire.low_u32()? as i32,
                 3 => raw.severity_text = wire.text()?,
-                5 => body = Some(Any::read(wire.bytes()?, &self.budget)?),
+                5 => body.get_or_insert(Any::Empty).read(wire.bytes()?, &self.budget)?,
                 6 => push_attribute(wire.bytes()?, self.rows.builder.attributes(), &mut self.scratch.value, &mut self.budget)?,
                 7 => raw.dropped_attributes_count = wire.low_u32()?,
                 8 => raw.flags = wire.fixed32()?,
@@ -102,7 +102,7 @@ impl Walk<'_> {
             }
         }
         (raw.trace_id, raw.span_id) = log_ids(trace_id, span_id, &self.budget.notices);
-        raw.body = match body {
+        raw.body = match &body {
             Some(any) => Some(any.column(&mut self.scratch.body, &mut self.budget)?),
             None => None,
         };

@@ -1,5 +1,7 @@
 //! `AnyValue` and `KeyValue` of protobuf, written straight into columns.
 
+use std::borrow::Cow;
+
 use needle_storage::model::{AttributesBuilder, ValueKind};
 
 use super::typed_json::{self, Object};
@@ -8,45 +10,44 @@ use super::{Budget, DecodeError};
 use crate::notices::count;
 
 /// An `AnyValue`; arrays and maps are still bytes.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Any<'a> {
+    #[default]
     Empty,
     String(&'a str),
     Int(i64),
     Double(f64),
     Bool(bool),
     Bytes(&'a [u8]),
-    Array(&'a [u8]),
-    Map(&'a [u8]),
+    Array(Cow<'a, [u8]>),
+    Map(Cow<'a, [u8]>),
 }
 
 impl<'a> Any<'a> {
-    /// Reads an `AnyValue`. The last member of the `oneof` counts. An index into the profiles' string
-    /// table (field 8) has no meaning here and leaves the value empty.
-    pub(crate) fn read(message: &'a [u8], budget: &Budget) -> Result<Any<'a>, DecodeError> {
-        let mut any = Any::Empty;
+    /// Reads an `AnyValue`, or a further part of one: protobuf merges a message that is sent in parts as if their bytes stood
+    /// in one row. The last member of the `oneof` counts, of an array or a map with all its parts. An index into the profiles'
+    /// string table (field 8) has no meaning here and leaves the value as it is.
+    pub(crate) fn read(&mut self, message: &'a [u8], budget: &Budget) -> Result<(), DecodeError> {
         let mut fields = Fields::of(message);
         while let Some((field, wire)) = fields.next()? {
-            any = match field {
-                1 => Any::String(wire.text()?),
-                2 => Any::Bool(wire.varint()? != 0),
-                3 => Any::Int(wire.varint()? as i64),
-                4 => Any::Double(f64::from_bits(wire.fixed64()?)),
-                5 => Any::Array(wire.bytes()?),
-                6 => Any::Map(wire.bytes()?),
-                7 => Any::Bytes(wire.bytes()?),
-                8 => {
-                    count(&budget.notices.string_indexes);
-                    any
-                }
-                _ => any,
-            };
+            match (field, &mut *self) {
+                (1, _) => *self = Any::String(wire.text()?),
+                (2, _) => *self = Any::Bool(wire.varint()? != 0),
+                (3, _) => *self = Any::Int(wire.varint()? as i64),
+                (4, _) => *self = Any::Double(f64::from_bits(wire.fixed64()?)),
+                (5, Any::Array(parts)) | (6, Any::Map(parts)) => parts.to_mut().extend_from_slice(wire.bytes()?),
+                (5, _) => *self = Any::Array(wire.bytes()?.into()),
+                (6, _) => *self = Any::Map(wire.bytes()?.into()),
+                (7, _) => *self = Any::Bytes(wire.bytes()?),
+                (8, _) => count(&budget.notices.string_indexes),
+                _ => {}
+            }
         }
-        Ok(any)
+        Ok(())
     }
 
     /// Writes the column text of this value to `scratch` where it is not text already.
-    pub(crate) fn column<'s>(self, scratch: &'s mut String, budget: &mut Budget) -> Result<(ValueKind, &'s str), DecodeError>
+    pub(crate) fn column<'s>(&self, scratch: &'s mut String, budget: &mut Budget) -> Result<(ValueKind, &'s str), DecodeError>
     where
         'a: 's,
     {
@@ -55,15 +56,15 @@ impl<'a> Any<'a> {
             Any::Empty => ValueKind::Empty,
             Any::String(text) => return Ok((ValueKind::String, text)),
             Any::Int(number) => {
-                typed_json::push_integer(scratch, number);
+                typed_json::push_integer(scratch, *number);
                 ValueKind::Int
             }
             Any::Double(number) => {
-                needle_storage::model::Value::Double(number).write_text(scratch);
+                needle_storage::model::Value::Double(*number).write_text(scratch);
                 ValueKind::Double
             }
             Any::Bool(yes) => {
-                scratch.push_str(if yes { "true" } else { "false" });
+                scratch.push_str(if *yes { "true" } else { "false" });
                 ValueKind::Bool
             }
             Any::Bytes(bytes) => {
@@ -80,13 +81,13 @@ impl<'a> Any<'a> {
     }
 
     /// Appends this value as typed JSON. The depth is bounded by the budget, so the recursion is too.
-    pub(crate) fn write_json(self, out: &mut String, budget: &mut Budget) -> Result<(), DecodeError> {
+    pub(crate) fn write_json(&self, out: &mut String, budget: &mut Budget) -> Result<(), DecodeError> {
         match self {
             Any::Empty => out.push_str("null"),
             Any::String(text) => typed_json::push_string(out, text),
-            Any::Int(number) => typed_json::push_integer(out, number),
-            Any::Double(number) => typed_json::push_double(out, number),
-            Any::Bool(yes) => out.push_str(if yes { "true" } else { "false" }),
+            Any::Int(number) => typed_json::push_integer(out, *number),
+            Any::Double(number) => typed_json::push_double(out, *number),
+            Any::Bool(yes) => out.push_str(if *yes { "true" } else { "false" }),
             Any::Bytes(bytes) => typed_json::push_bytes(out, bytes),
             Any::Array(message) => {
                 budget.descend()?;
@@ -114,7 +115,9 @@ fn write_array(message: &[u8], out: &mut String, budget: &mut Budget) -> Result<
                 out.push(',');
             }
             first = false;
-            Any::read(wire.bytes()?, budget)?.write_json(out, budget)?;
+            let mut any = Any::Empty;
+            any.read(wire.bytes()?, budget)?;
+            any.write_json(out, budget)?;
         }
     }
     out.push(']');
@@ -143,7 +146,7 @@ pub(crate) fn key_value<'a>(message: &'a [u8], budget: &Budget) -> Result<(&'a s
     while let Some((field, wire)) = fields.next()? {
         match field {
             1 => key = wire.text()?,
-            2 => any = Any::read(wire.bytes()?, budget)?,
+            2 => any.read(wire.bytes()?, budget)?,
             3 => count(&budget.notices.string_indexes),
             _ => {}
         }

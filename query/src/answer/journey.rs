@@ -135,6 +135,9 @@ pub struct Node {
     pub kind: SpanKind,
     /// Start, corrected if that was asked for.
     pub start: UnixNanos,
+    /// By how much its start was corrected, nanoseconds. Its records have their times as they were sent: so much further on they
+    /// stand beside it.
+    pub corrected_by_ns: i64,
     /// Nanoseconds.
     pub duration_ns: i64,
     /// Duration not covered by children, nanoseconds.

@@ -97,6 +97,7 @@ pub(super) fn in_pre_order(mut tree: Tree, corrected: bool) -> (Vec<Node>, Vec<B
             name,
             kind: span.as_ref().map_or(SpanKind::default(), |span| span.kind),
             start: shown_start(node, corrected),
+            corrected_by_ns: if corrected { node.offset_ns } else { 0 },
             duration_ns: span.as_ref().map_or(node.end.since(node.start), |span| span.duration_ns),
             self_time_ns: self_times_ns[index],
             status: span.as_ref().map_or(StatusCode::UNSET, |span| span.status),

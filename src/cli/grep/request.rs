@@ -81,7 +81,8 @@ pub(crate) fn entries(journey: &Journey) -> anyhow::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for node in &journey.nodes {
         for raw in node.span.iter().chain(&node.logs) {
-            let record: Record = serde_json::from_str(raw.get())?;
+            let mut record: Record = serde_json::from_str(raw.get())?;
+            record.timestamp = node.shown(record.timestamp);
             let inferred = journey.services.iter().any(|service| service.inferred && service.name == record.service);
             entries.push(Entry { raw: raw.clone(), record, inferred });
         }

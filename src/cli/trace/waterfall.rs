@@ -220,7 +220,7 @@ impl<'a> Waterfall<'a> {
                 Logs::None => false,
             };
             if wanted {
-                let time = record.timestamp.to_zoned(self.zone.clone()).strftime("%H:%M:%S%.3f").to_string();
+                let time = row.node.shown(record.timestamp).to_zoned(self.zone.clone()).strftime("%H:%M:%S%.3f").to_string();
                 let style = if record.is_error() { level_style(&record) } else { DIM };
                 lines.push(format!("{}  {} {}", row.below, self.paint.on(style, &time), rest_of_line(&record, self.paint, false)));
             }

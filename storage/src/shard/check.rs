@@ -53,7 +53,7 @@ pub(crate) fn examine(path: &str, bytes: &Bytes, known: Option<Tail>) -> Result<
 }
 
 fn examine_parts(path: &str, bytes: &Bytes) -> Result<Examined, ShardError> {
-    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
     let parquet = ArrowReaderMetadata::load(bytes, options)?;
     let description: ShardDescription = footer_entry(&parquet, SHARD_KEY)?;
     let blocks: Blocks = footer_entry(&parquet, BLOCKS_KEY)?;

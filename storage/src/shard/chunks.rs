@@ -16,7 +16,6 @@ use parquet::column::page::{Page, PageIterator, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::page_index::offset_index::PageLocation;
-use parquet::file::serialized_reader::SerializedPageReader;
 use zstd::bulk::Decompressor;
 
 use super::file::ShardFile;
@@ -85,9 +84,7 @@ impl Iterator for ColumnChunks {
         let rows = usize::try_from(group.num_rows()).unwrap_or(0);
         let file = self.file.clone();
         let Some(locations) = page_locations(&self.metadata, wanted.group, self.column) else {
-            // Without an index of pages the whole group is read, by the crate's own reader.
-            let reader = SerializedPageReader::new(Arc::new(file), chunk, rows, None);
-            return Some(reader.map(|reader| Box::new(reader) as _));
+            return Some(Err(ParquetError::General("a column has no index of its pages".to_owned())));
         };
         let dictionary = dictionary_before(chunk, locations);
         let pages = pages_of(locations, rows, &wanted.ranges);
@@ -164,7 +161,7 @@ pub(super) fn read_page(bytes: &mut AheadReader, chunk: &ColumnChunkMetaData, pl
     if let Some(page) = bytes.file.kept_page(offset) {
         return Ok(page);
     }
-    let mut page = decompressed(as_it_lies(bytes.read(place)?, chunk)?, chunk.compression())?;
+    let mut page = decompressed(header::page(&bytes.read(place)?)?, chunk.compression())?;
     if keep {
         if chunk.compression() == Compression::UNCOMPRESSED {
             own_bytes(&mut page);
@@ -197,7 +194,7 @@ impl PassingPage {
         if let Some(page) = bytes.file.kept_page(u64::try_from(place.offset)?) {
             return Ok(PassingPage { page, room: None });
         }
-        let page = as_it_lies(bytes.read(place)?, chunk)?;
+        let page = header::page(&bytes.read(place)?)?;
         if !matches!(page, Page::DataPage { .. }) {
             return Ok(PassingPage { page: decompressed(page, chunk.compression())?, room: None });
         }
@@ -275,22 +272,6 @@ fn own_bytes(page: &mut Page) {
     match page {
         Page::DataPage { buf, .. } | Page::DictionaryPage { buf, .. } | Page::DataPageV2 { buf, .. } => *buf = Bytes::copy_from_slice(buf),
     }
-}
-
-/// A page without decompressing it.
-fn as_it_lies(bytes: Bytes, chunk: &ColumnChunkMetaData) -> Result<Page> {
-    match header::page(&bytes)? {
-        Some(page) => Ok(page),
-        None => as_the_crate_reads(bytes, chunk),
-    }
-}
-
-/// The same for a page of a form that is none of ours, as if it were the only one of a chunk.
-pub(super) fn as_the_crate_reads(bytes: Bytes, chunk: &ColumnChunkMetaData) -> Result<Page> {
-    let alone = ColumnChunkMetaData::builder(chunk.column_descr_ptr()).build()?;
-    let place = PageLocation { offset: 0, compressed_page_size: i32::try_from(bytes.len())?, first_row_index: 0 };
-    let mut reader = SerializedPageReader::new(Arc::new(bytes), &alone, 0, Some(vec![place]))?;
-    reader.get_next_page()?.ok_or_else(|| ParquetError::EOF("there is no page where the index of pages says".to_owned()))
 }
 
 impl Iterator for Pages {

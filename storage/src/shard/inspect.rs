@@ -104,7 +104,7 @@ fn read_file(path: &Path) -> std::io::Result<Bytes> {
 }
 
 fn report(path: &Path, bytes: Bytes) -> Result<ShardReport, ShardError> {
-    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
     let parquet = ArrowReaderMetadata::load(&bytes, options)?;
     let description: ShardDescription = footer_entry(&parquet, SHARD_KEY)?;
     let blocks: Blocks = footer_entry(&parquet, BLOCKS_KEY)?;

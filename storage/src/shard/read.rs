@@ -8,9 +8,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use object_store::ObjectStore;
 use object_store::path::Path;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowGroups as _, RowSelection,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, RowGroups as _, RowSelection};
 use parquet::arrow::{FieldLevels, ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
@@ -102,7 +100,7 @@ impl ShardReader {
     /// Opens a shard, with a cache of what was read of it and others.
     pub(crate) fn open_with(objects: Arc<dyn ObjectStore>, meta: ShardMeta, cache: Arc<ReadCache>) -> Result<ShardReader, ShardError> {
         let mut file = ShardFile::open(objects, Path::from(meta.path.as_str()), meta.bytes, meta.tail, cache)?;
-        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
         let parquet = ArrowReaderMetadata::load(&file, options)?;
         file.cover(footer_entry(&parquet, BLOCKS_KEY)?);
         let description: ShardDescription = footer_entry(&parquet, SHARD_KEY)?;
@@ -208,9 +206,8 @@ impl ShardReader {
 
     /// All rows with all columns, in row order.
     pub(crate) fn batches(&self) -> Result<Vec<RecordBatch>, ShardError> {
-        let builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.parquet.clone()).with_batch_size(BATCH_ROWS);
-        Ok(builder.build()?.collect::<Result<_, _>>()?)
+        let fields: Vec<usize> = (0..self.parquet.schema().fields().len()).collect();
+        Ok(self.decoded(&self.all(), &fields, false)?.collect::<Result<_, _>>()?)
     }
 
     /// Hands out rows in row order, batch by batch with their numbers, until `visit` returns false. Pages are kept for who
@@ -439,7 +436,7 @@ fn with_dictionaries(parquet: ArrowReaderMetadata) -> Result<ArrowReaderMetadata
         if text && has_dictionary(field.name()) { Arc::new(Field::new(field.name(), dictionary_type(), true)) } else { field.clone() }
     });
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional).with_schema(schema);
+    let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required).with_schema(schema);
     Ok(ArrowReaderMetadata::try_new(metadata, options)?)
 }
 

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use axum::{Extension, Router};
 use bytes::Bytes;
+use memchr::memmem;
 use needle_ingest::storage::model::{Tenant, UnixNanos};
 use needle_ingest::storage::{BodyFormat, Disk, DiskFile, Entry, Incoming, LocalDisk, RawRequest, Store, StoreSettings, SystemClock};
 use needle_ingest::{Ingest, IngestSettings, decoder};
 use needle_query::QueryEngine;
 use needle_web::{Web, WebSettings};
 use prometheus_client::registry::Registry;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::decode;
 use crate::Target;
@@ -75,12 +76,12 @@ pub(super) const HTTP: Target = Target {
     bytes_max: 4096,
     // Buffers of a connection, and answers of the API.
     memory_bytes: 64 << 20,
-    short_runs: 1_500,
+    short_runs: 5_000,
 };
 
 /// A connection ends within this time after its client did.
 const END: Duration = Duration::from_secs(20);
-/// A client that hears nothing for so long has heard enough: a tail goes on for ever.
+/// A client that hears nothing for so long has heard enough.
 const PATIENCE: Duration = Duration::from_millis(300);
 /// An answer that is longer is not read to its end.
 const ANSWER_BYTES_MAX: usize = 256 << 10;
@@ -116,7 +117,9 @@ impl Servers {
         let of_a_tenant = |routes: Router| routes.layer(Extension(Tenant::default()));
         let web = {
             let _entered = runtime.enter();
-            Web::new(engine, WebSettings::default(), Arc::new(registry), of_a_tenant(ingest.routes()))
+            // A tail goes on for ever: its client leaves after this, and the server hears of that when it sends the next.
+            let settings = WebSettings { tail_heartbeat_ms: 5, ..WebSettings::default() };
+            Web::new(engine, settings, Arc::new(registry), of_a_tenant(ingest.routes()))
         };
         let web = web.router(|_, routes| of_a_tenant(routes));
         let (grpc, http) = (of_a_tenant(ingest.grpc_routes()), of_a_tenant(ingest.http_routes()));
@@ -174,32 +177,28 @@ async fn ask(client: tokio::io::DuplexStream, request: Vec<u8>) -> Vec<u8> {
         let _ = write.shutdown().await;
         write
     };
-    let hear = async {
-        let (mut answer, mut buffer) = (Vec::new(), vec![0; 16 << 10]);
-        while let Ok(Ok(length @ 1..)) = tokio::time::timeout(PATIENCE, read.read(&mut buffer)).await {
-            answer.extend_from_slice(&buffer[..length]);
-            if answer.len() > ANSWER_BYTES_MAX {
-                break;
-            }
-        }
-        answer
-    };
     tokio::pin!(send);
     tokio::select! {
-        answer = hear => answer,
+        answer = hear(&mut read) => answer,
         // What is left to be heard is heard with the other half closed.
         write = &mut send => {
-            let (mut answer, mut buffer) = (Vec::new(), vec![0; 16 << 10]);
-            while let Ok(Ok(length @ 1..)) = tokio::time::timeout(PATIENCE, read.read(&mut buffer)).await {
-                answer.extend_from_slice(&buffer[..length]);
-                if answer.len() > ANSWER_BYTES_MAX {
-                    break;
-                }
-            }
+            let answer = hear(&mut read).await;
             drop(write);
             answer
         }
     }
+}
+
+/// What comes, until the server ends it or it goes on for ever.
+async fn hear(read: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
+    let (mut answer, mut buffer) = (Vec::new(), vec![0; 16 << 10]);
+    while let Ok(Ok(length @ 1..)) = tokio::time::timeout(PATIENCE, read.read(&mut buffer)).await {
+        answer.extend_from_slice(&buffer[..length]);
+        if answer.len() > ANSWER_BYTES_MAX || memmem::find(&answer, b"event: heartbeat").is_some() {
+            break;
+        }
+    }
+    answer
 }
 
 fn seeds() -> Vec<Vec<u8>> {

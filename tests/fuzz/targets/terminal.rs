@@ -61,34 +61,36 @@ pub(super) const TERMINAL: Target = Target {
     short_runs: 10_000,
 };
 
+const FORMATS: [&str; 4] = ["human", "json", "logfmt", "csv"];
+
 #[derive(Parser)]
 struct Arguments {
     #[command(flatten)]
     output: OutputArguments,
 }
 
-/// Fields are parted by a byte that no text has.
+/// The first byte chooses a format and a kind of record. Fields are parted by a byte that no text has.
 fn terminal(input: &[u8]) {
-    let parts: Vec<String> = input.split(|byte| *byte == 0xff).map(|part| String::from_utf8_lossy(part).into_owned()).collect();
+    let Some((&first, fields)) = input.split_first() else { return };
+    let format = FORMATS[usize::from(first) % FORMATS.len()];
+    let parts: Vec<String> = fields.split(|byte| *byte == 0xff).map(|part| String::from_utf8_lossy(part).into_owned()).collect();
     let part = |number: usize| parts.get(number).map_or("", String::as_str);
     texts(part(0));
     let mut record = json!({
-        "kind": if input.len().is_multiple_of(2) { "log" } else { "span" }, "timestamp": "2026-11-20T13:03:12.994000001Z", "body": part(0),
+        "kind": if first < 0x80 { "log" } else { "span" }, "timestamp": "2026-11-20T13:03:12.994000001Z", "body": part(0),
         "service": part(1), "severity": part(4), "name": part(5), "status": part(6), "status_message": part(7), "trace_id": part(8),
         "request_ids": [part(9)], "attributes": {"fixed": part(3)}, "resource": {"service.name": part(1)}, "future": part(0),
     });
     record["attributes"][part(2)] = json!({ part(3): [part(0), 1] });
     let raw = RawValue::from_string(record.to_string()).unwrap();
     let chosen = format!("body,{}", if part(2).contains(',') { "fixed" } else { part(2) });
-    for format in ["human", "json", "logfmt", "csv"] {
-        for fields in [None, Some(&*chosen)] {
-            let plain = printed(&raw, format, fields, false);
-            inert(&if format == "csv" { plain.replace('\t', " ") } else { plain.clone() }, format);
-            if format != "csv" {
-                same(&plain.matches('\n').count(), &1, "lines of one record");
-            }
-            same(&without_our_colors(&printed(&raw, format, fields, true)), &plain, "colours change what is said");
+    for fields in [None, Some(&*chosen)] {
+        let plain = printed(&raw, format, fields, false);
+        inert(&if format == "csv" { plain.replace('\t', " ") } else { plain.clone() }, format);
+        if format != "csv" {
+            same(&plain.matches('\n').count(), &1, "lines of one record");
         }
+        same(&without_our_colors(&printed(&raw, format, fields, true)), &plain, "colours change what is said");
     }
 }
 
@@ -110,7 +112,7 @@ fn texts(text: &str) {
 
 fn printed(raw: &RawValue, format: &str, fields: Option<&str>, colored: bool) -> String {
     thread_local! {
-        static ARGUMENTS: [(&'static str, OutputArguments); 4] = ["human", "json", "logfmt", "csv"].map(|format| {
+        static ARGUMENTS: [(&'static str, OutputArguments); 4] = FORMATS.map(|format| {
             (format, Arguments::parse_from(["needle", "--output", format, "--timezone", "utc"]).output)
         });
     }
@@ -176,11 +178,9 @@ fn seeds() -> Vec<Vec<u8>> {
         "4bf9",
         "req-7",
     ];
-    vec![
-        parts.join("\u{0}").replace('\0', "\u{1}").into_bytes(),
-        join(&parts),
-        join(&["\u{202e}gpj.exe", "a\tb", "k=v \"q\"", "=1+1", "warn"]),
-    ]
+    let records = [parts.join("\u{1}").into_bytes(), join(&parts), join(&["\u{202e}gpj.exe", "a\tb", "k=v \"q\"", "=1+1", "warn"])];
+    let of_each = |first: u8| records.each_ref().map(|record| [&[first], record.as_slice()].concat());
+    [0, 1, 2, 3, 0x80, 0x81, 0x82, 0x83].map(of_each).concat()
 }
 
 fn join(parts: &[&str]) -> Vec<u8> {

@@ -134,6 +134,8 @@ export interface JourneyNode {
   name?: string;
   kind?: string;
   start: string;
+  /** By how much the start was corrected; the times of its records are as they were sent. */
+  corrected_by_ns?: number;
   duration_ns: number;
   self_time_ns?: number;
   status?: string;

@@ -409,6 +409,14 @@ fn json_spans(request: &ExportTraceServiceRequest) -> serde_json::Value {
     json!({"resourceSpans": request.resource_spans.iter().map(group).collect::<Vec<_>>()})
 }
 
+/// A field of bytes, as it stands in a message.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut field = vec![number << 3 | 2];
+    prost::encode_length_delimiter(bytes.len(), &mut field).unwrap();
+    field.extend(bytes);
+    field
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
@@ -433,6 +441,16 @@ proptest! {
         let json = decode(BodyFormat::OtlpTracesJson, json_spans(&request).to_string().as_bytes()).unwrap();
         prop_assert_eq!(&records(&json), &expected);
         prop_assert_eq!(&json.rejections, &protobuf.rejections);
+    }
+
+    #[test]
+    fn values_that_are_sent_in_parts_are_merged(bodies in vec(any_value(), 0..5), values in vec(any_value(), 0..5)) {
+        let parts = |number, parts: &[AnyValue]| parts.iter().flat_map(|part| field(number, &part.encode_to_vec())).collect::<Vec<u8>>();
+        let attribute = [field(1, b"a"), parts(2, &values)].concat();
+        let record = [parts(5, &bodies), field(6, &attribute)].concat();
+        let message = field(1, &field(2, &field(2, &record)));
+        let request = ExportLogsServiceRequest::decode(&message[..]).unwrap();
+        prop_assert_eq!(records(&decode(BodyFormat::OtlpLogsProtobuf, &message).unwrap()), expected_logs(&request));
     }
 
     #[test]

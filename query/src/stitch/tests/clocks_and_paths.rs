@@ -39,6 +39,8 @@ fn times_are_shown_as_recorded_unless_correction_is_asked_for() {
     let start_ms = corrected.nodes[2].start.since(at(0)) / MS as i64;
     assert!((10..=16).contains(&start_ms), "{start_ms}");
     assert_eq!(corrected.nodes[2].span.as_ref().expect("a span").common.time, at(92), "the record is as stored");
+    assert_eq!(at(92).saturating_add_signed(corrected.nodes[2].corrected_by_ns), corrected.nodes[2].start, "and it is said how far off");
+    assert!(raw.nodes.iter().all(|node| node.corrected_by_ns == 0));
     assert_eq!(raw.end, at(126));
     assert_eq!(corrected.end, at(100));
 }

@@ -110,6 +110,14 @@ fn a_journey_in_ascii_with_its_critical_path_and_error_logs_only() {
 }
 
 #[test]
+fn lines_move_with_the_clock_of_their_node() {
+    let mut journey: Journey = serde_json::from_str(JOURNEY).unwrap();
+    journey.nodes[1].corrected_by_ns = -3_000_000_000;
+    let lines = Waterfall::new(&journey, LOOK, Paint::default(), &TimeZone::UTC).lines().unwrap().join("\n");
+    assert!(lines.contains("13:03:08.208 INFO  token") && lines.contains("13:03:12.994 ERROR card declined"), "{lines}");
+}
+
+#[test]
 fn a_narrow_terminal_cuts_names_and_never_services() {
     let picture = drawn(Look { columns: 10, logs: Logs::None, ..LOOK });
     for service in ["gateway", "auth·", "orders", "payments", "mailer"] {

@@ -22,8 +22,8 @@ use crate::shard::postings::Postings;
 use crate::shard::words::{is_number, truncated};
 use crate::terms::for_each_linked_trace;
 
-/// tantivy wants this much for a writer, which here writes no document.
-const WRITER_BYTES: usize = 16 << 20;
+/// tantivy makes a table of words of a part of this; here it writes no document, and an empty table costs its memory all the same.
+const WRITER_BYTES: usize = 256 << 10;
 
 /// Collects words, values and ids.
 pub(in crate::shard) struct IndexBuilder {

@@ -27,7 +27,7 @@ export function NodeLogs({ model, node, onFilter }: { model: JourneyModel; node:
       </p>
       <ol className="divide-y divide-line rounded-md border border-line bg-surface">
         {logs.slice(0, limit).map((log) => (
-          <OneLog key={String(log.record_id)} model={model} log={log} onFilter={onFilter} />
+          <OneLog key={String(log.record_id)} model={model} log={log} correctedBy={node.corrected_by_ns ?? 0} onFilter={onFilter} />
         ))}
       </ol>
       {logs.length > limit && (
@@ -39,14 +39,21 @@ export function NodeLogs({ model, node, onFilter }: { model: JourneyModel; node:
   );
 }
 
-function OneLog({ model, log, onFilter }: { model: JourneyModel; log: LogOrSpan; onFilter: Filter }) {
+interface OneLogProps {
+  model: JourneyModel;
+  log: LogOrSpan;
+  correctedBy: number;
+  onFilter: Filter;
+}
+
+function OneLog({ model, log, correctedBy, onFilter }: OneLogProps) {
   const [open, setOpen] = useState(false);
   const instant = parseInstant(log.timestamp);
   return (
     <li>
       <button type="button" aria-expanded={open} className="block w-full px-2.5 py-1 text-left hover:bg-hover" onClick={() => setOpen(!open)}>
         <span className="flex gap-2 text-xs text-faint">
-          {instant && <span className="font-mono tabular-nums">{formatSigned(nanosBetween(instant, model.origin))}</span>}
+          {instant && <span className="font-mono tabular-nums">{formatSigned(nanosBetween(instant, model.origin) + correctedBy)}</span>}
           <LevelWord level={levelOf(log)} />
         </span>
         {open ? null : <DataLine text={messageOf(log)} className="block truncate font-mono text-sm" />}

@@ -47,6 +47,11 @@ describe("the columns", () => {
     expect(model.subtreeUntil[1]).toBe(50e6);
   });
 
+  it("move lines with the clock of their node", () => {
+    const moved = buildModel([node("m", null, 0, 100, { corrected_by_ns: -3e9, logs: [log("n", 3005)] })], ORIGIN);
+    expect([...moved.logTime]).toEqual([5e6]);
+  });
+
   it("count errors with everything below", () => {
     expect(errorsIn(model, 0)).toBe(2);
     expect(errorsIn(model, 1)).toBe(0);

@@ -171,7 +171,7 @@ function buildLogs(nodes: readonly JourneyNode[], origin: Instant): LogColumns {
   nodes.forEach((node, i) => {
     const timed = (node.logs ?? []).map((log) => {
       const instant = parseInstant(log.timestamp);
-      return { log, time: instant ? nanosBetween(instant, origin) : 0 };
+      return { log, time: instant ? nanosBetween(instant, origin) + (node.corrected_by_ns ?? 0) : 0 };
     });
     for (const { log, time } of timed.sort((a, b) => a.time - b.time)) {
       const at = logs.push(log) - 1;

@@ -132,6 +132,9 @@ pub(crate) struct Node {
     kind: &'static str,
     /// Start, corrected if that was asked for.
     start: Time,
+    /// By how much the start was corrected, nanoseconds; 0 unless that was asked for. `span` and `logs` have their times as they
+    /// were sent: so much further on they stand beside it.
+    corrected_by_ns: i64,
     /// End minus start.
     duration_ns: i64,
     /// Duration not covered by children.
@@ -271,6 +274,7 @@ impl From<query::Node> for Node {
             kind: node.kind.name(),
             start: node.start.into(),
             duration_ns: node.duration_ns,
+            corrected_by_ns: node.corrected_by_ns,
             self_time_ns: node.self_time_ns,
             status: node.status.name(),
             critical: node.critical,

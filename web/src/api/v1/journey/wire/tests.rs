@@ -12,6 +12,7 @@ pub(in crate::api::v1::journey) fn root() -> query::Node {
         name: "GET /cart".into(),
         kind: SpanKind::SERVER,
         start: UnixNanos(10),
+        corrected_by_ns: -5,
         duration_ns: 90,
         self_time_ns: 40,
         status: StatusCode::OK,
@@ -125,7 +126,7 @@ fn an_inferred_node_says_why() {
         written,
         json!({
             "node_id": "n2", "parent_node_id": "n1", "depth": 1, "service": "legacy", "name": "GET /cart", "kind": "unspecified",
-            "start": "1970-01-01T00:00:00.000000010Z", "duration_ns": 90, "self_time_ns": 40, "status": "unset", "critical": false,
+            "start": "1970-01-01T00:00:00.000000010Z", "corrected_by_ns": -5, "duration_ns": 90, "self_time_ns": 40, "status": "unset", "critical": false,
             "inferred": {"reason": "same request id", "confidence": 0.5, "candidates": ["7"]}, "missing": false, "flags": ["conflict"], "span": null,
             "logs_total": 1, "children": 0,
         })
