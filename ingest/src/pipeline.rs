@@ -10,6 +10,7 @@ use axum::response::Response;
 use needle_storage::model::{Signal, Tenant, UnixNanos};
 use needle_storage::{Accepted, Account, AppendError, BodyFormat, Incoming, Ledger, LedgerEntry, RawRequest, Store};
 use prometheus_client::registry::Registry;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -21,6 +22,10 @@ use crate::otlp::respond::{noun, reasons};
 use crate::otlp::{grpc, http};
 use crate::settings::IngestSettings;
 use crate::shares::{InFlight, Shares};
+
+/// Longer bodies are decoded by at most as many threads as there are processors. Who sends many of them waits for himself; short
+/// bodies and questions share the processors with so few, however many are under way.
+const LONG_BODY_BYTES: usize = 64 << 10;
 
 /// Receives records over the network and puts them into a store. Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +39,8 @@ struct Inner {
     /// Requests from their head until what is answered is decided. Closed: no more are taken.
     under_way: TaskTracker,
     decoder: Arc<Decoder>,
+    /// For long bodies that are being decoded.
+    long_bodies: Arc<Semaphore>,
     shares: Shares,
     metrics: Metrics,
 }
@@ -141,7 +148,8 @@ impl Ingest {
         let ledger = destination.ledger();
         Transport::DOORS.iter().for_each(|(signal, door)| ledger.open(Account::new(*signal, door.label())));
         let (metrics, under_way) = (Metrics::register(metrics), TaskTracker::new());
-        Ingest { inner: Arc::new(Inner { destination, ledger, under_way, decoder, shares, metrics }) }
+        let long_bodies = Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
+        Ingest { inner: Arc::new(Inner { destination, ledger, under_way, decoder, long_bodies, shares, metrics }) }
     }
 
     /// Takes no more requests, which are told to come again to whoever is next, and waits for those under way, until
@@ -239,7 +247,13 @@ impl Ingest {
     async fn decode(&self, request: RawRequest) -> Result<(RawRequest, Outcome), Refusal> {
         let decoder = self.inner.decoder.clone();
         let letter = request.clone();
+        let turn = match request.body.len() > LONG_BODY_BYTES {
+            true => Some(self.inner.long_bodies.clone().acquire_owned().await.expect("it is never closed")),
+            false => None,
+        };
         let decoded = Ingest::off_thread(move || {
+            // Kept until it is decoded, even if the sender leaves.
+            let _turn = turn;
             let outcome = decoder.decode(&request)?;
             Ok((request, outcome))
         });

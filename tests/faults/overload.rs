@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::errors::resident_bytes;
-use crate::harness::{Server, StopOnDrop, poll, try_post};
+use crate::harness::{Server, StopOnDrop, try_post};
 use crate::oracle::{Answer, Batch, Oracle};
 use crate::program::judge;
 use crate::random::Random;
@@ -19,6 +19,9 @@ seal_interval_ms = 1000
 ";
 /// Far above what the settings allow to be live, and far below what the burst offers.
 const MEMORY_BYTES_MAX: u64 = 500 << 20;
+
+/// So often it is looked at.
+const MEMORY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What senders share.
 #[derive(Default)]
@@ -70,10 +73,10 @@ fn phase(server: &Server, oracle: &mut Oracle, producers: &mut u64, senders: u64
             scope.spawn(move || load.send(url, Random::of(sender, 77)));
         }
         let stop = StopOnDrop(&load.is_over);
-        poll("the end of a phase", || {
+        while begun.elapsed() < time {
             memory_bytes = memory_bytes.max(resident_bytes(server.process()));
-            (begun.elapsed() >= time).then_some(())
-        });
+            std::thread::park_timeout(MEMORY_INTERVAL);
+        }
         drop(stop);
     });
     let seconds = begun.elapsed().as_secs_f64();
