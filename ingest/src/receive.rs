@@ -16,50 +16,27 @@ use crate::shares::InFlight;
 /// Windows of zstd up to this size are decoded (`zstd -22` needs 128 MiB and is refused).
 const ZSTD_WINDOW_LOG_MAX: u32 = 26;
 
-/// Receives a whole body, as it came, of who was let in. What a body is framed with, `framing` bytes, may come on top of the limit.
-/// Who is refused and sends anyway is heard out, or the connection would break before the answer is read.
+/// Receives a whole body, as it came. What a body is framed with, `framing` bytes, may come on top of the limit.
 pub(crate) async fn receive<B>(
     headers: &HeaderMap,
     body: B,
     settings: &IngestSettings,
     framing: usize,
-    let_in: Result<InFlight, Refusal>,
-) -> Result<(Bytes, InFlight), Refusal>
-where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: Into<BoxError>,
-{
-    let too_large = Refusal::TooLarge { limit: settings.request_bytes_max, when: "as sent" };
-    let limit = settings.request_bytes_max + framing;
-    let mut incoming = Arriving { body, has_begun: false };
-    let received = match let_in {
-        Ok(mut in_flight) => {
-            let whole = whole(&mut incoming, headers, limit, too_large, &mut in_flight).await;
-            whole.map(|whole| (whole, in_flight))
-        }
-        Err(refusal) => Err(refusal),
-    };
-    let has_ended = matches!(received, Ok(_) | Err(Refusal::Slow | Refusal::Broken(_)));
-    // Who waits to be asked for the body is not asked.
-    if !has_ended && (incoming.has_begun || !headers.contains_key(EXPECT)) {
-        incoming.drain(limit).await;
-    }
-    received
-}
-
-async fn whole<B>(
-    incoming: &mut Arriving<B>,
-    headers: &HeaderMap,
-    limit: usize,
-    too_large: Refusal,
     in_flight: &mut InFlight,
 ) -> Result<Bytes, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
+    let too_large = Refusal::TooLarge { limit: settings.request_bytes_max, when: "as sent" };
+    let limit = settings.request_bytes_max + framing;
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
+    let mut incoming = Arriving(body);
     if announced.is_some_and(|bytes| bytes > limit as u64) {
+        // Who waits to be asked for the body is not asked; who sends anyway is heard out, to hear the answer.
+        if !headers.contains_key(EXPECT) {
+            incoming.drain(limit).await;
+        }
         return Err(too_large);
     }
     let Some(first) = incoming.next().await? else { return Ok(Bytes::new()) };
@@ -74,6 +51,7 @@ where
     loop {
         let total = whole.len() + chunk.len();
         if total > limit {
+            incoming.drain(limit).await;
             return Err(too_large);
         }
         if whole.capacity() < total {
@@ -92,10 +70,7 @@ where
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A body, part by part.
-struct Arriving<B> {
-    body: B,
-    has_begun: bool,
-}
+struct Arriving<B>(B);
 
 impl<B> Arriving<B>
 where
@@ -104,15 +79,14 @@ where
 {
     async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         loop {
-            let Some(frame) = self.body.frame().await else { return Ok(None) };
-            self.has_begun = true;
+            let Some(frame) = self.0.frame().await else { return Ok(None) };
             let frame = frame.map_err(|error| broken(error.into().as_ref()))?;
             let Ok(data) = frame.into_data() else { continue };
             return Ok(Some(data));
         }
     }
 
-    /// Reads on and forgets.
+    /// Reads on and forgets, so that a sender who is still sending gets to read the answer.
     async fn drain(&mut self, bytes_max: usize) {
         let mut bytes = 0;
         while let Ok(Some(chunk)) = self.next().await {

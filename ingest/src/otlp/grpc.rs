@@ -83,8 +83,9 @@ async fn take(ingest: &Ingest, request: Request, signal: Signal) -> Result<Vec<u
 async fn read(ingest: &Ingest, tenant: &Tenant, request: Request) -> Result<(HeaderMap, Bytes, InFlight), Refusal> {
     let (parts, body) = request.into_parts();
     let compression = Compression::named(parts.headers.get("grpc-encoding"))?;
+    let mut in_flight = ingest.in_flight(tenant)?;
     let limit = ingest.settings().request_bytes_max;
-    let (framed, mut in_flight) = receive(&parts.headers, body, ingest.settings(), FRAME_BYTES, ingest.in_flight(tenant)).await?;
+    let framed = receive(&parts.headers, body, ingest.settings(), FRAME_BYTES, &mut in_flight).await?;
     let (compressed, message) = unframe(framed, limit)?;
     if !compressed {
         return Ok((parts.headers, message, in_flight));

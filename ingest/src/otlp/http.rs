@@ -215,7 +215,8 @@ async fn take(
 async fn read(ingest: &Ingest, tenant: &Tenant, request: Request) -> Result<(HeaderMap, Bytes, InFlight), Refusal> {
     let (parts, body) = request.into_parts();
     let compression = Compression::of(&parts.headers)?;
-    let (body, mut in_flight) = receive(&parts.headers, body, ingest.settings(), 0, ingest.in_flight(tenant)).await?;
+    let mut in_flight = ingest.in_flight(tenant)?;
+    let body = receive(&parts.headers, body, ingest.settings(), 0, &mut in_flight).await?;
     if compression == Compression::Identity {
         return Ok((parts.headers, body, in_flight));
     }
