@@ -23,8 +23,8 @@ use crate::otlp::{grpc, http};
 use crate::settings::IngestSettings;
 use crate::shares::{InFlight, Shares};
 
-/// Longer bodies are decoded by at most as many threads as there are processors. Who sends many of them waits for himself; short
-/// bodies and questions share the processors with so few, however many are under way.
+/// Longer bodies are decoded by at most as many threads as there are processors, in the order in which they came: short bodies and
+/// questions share the processors with so few, however many are under way.
 const LONG_BODY_BYTES: usize = 64 << 10;
 
 /// Receives records over the network and puts them into a store. Cheap to clone.

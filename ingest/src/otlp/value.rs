@@ -10,9 +10,8 @@ use super::{Budget, DecodeError};
 use crate::notices::count;
 
 /// An `AnyValue`; arrays and maps are still bytes.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Any<'a> {
-    #[default]
     Empty,
     String(&'a str),
     Int(i64),

@@ -80,7 +80,7 @@ pub(super) const QUERY: Target = Target {
     bytes_max: 512,
     // Regular expressions are compiled, which has a bound of its own.
     memory_bytes: 64 << 20,
-    short_runs: 20_000,
+    short_runs: 100_000,
 };
 
 /// Some records of each kind, with fields of every type.

@@ -58,7 +58,7 @@ pub(super) const TERMINAL: Target = Target {
     ],
     bytes_max: 1024,
     memory_bytes: 2 << 20,
-    short_runs: 10_000,
+    short_runs: 40_000,
 };
 
 const FORMATS: [&str; 4] = ["human", "json", "logfmt", "csv"];
