@@ -14,7 +14,7 @@ use crate::{json_logs, otlp, text_logs};
 /// What storage needs to replay its log: decodes a request as it was decoded when it arrived.
 pub fn decoder(settings: &IngestSettings) -> Decode {
     let decoder = Decoder::new(settings.clone());
-    Arc::new(move |request| decoder.decode(request).map(Outcome::into_decoded).map_err(|error| error.to_string()))
+    Arc::new(move |request| decoder.decode(request).map(|outcome| outcome.decoded).map_err(|error| error.to_string()))
 }
 
 /// Decodes requests by the limits and id keys of the settings.
@@ -52,12 +52,6 @@ pub(crate) struct Outcome {
     /// Records in the request, usable or not, as they were met.
     pub(crate) received: usize,
     pub(crate) notices: Notices,
-}
-
-impl Outcome {
-    pub(crate) fn into_decoded(self) -> Decoded {
-        self.decoded
-    }
 }
 
 /// Why nothing of a body could be used.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod admit;
+mod bulk;
 mod decode;
 mod error;
 mod ids;

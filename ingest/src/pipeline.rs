@@ -8,24 +8,21 @@ use ::http::request::Parts;
 use ::http::{Extensions, HeaderMap, StatusCode};
 use axum::response::Response;
 use needle_storage::model::{Signal, Tenant, UnixNanos};
-use needle_storage::{Accepted, Account, AppendError, BodyFormat, Incoming, Ledger, LedgerEntry, RawRequest, Store};
+use needle_storage::{Accepted, Account, AppendError, BodyFormat, Incoming, Ledger, LedgerEntry, Prepared, RawRequest, Store};
 use prometheus_client::registry::Registry;
-use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::admit::Rejections;
+use crate::bulk::Bulk;
 use crate::decode::{Decoder, Outcome};
 use crate::error::Refusal;
 use crate::metrics::{Form, Metrics, Refused, Source};
+use crate::notices::Notices;
 use crate::otlp::respond::{noun, reasons};
 use crate::otlp::{grpc, http};
 use crate::settings::IngestSettings;
 use crate::shares::{InFlight, Shares};
-
-/// Longer bodies are decoded by at most as many threads as there are processors, in the order in which they came: short bodies and
-/// questions share the processors with so few, however many are under way.
-const LONG_BODY_BYTES: usize = 64 << 10;
 
 /// Receives records over the network and puts them into a store. Cheap to clone.
 #[derive(Clone)]
@@ -38,9 +35,8 @@ struct Inner {
     ledger: Ledger,
     /// Requests from their head until what is answered is decided. Closed: no more are taken.
     under_way: TaskTracker,
-    decoder: Arc<Decoder>,
-    /// For long bodies that are being decoded.
-    long_bodies: Arc<Semaphore>,
+    decoder: Decoder,
+    bulk: Bulk,
     shares: Shares,
     metrics: Metrics,
 }
@@ -52,12 +48,30 @@ pub(crate) enum Destination {
     Memory(crate::otlp::tests::MemoryStore),
 }
 
+/// A batch as its destination takes it.
+enum Ready {
+    Store(Box<Prepared>),
+    #[cfg(test)]
+    Memory(Box<Incoming>),
+}
+
 impl Destination {
-    async fn append(&self, incoming: Incoming, entry: LedgerEntry) -> Result<Accepted, AppendError> {
+    /// Does all that takes long for a long batch.
+    fn prepare(&self, incoming: Incoming) -> Result<Ready, AppendError> {
         match self {
-            Destination::Store(store) => store.append_received(incoming, entry).await,
+            Destination::Store(_) => Ok(Ready::Store(Box::new(incoming.prepare()?))),
             #[cfg(test)]
-            Destination::Memory(memory) => memory.append(&incoming, entry),
+            Destination::Memory(_) => Ok(Ready::Memory(Box::new(incoming))),
+        }
+    }
+
+    async fn append(&self, ready: Ready, entry: LedgerEntry) -> Result<Accepted, AppendError> {
+        match (self, ready) {
+            (Destination::Store(store), Ready::Store(prepared)) => store.append_received(*prepared, entry).await,
+            #[cfg(test)]
+            (Destination::Memory(memory), Ready::Memory(incoming)) => memory.append(&incoming, entry),
+            #[cfg(test)]
+            _ => unreachable!("made ready by the same destination"),
         }
     }
 
@@ -144,12 +158,11 @@ impl Ingest {
 
     pub(crate) fn with_destination(destination: Destination, settings: IngestSettings, metrics: &mut Registry) -> Ingest {
         let shares = Shares::of(&settings);
-        let decoder = Arc::new(Decoder::new(settings));
+        let decoder = Decoder::new(settings);
         let ledger = destination.ledger();
         Transport::DOORS.iter().for_each(|(signal, door)| ledger.open(Account::new(*signal, door.label())));
         let (metrics, under_way) = (Metrics::register(metrics), TaskTracker::new());
-        let long_bodies = Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
-        Ingest { inner: Arc::new(Inner { destination, ledger, under_way, decoder, long_bodies, shares, metrics }) }
+        Ingest { inner: Arc::new(Inner { destination, ledger, under_way, decoder, bulk: Bulk::new(), shares, metrics }) }
     }
 
     /// Takes no more requests, which are told to come again to whoever is next, and waits for those under way, until
@@ -210,9 +223,14 @@ impl Ingest {
         self.inner.shares.enter(tenant)
     }
 
-    /// Runs `work` where it may take long; a panic in it is the fault of this one request.
-    pub(crate) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
-        tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+    /// Runs `work` on so many bytes where it may take long; a panic in it is the fault of this one request. What did not begin when its
+    /// sender left is not done.
+    pub(crate) async fn off_thread<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        AbortOnDropHandle::new(self.inner.bulk.spawn(bytes, work)).await.unwrap_or_else(|error| {
             tracing::error!(%error, "decoding a request panicked");
             Err(Refusal::Fault)
         })
@@ -225,74 +243,54 @@ impl Ingest {
         request: RawRequest,
         idempotency_key: Option<String>,
     ) -> Result<Acknowledgement, Refusal> {
-        let signal = signal_of(request.format);
+        let format = request.format;
+        let signal = signal_of(format);
         let source = Source { signal: signal.as_str(), transport: transport.label() };
         let metrics = &self.inner.metrics;
         metrics.body_bytes.get_or_create(&source).inc_by(request.body.len() as u64);
         self.inner.shares.spend(&request.tenant, request.body.len());
-        let (request, outcome) = self.decode(request).await?;
+        let Batch { usable, received, rejections, notices, ready } = self.decode(request, idempotency_key).await?;
         metrics.requests.get_or_create(&source).inc();
-        for (form, count) in outcome.notices.forms().into_iter().filter(|(_, count)| *count > 0) {
+        for (form, count) in notices.forms().into_iter().filter(|(_, count)| *count > 0) {
             metrics.lenient_forms.get_or_create(&Form { form }).inc_by(count as u64);
         }
         let account = Account::new(signal, transport.label());
-        let usable = outcome.decoded.records.num_rows();
-        let entry = self.inner.ledger.receive(account, outcome.received, outcome.rejections.count, usable);
-        let (rejections, warning) = (outcome.rejections.clone(), outcome.notices.warning());
-        let stored = self.append(request, outcome, idempotency_key, entry).await?;
-        Ok(Acknowledgement { accepted: stored.stored + stored.deduplicated, rejections, warning })
+        let entry = self.inner.ledger.receive(account, received, rejections.count, usable);
+        let accepted = match ready {
+            Some(ready) => {
+                let stored = self.inner.destination.append(ready, entry).await?;
+                stored.stored + stored.deduplicated
+            }
+            None => {
+                refuse_nothing(format, &rejections)?;
+                0
+            }
+        };
+        Ok(Acknowledgement { accepted, rejections, warning: notices.warning() })
     }
 
-    /// Decodes a request. One whose decoding fails by a fault of ours is kept, and is that one request's misfortune.
-    async fn decode(&self, request: RawRequest) -> Result<(RawRequest, Outcome), Refusal> {
-        let decoder = self.inner.decoder.clone();
-        let letter = request.clone();
-        let turn = match request.body.len() > LONG_BODY_BYTES {
-            true => Some(self.inner.long_bodies.clone().acquire_owned().await.expect("it is never closed")),
-            false => None,
-        };
-        let decoded = Ingest::off_thread(move || {
-            // Kept until it is decoded, even if the sender leaves.
-            let _turn = turn;
-            let outcome = decoder.decode(&request)?;
-            Ok((request, outcome))
+    /// Decodes a request, up to what is handed to the store. One for which that fails by a fault of ours is kept, and is that one
+    /// request's misfortune.
+    async fn decode(&self, request: RawRequest, idempotency_key: Option<String>) -> Result<Batch, Refusal> {
+        let (letter, inner) = (request.clone(), self.inner.clone());
+        let decoded = self.off_thread(request.body.len(), move || {
+            let Outcome { decoded, rejections, received, notices } = inner.decoder.decode(&request)?;
+            let usable = decoded.records.num_rows();
+            let incoming = (usable > 0).then_some(Incoming { request, decoded, idempotency_key });
+            let ready = incoming.map(|incoming| inner.destination.prepare(incoming)).transpose()?;
+            Ok(Batch { usable, received, rejections, notices, ready })
         });
         let decoded = decoded.await;
         if matches!(decoded, Err(Refusal::Fault)) {
             self.inner.metrics.dead_letters.inc();
-            let ingest = self.clone();
-            let kept = Ingest::off_thread(move || {
-                ingest.inner.destination.keep_dead_letter(&letter);
+            let inner = self.inner.clone();
+            let kept = self.off_thread(letter.body.len(), move || {
+                inner.destination.keep_dead_letter(&letter);
                 Ok(())
             });
             kept.await?;
         }
         decoded
-    }
-
-    /// Appends what is usable. A request of which nothing is usable is refused as a whole: partial
-    /// success would tell the sender that something was stored.
-    async fn append(
-        &self,
-        request: RawRequest,
-        outcome: Outcome,
-        idempotency_key: Option<String>,
-        entry: LedgerEntry,
-    ) -> Result<Accepted, Refusal> {
-        let plain = matches!(request.format, BodyFormat::JsonLogs | BodyFormat::TextLogs);
-        if outcome.decoded.records.num_rows() == 0 {
-            let count = outcome.rejections.count;
-            return match (count, plain) {
-                (0, true) => Err(Refusal::Nothing),
-                (0, false) => Ok(Accepted { stored: 0, deduplicated: 0 }),
-                _ => {
-                    let reasons = reasons(if plain { "line" } else { "number" }, &outcome.rejections);
-                    Err(Refusal::NoneUsable { count, what: noun(outcome.decoded.signal), reasons })
-                }
-            };
-        }
-        let incoming = Incoming { request, decoded: outcome.into_decoded(), idempotency_key };
-        Ok(self.inner.destination.append(incoming, entry).await?)
     }
 
     /// Counts data points that are thrown away.
@@ -304,6 +302,32 @@ impl Ingest {
     pub(crate) fn count_refusal(&self, transport: Transport, refusal: &Refusal) {
         tracing::debug!(transport = transport.label(), %refusal, "request refused");
         self.inner.metrics.refused_requests.get_or_create(&Refused { reason: refusal.label(), transport: transport.label() }).inc();
+    }
+}
+
+/// What a request brought.
+struct Batch {
+    /// Records that can be stored.
+    usable: usize,
+    /// All of them.
+    received: usize,
+    rejections: Rejections,
+    notices: Notices,
+    /// None without usable records.
+    ready: Option<Ready>,
+}
+
+/// A request of which nothing is usable is refused as a whole: partial success would tell the sender that something was stored. Only
+/// OTLP may bring nothing at all.
+fn refuse_nothing(format: BodyFormat, rejections: &Rejections) -> Result<(), Refusal> {
+    let is_plain = matches!(format, BodyFormat::JsonLogs | BodyFormat::TextLogs);
+    match (rejections.count, is_plain) {
+        (0, true) => Err(Refusal::Nothing),
+        (0, false) => Ok(()),
+        (count, _) => {
+            let reasons = reasons(if is_plain { "line" } else { "number" }, rejections);
+            Err(Refusal::NoneUsable { count, what: noun(signal_of(format)), reasons })
+        }
     }
 }
 

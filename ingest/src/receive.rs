@@ -1,10 +1,11 @@
 //! Receiving a body: bounded in bytes before and after decompression, and by what all requests together may hold. Whoever serves
-//! the routes bounds it in time: a body that comes too slowly ends with an error of the kind `TimedOut`.
+//! the routes bounds it in time, where a body that comes too slowly ends with an error of the kind `TimedOut`, and hears out who is refused
+//! and still sends.
 
 use std::io::{self, Read};
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue};
 use http_body::Body;
 use http_body_util::BodyExt as _;
@@ -16,10 +17,13 @@ use crate::shares::InFlight;
 /// Windows of zstd up to this size are decoded (`zstd -22` needs 128 MiB and is refused).
 const ZSTD_WINDOW_LOG_MAX: u32 = 26;
 
+/// A compressed byte is about as much work as so many that are not.
+pub(crate) const EXPANSION: usize = 8;
+
 /// Receives a whole body, as it came. What a body is framed with, `framing` bytes, may come on top of the limit.
 pub(crate) async fn receive<B>(
     headers: &HeaderMap,
-    body: B,
+    mut body: B,
     settings: &IngestSettings,
     framing: usize,
     in_flight: &mut InFlight,
@@ -31,17 +35,12 @@ where
     let too_large = Refusal::TooLarge { limit: settings.request_bytes_max, when: "as sent" };
     let limit = settings.request_bytes_max + framing;
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
-    let mut incoming = Arriving(body);
     if announced.is_some_and(|bytes| bytes > limit as u64) {
-        // Who waits to be asked for the body is not asked; who sends anyway is heard out, to hear the answer.
-        if !headers.contains_key(EXPECT) {
-            incoming.drain(limit).await;
-        }
         return Err(too_large);
     }
-    let Some(first) = incoming.next().await? else { return Ok(Bytes::new()) };
+    let Some(first) = next(&mut body).await? else { return Ok(Bytes::new()) };
     in_flight.hold(first.len())?;
-    let Some(mut chunk) = incoming.next().await? else {
+    let Some(mut chunk) = next(&mut body).await? else {
         return Some(first).filter(|first| first.len() <= limit).ok_or(too_large);
     };
     // What arrives is copied at once: chunks that are kept until the end stand beside the whole then, and each keeps the read buffer that it
@@ -51,7 +50,6 @@ where
     loop {
         let total = whole.len() + chunk.len();
         if total > limit {
-            incoming.drain(limit).await;
             return Err(too_large);
         }
         if whole.capacity() < total {
@@ -60,7 +58,7 @@ where
             whole.reserve_exact(grown - whole.len());
         }
         whole.extend_from_slice(&chunk);
-        chunk = match incoming.next().await? {
+        chunk = match next(&mut body).await? {
             Some(chunk) => chunk,
             None => return Ok(whole.into()),
         };
@@ -69,33 +67,19 @@ where
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A body, part by part.
-struct Arriving<B>(B);
-
-impl<B> Arriving<B>
+/// The next part of a body, if there is one.
+async fn next<B>(body: &mut B) -> Result<Option<Bytes>, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
-        loop {
-            let Some(frame) = self.0.frame().await else { return Ok(None) };
-            let frame = frame.map_err(|error| broken(error.into().as_ref()))?;
-            let Ok(data) = frame.into_data() else { continue };
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| broken(error.into().as_ref()))?;
+        if let Ok(data) = frame.into_data() {
             return Ok(Some(data));
         }
     }
-
-    /// Reads on and forgets, so that a sender who is still sending gets to read the answer.
-    async fn drain(&mut self, bytes_max: usize) {
-        let mut bytes = 0;
-        while let Ok(Some(chunk)) = self.next().await {
-            bytes += chunk.len();
-            if bytes > bytes_max {
-                return;
-            }
-        }
-    }
+    Ok(None)
 }
 
 /// Why a body ended early: its sender took too long, or went away.

@@ -1,17 +1,21 @@
 //! Bodies on their way: requests that have to come, answers that have to be taken.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
+use axum::http::HeaderMap;
+use axum::http::header::EXPECT;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
 use super::activity::UnderWay;
-use super::limits::BODY_PROGRESS_BYTES;
+use super::limits::{BODY_PROGRESS_BYTES, UNREAD_BYTES_MAX};
 
 /// A request body that ends with an error of the kind `TimedOut` when too little of it comes.
 pub(super) struct Arriving<B> {
@@ -73,6 +77,73 @@ where
     }
 }
 
+/// A request body that is heard out: what nobody reads is read on and forgotten, beside the answer. Otherwise the connection would be closed
+/// with bytes unread, and a client that is still sending told of a broken connection in place of the answer (RFC 9112, section 9.6).
+pub(super) struct HeardOut<B>
+where
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+{
+    /// None when it came to its end, or broke.
+    body: Option<B>,
+    /// Whether its client sends it. One that waits to be asked, and is answered instead, does not.
+    is_sent: bool,
+}
+
+impl<B> HeardOut<B>
+where
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+{
+    pub(super) fn new(body: B, headers: &HeaderMap) -> HeardOut<B> {
+        HeardOut { body: Some(body), is_sent: !headers.contains_key(EXPECT) }
+    }
+}
+
+impl<B> HttpBody for HeardOut<B>
+where
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+{
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        self.is_sent = true;
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let polled = Pin::new(body).poll_frame(context);
+        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
+            self.body = None;
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(B::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), B::size_hint)
+    }
+}
+
+impl<B> Drop for HeardOut<B>
+where
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+{
+    fn drop(&mut self) {
+        let rest = self.body.take().filter(|body| self.is_sent && !body.is_end_stream());
+        // Without a runtime there is no connection any more, either.
+        if let (Some(mut rest), Ok(runtime)) = (rest, Handle::try_current()) {
+            runtime.spawn(async move {
+                let mut bytes = 0;
+                while bytes <= UNREAD_BYTES_MAX
+                    && let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut rest).poll_frame(context)).await
+                {
+                    bytes += frame.data_ref().map_or(0, Bytes::len);
+                }
+            });
+        }
+    }
+}
+
 /// The body of an answer that tells when its client takes it.
 pub(super) struct Leaving {
     body: Body,
@@ -111,6 +182,7 @@ impl HttpBody for Leaving {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::HeaderValue;
     use http_body_util::{BodyExt as _, StreamBody};
     use tokio::sync::mpsc;
 
@@ -155,5 +227,37 @@ mod tests {
             body.frame().await.unwrap().unwrap();
             assert!(body.deadline.is_none(), "the time begins anew");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_read_is_heard_out_unless_its_client_waits_to_be_asked() {
+        let expecting = HeaderMap::from_iter([(EXPECT, HeaderValue::from_static("100-continue"))]);
+        for (headers, is_asked, is_heard) in [(HeaderMap::new(), false, true), (expecting.clone(), false, false), (expecting, true, true)] {
+            let (parts, body) = body(Duration::from_secs(600));
+            let mut body = HeardOut::new(body, &headers);
+            if is_asked {
+                parts.send(1).await.unwrap();
+                body.frame().await.unwrap().unwrap();
+            }
+            drop(body);
+            let sent = async {
+                for _ in 0..1_000 {
+                    parts.send(1 << 10).await?;
+                }
+                Ok::<_, mpsc::error::SendError<usize>>(())
+            };
+            assert_eq!(sent.await.is_ok(), is_heard, "{headers:?}, asked: {is_asked}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_never_ends_is_not_heard_out() {
+        let (parts, body) = body(Duration::from_secs(600));
+        drop(HeardOut::new(body, &HeaderMap::new()));
+        let mut sent = 0;
+        while parts.send(1 << 20).await.is_ok() {
+            sent += 1 << 20;
+        }
+        assert!((UNREAD_BYTES_MAX..2 * UNREAD_BYTES_MAX).contains(&sent), "{sent}");
     }
 }

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::activity::{Activity, UnderWay, Verdict};
-use super::body::{Arriving, Leaving};
+use super::body::{Arriving, HeardOut, Leaving};
 use super::limits::{
     CONNECTION_WINDOW_BYTES, ERROR_RESETS_MAX, HEAD_BYTES_MAX, HEADER_BYTES_MAX, HEADERS_MAX, PENDING_RESETS_MAX, PING_INTERVAL,
     STREAM_WINDOW_BYTES, STREAMS_MAX, ServerLimits,
@@ -102,7 +102,9 @@ impl Connection {
 
     async fn answer(self, request: hyper::Request<Incoming>) -> Result<Response<Leaving>, Infallible> {
         let under_way = UnderWay::begin(&self.activity, Instant::now());
-        let mut request = request.map(|body| Body::new(Arriving::new(body, self.limits.body_timeout())));
+        let (parts, body) = request.into_parts();
+        let body = HeardOut::new(Arriving::new(body, self.limits.body_timeout()), &parts.headers);
+        let mut request = hyper::Request::from_parts(parts, Body::new(body));
         if !has_modest_headers(request.headers()) {
             return Ok(too_many_headers().map(|body| Leaving::new(body, under_way)));
         }

@@ -27,8 +27,6 @@ use crate::tokens::{Caller, Scope, TokenBook, Unknown};
 /// Headers by which a proxy tells whom it speaks for. No proxy is trusted, so nothing behind the guard sees them.
 const OF_PROXIES: [&str; 8] =
     ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-real-ip", "x-scope-orgid", "x-tenant"];
-/// Bytes of a refused request that are read all the same, so that its sender is done and reads the answer.
-const DRAINED_BYTES_MAX: usize = 4 << 20;
 
 /// How a listener stands in the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,10 +177,9 @@ impl Guard {
     }
 
     /// The answer to a request that does not come in.
-    async fn deny(&self, form: Form, refused: Refused, parts: &Parts, body: Body) -> Response {
+    fn deny(&self, form: Form, refused: Refused, parts: &Parts) -> Response {
         self.shared.metrics.refused(refused.reason);
         tracing::debug!(reason = refused.reason, "a request was not let in");
-        drain(body).await;
         let Refused { status, message, .. } = refused;
         let mut response = match form {
             Form::OtlpGrpc => self.shared.ingest.deny_grpc(parts, status, message),
@@ -221,10 +218,10 @@ async fn required(State(Required { guard, scope, form }): State<Required>, reque
     let (mut parts, body) = request.into_parts();
     let caller = match parts.extensions.remove::<Identified>() {
         Some(Identified(Ok(caller))) if caller.scope.allows(scope) => caller,
-        Some(Identified(Ok(caller))) => return guard.deny(form, forbidden(caller.scope, scope), &parts, body).await,
-        Some(Identified(Err(refused))) => return guard.deny(form, refused, &parts, body).await,
+        Some(Identified(Ok(caller))) => return guard.deny(form, forbidden(caller.scope, scope), &parts),
+        Some(Identified(Err(refused))) => return guard.deny(form, refused, &parts),
         // Routes without the guard around them are a fault of ours; they let nobody in.
-        None => return guard.deny(form, unauthenticated("unguarded", MISSING), &parts, body).await,
+        None => return guard.deny(form, unauthenticated("unguarded", MISSING), &parts),
     };
     parts.extensions.insert(caller.tenant.clone());
     if form != Form::Api {
@@ -241,7 +238,7 @@ async fn required(State(Required { guard, scope, form }): State<Required>, reque
                 Some(_) => unauthenticated("revoked", why(Unknown::Revoked)),
                 None => unauthenticated("missing", MISSING),
             };
-            guard.deny(form, refused, &denied_as, Body::empty()).await
+            guard.deny(form, refused, &denied_as)
         }
     }
 }
@@ -295,15 +292,4 @@ pub(super) fn cookie(headers: &HeaderMap) -> Option<&str> {
         .filter_map(|cookie| cookie.trim().split_once('='))
         .find(|(name, _)| [cookie_name(true), cookie_name(false)].contains(name))
         .map(|(_, value)| value)
-}
-
-async fn drain(body: Body) {
-    let mut parts = body.into_data_stream();
-    let mut bytes = 0;
-    while let Some(Ok(part)) = parts.next().await {
-        bytes += part.len();
-        if bytes > DRAINED_BYTES_MAX {
-            return;
-        }
-    }
 }

@@ -34,6 +34,8 @@ pub(super) const HEADER_BYTES_MAX: usize = 32 << 10;
 pub(super) const HEADERS_MAX: usize = 100;
 /// Bytes that a body has to bring within the body timeout.
 pub(super) const BODY_PROGRESS_BYTES: usize = 16 << 10;
+/// Bytes of a refused body that are read all the same: twice what a request may have by default.
+pub(super) const UNREAD_BYTES_MAX: usize = 128 << 20;
 /// Calls open at one time on one HTTP/2 connection.
 pub(super) const STREAMS_MAX: u32 = 256;
 /// Bytes of one HTTP/2 stream under way before it is read; the default of 64 KiB makes large batches crawl.

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 
+use crate::live::LiveBatch;
 use crate::model::{Signal, Tenant, UnixNanos};
+use crate::wal::{Digest, Frame};
+use crate::window;
 
 /// The encoding of a request body, as the log remembers it so that replay decodes it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +86,26 @@ pub struct Incoming {
     pub decoded: Decoded,
     /// `Idempotency-Key`, when the sender gave one: it stands for the content.
     pub idempotency_key: Option<String>,
+}
+
+/// A request with all that takes time done: it has its digest, what the log will hold of it is compressed, and the ids of its records
+/// are sorted.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(crate) digest: Option<Digest>,
+    pub(crate) frame: Frame,
+    pub(crate) batch: LiveBatch,
+}
+
+impl Incoming {
+    /// Works out what the store needs. It takes long for a long request, so it is done where others do not wait for it.
+    pub fn prepare(self) -> Result<Prepared, AppendError> {
+        let records = self.decoded.records.num_rows();
+        let record_count = u32::try_from(records).map_err(|_| AppendError::Disk("more than 2^32 records in one request".to_owned()))?;
+        let digest = window::digest(&self);
+        let frame = Frame::new(&self.request, record_count, digest).map_err(|error| AppendError::Disk(error.to_string()))?;
+        Ok(Prepared { digest, frame, batch: LiveBatch::new(self.request.tenant, self.decoded) })
+    }
 }
 
 /// What became of an accepted request. When this is returned its records are on disk and found by every

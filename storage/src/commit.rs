@@ -144,6 +144,7 @@ fn apply(shared: &Shared, group: Vec<Pending>) {
     shared.measure(&state);
     drop(state);
     shared.accepted.send_replace(next_record);
+    shared.wake_joiner.ring();
     for (done, stored) in acknowledgements {
         // The sender may have gone; its records are stored all the same.
         let _ = done.send(Ok(stored));

@@ -1,6 +1,7 @@
 //! Records that are accepted and not yet in a shard: batches in memory, searched without an index but
 //! for their ids.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt64Array};
@@ -98,50 +99,79 @@ impl LiveBatch {
         rows
     }
 
-    fn join(first: &LiveBatch, second: &LiveBatch) -> Result<LiveBatch, ArrowError> {
-        let records = concat_batches(&first.records.schema(), [&first.records, &second.records])?;
-        let shift = first.records.num_rows() as u32;
-        let mut ids: Vec<(IdKey, u32)> = first.ids.iter().copied().chain(second.ids.iter().map(|(key, row)| (*key, row + shift))).collect();
+    /// One batch of several of one tenant and signal.
+    pub(crate) fn join(run: &[Arc<LiveBatch>]) -> Result<LiveBatch, ArrowError> {
+        let first = &run[0];
+        let records = concat_batches(&first.records.schema(), run.iter().map(|batch| &batch.records))?;
+        let mut ids: Vec<(IdKey, u32)> = Vec::with_capacity(run.iter().map(|batch| batch.ids.len()).sum());
+        let mut rows = 0;
+        for batch in run {
+            ids.extend(batch.ids.iter().map(|(key, row)| (*key, row + rows)));
+            rows += batch.records.num_rows() as u32;
+        }
         ids.sort_unstable();
         Ok(LiveBatch {
             tenant: first.tenant.clone(),
             signal: first.signal,
             bytes: records.get_array_memory_size() + ids.len() * size_of::<(IdKey, u32)>(),
             records,
-            time_min: first.time_min.min(second.time_min),
-            time_max: first.time_max.max(second.time_max),
+            time_min: run.iter().map(|batch| batch.time_min).min().unwrap_or(UnixNanos::MAX),
+            time_max: run.iter().map(|batch| batch.time_max).max().unwrap_or(UnixNanos::MIN),
             ids,
             fields: OnceLock::new(),
         })
     }
 }
 
-/// Adds a batch. Neighbours of like size are joined, so that a record is copied a logarithmic number of
-/// times and the number of batches stays small.
-pub(crate) fn push(batches: &mut Vec<Arc<LiveBatch>>, batch: LiveBatch) {
-    let mut newest = Arc::new(batch);
-    let joins = |older: &LiveBatch, newer: &LiveBatch| {
-        let rows = older.records.num_rows() + newer.records.num_rows();
-        let same_kind = older.tenant == newer.tenant && older.signal == newer.signal;
-        let like_size = older.records.num_rows() <= 2 * newer.records.num_rows();
-        same_kind && like_size && rows <= JOINED_ROWS_MAX && older.bytes + newer.bytes <= JOINED_BYTES_MAX
-    };
-    while let Some(at) = batches.iter().rposition(|older| older.tenant == newest.tenant && older.signal == newest.signal) {
-        if !joins(&batches[at], &newest) {
+/// Batches that are better one, in order of acceptance: of one tenant and signal, with none of theirs in between. What is joined is no
+/// larger than twice what came after it, so that a record is copied a logarithmic number of times and the number of batches stays small.
+pub(crate) fn to_join(batches: &[Arc<LiveBatch>]) -> Option<Vec<Arc<LiveBatch>>> {
+    let mut runs: HashMap<(&Tenant, Signal), Run> = HashMap::new();
+    for batch in batches.iter().rev() {
+        let run = runs.entry((&batch.tenant, batch.signal)).or_default();
+        if run.takes(batch) {
+            run.add(batch);
+        } else if run.batches.len() > 1 {
             break;
-        }
-        match LiveBatch::join(&batches[at], &newest) {
-            Ok(joined) => {
-                batches.remove(at);
-                newest = Arc::new(joined);
-            }
-            Err(error) => {
-                tracing::warn!(%error, "live batches stay apart");
-                break;
-            }
+        } else {
+            *run = Run::default();
+            run.add(batch);
         }
     }
-    batches.push(newest);
+    let mut run = runs.into_values().map(|run| run.batches).find(|batches| batches.len() > 1)?;
+    run.reverse();
+    Some(run)
+}
+
+/// Batches to join, the newest first.
+#[derive(Default)]
+struct Run {
+    batches: Vec<Arc<LiveBatch>>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Run {
+    fn takes(&self, older: &LiveBatch) -> bool {
+        let rows = older.records.num_rows();
+        let is_like = self.batches.is_empty() || rows <= 2 * self.rows;
+        is_like && self.rows + rows <= JOINED_ROWS_MAX && self.bytes + older.bytes <= JOINED_BYTES_MAX
+    }
+
+    fn add(&mut self, older: &Arc<LiveBatch>) {
+        self.batches.push(older.clone());
+        self.rows += older.records.num_rows();
+        self.bytes += older.bytes;
+    }
+}
+
+/// Puts a batch in the place of those that were joined to it. False when they are not there any more: they come and go together.
+pub(crate) fn replace(batches: &mut Vec<Arc<LiveBatch>>, run: &[Arc<LiveBatch>], joined: &Arc<LiveBatch>) -> bool {
+    let Some(place) = run.last().and_then(|last| batches.iter().position(|batch| Arc::ptr_eq(batch, last))) else { return false };
+    batches[place] = joined.clone();
+    let replaced: HashSet<*const LiveBatch> = run.iter().map(Arc::as_ptr).collect();
+    batches.retain(|batch| !replaced.contains(&Arc::as_ptr(batch)));
+    true
 }
 
 /// Whether a record carries an id.
@@ -150,3 +180,6 @@ pub(crate) fn carries(view: &RecordsView<'_>, row: usize, wanted: &IdTerm) -> bo
     for_each_id_term(view, row, |term| found |= term == *wanted);
     found
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use object_store::path::Path;
 
 use crate::catalog::{SeenRequest, ShardMeta};
-use crate::live::{self, LiveBatch};
+use crate::live::LiveBatch;
 use crate::model::{RecordId, Tenant, UnixNanos};
 use crate::places::ShardList;
 use crate::tombstones::{Tombstone, Tombstones};
@@ -120,7 +120,7 @@ impl Lane {
         self.applied = Some((self.applied.map_or(sequence, |(first, _)| first), sequence));
         self.oldest.get_or_insert(now);
         self.seen.extend(seen);
-        live::push(&mut self.current, batch);
+        self.current.push(Arc::new(batch));
     }
 
     /// Takes the current batches for sealing, unless others still wait.

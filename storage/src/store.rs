@@ -10,8 +10,8 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use prometheus_client::registry::Registry;
 use tokio::sync::{Notify, oneshot, watch};
 
-use crate::accept::{Accepted, AppendError, Decode, Incoming, RawRequest};
-use crate::background::{Replay, Reserve, Upkeep};
+use crate::accept::{Accepted, AppendError, Decode, Incoming, Prepared, RawRequest};
+use crate::background::{Bell, Replay, Reserve, Upkeep};
 use crate::cache::ShardCache;
 use crate::clock::{Clock, SystemClock};
 use crate::commit::{Pending, Queue};
@@ -20,15 +20,15 @@ use crate::delete::Deleted;
 use crate::disk::{Disk, FolderLock, LocalDisk};
 use crate::keep::{Effort, Keep, SealError, SteadyTime};
 use crate::ledger::{self, Account, Ledger};
-use crate::live::LiveBatch;
 use crate::metrics::Metrics;
 use crate::model::{IdTerm, RecordId, Tenant};
+use crate::priority::give_way;
 use crate::recover::{self, OWN_FOLDER, OpenError, Recovered};
 use crate::settings::StoreSettings;
 use crate::snapshot::Snapshot;
 use crate::state::State;
-use crate::wal::{Frame, Sequence, Wal};
-use crate::window::{self, Seen, Window};
+use crate::wal::{Sequence, Wal};
+use crate::window::{Seen, Window};
 
 /// How long a request waits for live memory before it is pushed back: a seal of what is live takes less, so that
 /// senders at full speed are slowed and not refused.
@@ -78,7 +78,9 @@ pub(crate) struct Shared {
     draining: AtomicBool,
     pub(crate) closing: AtomicBool,
     pub(crate) closed: (Mutex<bool>, Condvar),
-    pub(crate) wake_keeper: (Mutex<bool>, Condvar),
+    pub(crate) wake_keeper: Bell,
+    /// Rung when batches in memory came, which may be joined.
+    pub(crate) wake_joiner: Bell,
     _lock: FolderLock,
 }
 
@@ -141,7 +143,8 @@ impl Store {
             draining: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             closed: (Mutex::new(false), Condvar::new()),
-            wake_keeper: (Mutex::new(false), Condvar::new()),
+            wake_keeper: Bell::default(),
+            wake_joiner: Bell::default(),
             _lock: lock,
         });
         shared.measure(&shared.state.read());
@@ -149,12 +152,12 @@ impl Store {
         while is_short && shared.tick_replay().is_ok_and(|has_more| has_more) {}
         let mut threads = Vec::new();
         if shared.is_replaying() {
-            threads.push(spawn("needle-replay", &shared, Shared::run_replay)?);
+            threads.push(spawn("needle-replay", &shared, || {}, Shared::run_replay)?);
         }
-        let committer = spawn("needle-commit", &shared, Shared::run_committer)?;
-        let keeper = spawn("needle-keeper", &shared, Shared::run_keeper)?;
-        let upkeep = spawn("needle-upkeep", &shared, Shared::run_upkeep)?;
-        threads.extend([committer, keeper, upkeep]);
+        threads.push(spawn("needle-commit", &shared, || {}, Shared::run_committer)?);
+        threads.push(spawn("needle-joiner", &shared, give_way, Shared::run_joiner)?);
+        threads.push(spawn("needle-keeper", &shared, give_way, Shared::run_keeper)?);
+        threads.push(spawn("needle-upkeep", &shared, give_way, Shared::run_upkeep)?);
         Ok(Arc::new(Store { shared, threads: Mutex::new(threads) }))
     }
 
@@ -163,16 +166,16 @@ impl Store {
     pub async fn append(&self, incoming: Incoming) -> Result<Accepted, AppendError> {
         let records = incoming.decoded.records.num_rows();
         let entry = self.shared.ledger.receive(Account::new(incoming.decoded.signal, "direct"), records, 0, records);
-        self.append_received(incoming, entry).await
+        self.append_received(incoming.prepare()?, entry).await
     }
 
     /// Accepts a request whose records are in the ledger already. A caller who stops waiting may find all of them stored, or none.
-    pub async fn append_received(&self, incoming: Incoming, entry: ledger::Entry) -> Result<Accepted, AppendError> {
-        let records = incoming.decoded.records.num_rows();
+    pub async fn append_received(&self, prepared: Prepared, entry: ledger::Entry) -> Result<Accepted, AppendError> {
+        let Prepared { digest, frame, batch } = prepared;
+        let records = batch.records.num_rows();
         if records == 0 {
             return Ok(Accepted { stored: 0, deduplicated: 0 });
         }
-        let digest = window::digest(&incoming);
         let claim = match digest {
             None => None,
             Some(digest) => loop {
@@ -187,9 +190,6 @@ impl Store {
                 }
             },
         };
-        let record_count = u32::try_from(records).map_err(|_| AppendError::Disk("more than 2^32 records in one request".to_owned()))?;
-        let frame = Frame::new(&incoming.request, record_count, digest).map_err(|error| AppendError::Disk(error.to_string()))?;
-        let batch = LiveBatch::new(incoming.request.tenant.clone(), incoming.decoded);
         self.admit(batch.bytes).await?;
         let (done, answer) = oneshot::channel();
         let bytes = batch.bytes;
@@ -208,7 +208,7 @@ impl Store {
             // Listened for before memory is looked at, so that what is freed in between is not missed.
             let freed = self.shared.freed.notified();
             let Err(full) = self.reserve(bytes) else { return Ok(()) };
-            self.shared.wake_keeper();
+            self.shared.wake_keeper.ring();
             if tokio::time::timeout_at(deadline, freed).await.is_err() {
                 self.shared.metrics.requests_pushed_back.inc();
                 return Err(full);
@@ -382,14 +382,10 @@ impl Shared {
     fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
         self.queue.close();
-        self.wake_keeper();
+        self.wake_keeper.ring();
+        self.wake_joiner.ring();
         *self.closed.0.lock() = true;
         self.closed.1.notify_all();
-    }
-
-    fn wake_keeper(&self) {
-        *self.wake_keeper.0.lock() = true;
-        self.wake_keeper.1.notify_all();
     }
 
     /// Why the queue is closed.
@@ -410,14 +406,17 @@ impl Shared {
         self.metrics.tombstones.set(state.tombstones.values().map(|own| own.iter().count() as i64).sum());
         self.metrics.shard_bytes.set(state.shards.iter().map(|shard| shard.bytes as i64).sum());
         if live_bytes >= self.settings.live_bytes_seal {
-            self.wake_keeper();
+            self.wake_keeper.ring();
         }
     }
 }
 
-fn spawn(name: &str, shared: &Arc<Shared>, run: fn(&Shared)) -> Result<JoinHandle<()>, OpenError> {
+fn spawn(name: &str, shared: &Arc<Shared>, begin: fn(), run: fn(&Shared)) -> Result<JoinHandle<()>, OpenError> {
     let shared = shared.clone();
-    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&shared));
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        begin();
+        run(&shared);
+    });
     spawned.map_err(|error| OpenError::Unusable { action: "start a thread for", path: name.into(), error })
 }
 

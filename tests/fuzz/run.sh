@@ -3,7 +3,7 @@
 # kept below the target folder, in fuzz/<target>; INPUT= is tried alone.
 set -eu
 cd "$(dirname "$0")/../.."
-targets="${TARGET:-otlp_logs otlp_traces otlp_logs_json otlp_traces_json json_logs text_logs sealed query log shard directory catalog http terminal}"
+targets="${TARGET:-otlp_logs otlp_traces otlp_logs_json otlp_traces_json json_logs text_logs sealed query log shard directory catalog framing http terminal}"
 cargo="${CARGO:-cargo}"
 
 # Only our crates are built again: with counters for the branches that are taken, and with checks for numbers that overflow.

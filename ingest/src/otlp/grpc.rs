@@ -18,7 +18,7 @@ use super::http::idempotency_key;
 use super::{discard, respond, status};
 use crate::error::Refusal;
 use crate::pipeline::{Ingest, Transport, now, tenant_of};
-use crate::receive::{Compression, receive};
+use crate::receive::{Compression, EXPANSION, receive};
 use crate::settings::MetricsPolicy;
 use crate::shares::InFlight;
 
@@ -55,7 +55,7 @@ async fn discard_metrics(State(ingest): State<Ingest>, request: Request) -> Resp
         let tenant = tenant_of(request.extensions())?;
         let _under_way = ingest.enter()?;
         let (_, message, in_flight) = read(&ingest, &tenant, request).await?;
-        let points = Ingest::off_thread(move || Ok(discard::data_points(&message)?)).await?;
+        let points = ingest.off_thread(message.len(), move || Ok(discard::data_points(&message)?)).await?;
         drop(in_flight);
         ingest.count_discarded(points);
         Ok(discard::protobuf(points))
@@ -93,7 +93,7 @@ async fn read(ingest: &Ingest, tenant: &Tenant, request: Request) -> Result<(Hea
     if compression == Compression::Identity {
         return Err(Refusal::Frame("the message is marked as compressed and grpc-encoding does not say how".to_owned()));
     }
-    let decompressed = Ingest::off_thread(move || {
+    let decompressed = ingest.off_thread(EXPANSION * message.len(), move || {
         let message = compression.decompress(message, limit, &mut in_flight)?;
         Ok((message, in_flight))
     });

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{discard, respond, status};
 use crate::error::Refusal;
 use crate::pipeline::{Acknowledgement, Ingest, Transport, now, signal_of, tenant_of};
-use crate::receive::{Compression, receive};
+use crate::receive::{Compression, EXPANSION, receive};
 use crate::settings::MetricsPolicy;
 use crate::shares::InFlight;
 
@@ -97,7 +97,7 @@ async fn discard_metrics(State(ingest): State<Ingest>, request: Request) -> Resp
         let _under_way = ingest.enter()?;
         let encoding = encoding.ok_or_else(|| Refusal::content_type(&media_type(request.headers())))?;
         let (_, body, in_flight) = read(&ingest, &tenant, request).await?;
-        let points = Ingest::off_thread(move || match encoding {
+        let points = ingest.off_thread(body.len(), move || match encoding {
             Encoding::Protobuf => Ok(discard::data_points(&body)?),
             Encoding::Json => Ok(discard::json_data_points(&body)?),
         });
@@ -221,7 +221,7 @@ async fn read(ingest: &Ingest, tenant: &Tenant, request: Request) -> Result<(Hea
         return Ok((parts.headers, body, in_flight));
     }
     let limit = ingest.settings().request_bytes_max;
-    let decompressed = Ingest::off_thread(move || {
+    let decompressed = ingest.off_thread(EXPANSION * body.len(), move || {
         let body = compression.decompress(body, limit, &mut in_flight)?;
         Ok((body, in_flight))
     });

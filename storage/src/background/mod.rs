@@ -1,7 +1,9 @@
 //! Background work: what the store's threads do when, one step at a time.
 
+mod bell;
 mod collect;
 mod directory;
+mod join;
 mod merge;
 mod replay;
 mod reserve;
@@ -25,6 +27,7 @@ use crate::state::Frozen;
 use crate::store::Shared;
 use crate::wal::Sequence;
 
+pub(crate) use bell::Bell;
 pub(crate) use collect::Garbage;
 pub(crate) use replay::Replay;
 pub(crate) use reserve::Reserve;
@@ -86,14 +89,7 @@ impl Shared {
 
     fn keep_house(&self) {
         while !self.closing.load(Ordering::Relaxed) {
-            {
-                let (woken, condition) = &self.wake_keeper;
-                let mut woken = woken.lock();
-                if !*woken {
-                    condition.wait_for(&mut woken, KEEPER_INTERVAL);
-                }
-                *woken = false;
-            }
+            self.wake_keeper.wait_for(KEEPER_INTERVAL);
             self.window.forget(self.keep.seen_since(), self.wal.lock().oldest());
             self.look_for_space();
             if let Err(error) = self.tick_seal() {

@@ -175,6 +175,8 @@ impl Shared {
             state.replayed.apply(frame.sequence, batch, frame.seen(), now);
         }
         state.replay = replay.progress(frame.record_next());
+        drop(state);
+        self.wake_joiner.ring();
         self.metrics.replay_left_bytes.set((replay.unreplayed.bytes() - replay.unreplayed.bytes_read()) as i64);
     }
 

@@ -101,6 +101,22 @@ async fn records_are_found_at_the_acknowledgement_after_sealing_and_after_a_rest
 }
 
 #[tokio::test]
+async fn many_small_requests_become_few_batches_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for n in 0..200 {
+        store.append(incoming(&format!("{n} req-{n} text {n}"))).await.unwrap();
+    }
+    // Beside the thread that does the same.
+    while store.shared.tick_join() {}
+    let batches = store.shared.state.read().accepted.current.len();
+    assert!(batches < 10, "{batches} batches");
+    let newest_first: Vec<String> = (0..200).rev().map(|n| format!("text {n}")).collect();
+    assert_eq!(everything(&store), newest_first);
+    assert_eq!(store.shared.live_bytes.load(Ordering::Relaxed), store.shared.state.read().accepted.bytes());
+}
+
+#[tokio::test]
 async fn what_was_acknowledged_survives_a_crash_once_whenever_it_happens() {
     let folder = tempfile::tempdir().unwrap();
     let mut expected: Vec<String> = Vec::new();

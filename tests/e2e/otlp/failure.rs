@@ -11,8 +11,9 @@ use prost::Message;
 use serde_json::Value;
 
 use super::configured;
-use super::transport::{answer, connect, one_log, one_span};
+use super::transport::{answer, ask, connect, one_log, one_span};
 use super::wire::{DOORS, Door, SIGNALS, Signal, Status, Success, call, content_type, export, export_bytes, frame};
+use crate::guard::token;
 use crate::harness::{NEEDLE, Process, Server, poll, post, request_with};
 use crate::otlp::{self, MS};
 
@@ -143,6 +144,28 @@ fn otlp_43_a_tenant_that_sends_more_than_its_rate_is_asked_to_come_again() {
     }
     poll("what was too much to be made up for", || export(&server, Door::Json, "identity", &one_log("in time")).ok());
     assert_eq!((server.search("late").len(), server.search("\"in time\"").len()), (0, 1));
+}
+
+#[test]
+fn who_is_refused_while_sending_hears_it_at_once_and_is_heard_out() {
+    let (_folder, server) = configured("[ingest]\ntenant_bytes_per_second_max = 10000\n");
+    export(&server, Door::Json, "identity", &one_log(&"too fast ".repeat(19_000))).unwrap();
+    let body = vec![b' '; 8 << 20];
+    let head = format!("POST /v1/logs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+    let refused = |status| {
+        let mut stream = connect(&server);
+        stream.get_mut().write_all(head.as_bytes()).unwrap();
+        assert_eq!(answer(&mut stream).0, status);
+        stream.get_mut().write_all(&body).expect("the rest of the body is taken");
+        // And the connection is as good as before.
+        assert_eq!(
+            ask(&mut stream, b"POST /v1/logs HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").0,
+            if status == 429 { 415 } else { status }
+        );
+    };
+    refused(429);
+    token(&server, "ingest", "default");
+    refused(401);
 }
 
 #[test]

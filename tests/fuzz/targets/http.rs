@@ -80,11 +80,11 @@ pub(super) const HTTP: Target = Target {
 };
 
 /// A connection ends within this time after its client did.
-const END: Duration = Duration::from_secs(20);
+pub(super) const END: Duration = Duration::from_secs(20);
 /// A client that hears nothing for so long has heard enough.
 const PATIENCE: Duration = Duration::from_millis(300);
 /// An answer that is longer is not read to its end.
-const ANSWER_BYTES_MAX: usize = 256 << 10;
+pub(super) const ANSWER_BYTES_MAX: usize = 256 << 10;
 
 struct Servers {
     runtime: tokio::runtime::Runtime,
@@ -169,7 +169,7 @@ fn http(input: &[u8]) {
 }
 
 /// Sends all of it, and what came back.
-async fn ask(client: tokio::io::DuplexStream, request: Vec<u8>) -> Vec<u8> {
+pub(super) async fn ask(client: tokio::io::DuplexStream, request: Vec<u8>) -> Vec<u8> {
     let (mut read, mut write) = tokio::io::split(client);
     let send = async move {
         // A server that refuses need not read all of it.

@@ -3,6 +3,7 @@
 mod catalog;
 mod decoded;
 mod directory;
+mod framing;
 mod http;
 mod log;
 mod otlp;
@@ -18,7 +19,7 @@ use needle_ingest::{IngestSettings, decoder};
 use crate::Target;
 
 /// All of them.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     otlp::LOGS,
     otlp::TRACES,
     otlp::LOGS_JSON,
@@ -31,6 +32,7 @@ pub const TARGETS: [Target; 14] = [
     shard::SHARD,
     directory::DIRECTORY,
     catalog::CATALOG,
+    framing::FRAMING,
     http::HTTP,
     terminal::TERMINAL,
 ];
