@@ -223,7 +223,7 @@ impl Page {
         let spans = beside.iter().filter_map(|beside| beside.span_at.map(|(_, place)| place));
         let mut found = Found::read(read, spans.chain(lines.filter_map(|line| line.place)))?;
         let mut missing = 0;
-        for (node, Beside { span_at, lines }) in journey.nodes.iter_mut().zip(beside) {
+        for (node, Beside { span_at, lines, .. }) in journey.nodes.iter_mut().zip(beside) {
             if let Some((record_id, _)) = span_at {
                 match found.records.remove(&record_id) {
                     Some(Record::Span(span)) => node.span = Some(span),

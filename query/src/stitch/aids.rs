@@ -40,34 +40,35 @@ fn parents(nodes: &[Node]) -> Vec<Option<usize>> {
     nodes.iter().enumerate().map(parent_of).collect()
 }
 
-fn end_of(node: &Node) -> UnixNanos {
-    node.start.saturating_add_signed(node.duration_ns.max(0))
-}
-
+/// Clocks are compared as they are corrected, whatever is shown: a child whose clock is off was going on all the same.
 fn gaps(nodes: &[Node], beside: &[Beside], parents: &[Option<usize>], duration_ns: i64) -> Vec<Gap> {
     let long_ns = (duration_ns / GAP_SHARE).max(1);
+    let ahead_of_shown = |index: usize| beside[index].offset_ns.saturating_sub(nodes[index].corrected_by_ns);
+    let start_of = |index: usize| nodes[index].start.saturating_add_signed(ahead_of_shown(index));
+    let end_of = |index: usize| start_of(index).saturating_add_signed(nodes[index].duration_ns.max(0));
     // When something was going on below or beside the span itself.
     let mut busy: HashMap<usize, Vec<(UnixNanos, UnixNanos)>> = HashMap::new();
     let may_have = |node: &Node| node.critical && node.is_span && node.duration_ns >= long_ns;
     for (index, _) in nodes.iter().enumerate().filter(|(_, node)| may_have(node)) {
-        busy.insert(index, beside[index].lines.iter().map(|line| (line.time, line.time)).collect());
+        let times = beside[index].lines.iter().map(|line| line.time.saturating_add_signed(beside[index].offset_ns));
+        busy.insert(index, times.map(|time| (time, time)).collect());
     }
-    for (node, parent) in nodes.iter().zip(parents) {
+    for (index, parent) in parents.iter().enumerate() {
         if let Some(times) = parent.and_then(|parent| busy.get_mut(&parent)) {
-            times.push((node.start, end_of(node)));
+            times.push((start_of(index), end_of(index)));
         }
     }
     let mut gaps: Vec<(usize, Gap)> = Vec::new();
     for (index, mut times) in busy {
-        let node = &nodes[index];
-        times.push((end_of(node), end_of(node)));
+        let (start, end) = (start_of(index), end_of(index));
+        times.push((end, end));
         times.sort_unstable();
-        let mut silent_since = node.start;
+        let mut silent_since = start;
         for (from, to) in times {
-            let from = from.min(end_of(node));
-            if from.since(silent_since) >= long_ns {
-                let gap = Gap { node_id: node.node_id.to_string(), start: silent_since, duration_ns: from.since(silent_since) };
-                gaps.push((index, gap));
+            let length_ns = from.min(end).since(silent_since);
+            if length_ns >= long_ns {
+                let start = silent_since.saturating_add_signed(ahead_of_shown(index).saturating_neg());
+                gaps.push((index, Gap { node_id: nodes[index].node_id.to_string(), start, duration_ns: length_ns }));
             }
             silent_since = silent_since.max(to);
         }

@@ -70,6 +70,8 @@ pub(crate) struct Beside {
     pub(crate) span_at: Option<(RecordId, RecordPlace)>,
     /// In time order.
     pub(crate) lines: Vec<Line>,
+    /// What its clock is corrected by where nodes are compared, nanoseconds; shown times may be as recorded.
+    pub(crate) offset_ns: i64,
 }
 
 /// How a journey is stitched.

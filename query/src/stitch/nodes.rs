@@ -118,7 +118,7 @@ pub(super) fn in_pre_order(mut tree: Tree, corrected: bool) -> (Vec<Node>, Vec<B
             Some((record_id, Whole::At(at))) => span_at = Some((record_id, at)),
             None => {}
         }
-        beside.push(Beside { span_at, lines });
+        beside.push(Beside { span_at, lines, offset_ns: node.offset_ns });
     }
     (nodes, beside)
 }

@@ -1,6 +1,6 @@
 use needle_storage::model::{Record, SpanKind};
 
-use super::builder::{Shop, at, span_id};
+use super::builder::{Shop, at, span_id, trace};
 
 const SERVER: SpanKind = SpanKind::SERVER;
 const INTERNAL: SpanKind = SpanKind::INTERNAL;
@@ -20,6 +20,34 @@ fn a_gap_is_where_a_span_says_nothing_for_long() {
     let of = |node: &String, start, length| (node.clone(), start, length);
     // Before the first child it was silent for 50 ms only, between a child's end and the log for 60.
     assert_eq!(gaps, [of(&second, 50, 350), of(&root, 700, 300), of(&root, 400, 150)]);
+}
+
+#[test]
+fn a_clock_that_is_off_is_no_silence() {
+    // The answering side's clock is 200 ms ahead. It logs all the time, and its caller waits for it.
+    let mut shop = Shop::default();
+    for n in 0..4_u32 {
+        let (call, start) = (u64::from(10 * n), i64::from(100 * n));
+        shop.span("web", SpanKind::CLIENT, call + 2, 1, start, start + 100);
+        shop.span("pay", SERVER, call + 3, call + 2, start + 201, start + 299);
+        for time in (start + 205..start + 299).step_by(5) {
+            shop.log("pay", time, "at work").of_trace(1).on_span(call + 3);
+        }
+    }
+    shop.span("web", SERVER, 1, 0, 0, 400);
+    for corrected in [false, true] {
+        let journey = shop.journey_with(&trace(1).to_string(), true, corrected).expect("found");
+        assert!(journey.clock[0].offset_ns < -190_000_000, "{:?}", journey.clock);
+        assert_eq!(journey.gaps, [], "corrected: {corrected}");
+    }
+    // Where it is silent, it says since when by the clock that is shown.
+    shop.records.retain(|record| matches!(record, Record::Span(_)));
+    for (corrected, shown) in [(false, 201), (true, 1)] {
+        let journey = shop.journey_with(&trace(1).to_string(), true, corrected).expect("found");
+        let first = journey.gaps.iter().find(|gap| gap.node_id == span_id(3).to_string()).expect("a gap");
+        assert!((first.start.since(at(shown)) / 1_000_000).abs() <= 1, "{first:?}");
+        assert!((97_000_000..=98_000_000).contains(&first.duration_ns), "{first:?}");
+    }
 }
 
 #[test]
