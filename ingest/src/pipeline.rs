@@ -284,11 +284,9 @@ impl Ingest {
         if matches!(decoded, Err(Refusal::Fault)) {
             self.inner.metrics.dead_letters.inc();
             let inner = self.inner.clone();
-            let kept = self.off_thread(letter.body.len(), move || {
-                inner.destination.keep_dead_letter(&letter);
-                Ok(())
-            });
-            kept.await?;
+            // Kept also when the sender does not wait for it.
+            let kept = self.inner.bulk.spawn(letter.body.len(), move || inner.destination.keep_dead_letter(&letter));
+            kept.await.map_err(|_| Refusal::Fault)?;
         }
         decoded
     }
