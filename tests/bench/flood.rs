@@ -67,6 +67,8 @@ fn wait(workload: &Workload, times: usize, flooding: usize, settings: &str, core
     std::thread::scope(|scope| {
         for _ in 0..flooding {
             scope.spawn(|| {
+                // On this side the one who is timed comes first: what is asked is how long the server takes.
+                rustix::process::nice(19).expect("a thread may always give way");
                 let sender = Sender::of(&program, Signal::Logs).with_token(&loud);
                 for batch in batches.iter().cycle().take_while(|_| !is_over.load(Ordering::Relaxed)) {
                     // Who is refused hears it, also in the midst of what it sends.
