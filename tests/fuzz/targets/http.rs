@@ -177,28 +177,31 @@ pub(super) async fn ask(client: tokio::io::DuplexStream, request: Vec<u8>) -> Ve
         let _ = write.shutdown().await;
         write
     };
-    tokio::pin!(send);
-    tokio::select! {
-        answer = hear(&mut read) => answer,
-        // What is left to be heard is heard with the other half closed.
-        write = &mut send => {
-            let answer = hear(&mut read).await;
-            drop(write);
-            answer
-        }
-    }
-}
-
-/// What comes, until the server ends it or it goes on for ever.
-async fn hear(read: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
-    let (mut answer, mut buffer) = (Vec::new(), vec![0; 16 << 10]);
-    while let Ok(Ok(length @ 1..)) = tokio::time::timeout(PATIENCE, read.read(&mut buffer)).await {
-        answer.extend_from_slice(&buffer[..length]);
-        if answer.len() > ANSWER_BYTES_MAX || memmem::find(&answer, b"event: heartbeat").is_some() {
-            break;
+    let mut answer = Vec::new();
+    {
+        let hearing = hear(&mut read, &mut answer);
+        tokio::pin!(send, hearing);
+        tokio::select! {
+            () = &mut hearing => {}
+            // What is left to be heard is heard with the other half closed.
+            write = &mut send => {
+                hearing.await;
+                drop(write);
+            }
         }
     }
     answer
+}
+
+/// What comes, until the server ends it or it goes on for ever.
+async fn hear(read: &mut (impl AsyncRead + Unpin), answer: &mut Vec<u8>) {
+    let mut buffer = vec![0; 16 << 10];
+    while let Ok(Ok(length @ 1..)) = tokio::time::timeout(PATIENCE, read.read(&mut buffer)).await {
+        answer.extend_from_slice(&buffer[..length]);
+        if answer.len() > ANSWER_BYTES_MAX || memmem::find(answer, b"event: heartbeat").is_some() {
+            break;
+        }
+    }
 }
 
 fn seeds() -> Vec<Vec<u8>> {
