@@ -110,7 +110,7 @@ fn query(input: &[u8]) {
         return;
     }
     // An apostrophe without another is a letter; said twice, the two are quotes.
-    let forms = if text.contains('\'') { 3 } else { 5 };
+    let forms = if text.contains(['\'', '\u{2018}', '\u{2019}']) { 3 } else { 5 };
     // One form for each text, or most of the time would go into reading the same again.
     let form = crc32fast::hash(input) % forms;
     let again = match form {
