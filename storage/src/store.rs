@@ -22,7 +22,6 @@ use crate::keep::{Effort, Keep, SealError, SteadyTime};
 use crate::ledger::{self, Account, Ledger};
 use crate::metrics::Metrics;
 use crate::model::{IdTerm, RecordId, Tenant};
-use crate::priority::give_way;
 use crate::recover::{self, OWN_FOLDER, OpenError, Recovered};
 use crate::settings::StoreSettings;
 use crate::snapshot::Snapshot;
@@ -152,12 +151,12 @@ impl Store {
         while is_short && shared.tick_replay().is_ok_and(|has_more| has_more) {}
         let mut threads = Vec::new();
         if shared.is_replaying() {
-            threads.push(spawn("needle-replay", &shared, || {}, Shared::run_replay)?);
+            threads.push(spawn("needle-replay", &shared, Shared::run_replay)?);
         }
-        threads.push(spawn("needle-commit", &shared, || {}, Shared::run_committer)?);
-        threads.push(spawn("needle-joiner", &shared, give_way, Shared::run_joiner)?);
-        threads.push(spawn("needle-keeper", &shared, give_way, Shared::run_keeper)?);
-        threads.push(spawn("needle-upkeep", &shared, give_way, Shared::run_upkeep)?);
+        threads.push(spawn("needle-commit", &shared, Shared::run_committer)?);
+        threads.push(spawn("needle-joiner", &shared, Shared::run_joiner)?);
+        threads.push(spawn("needle-keeper", &shared, Shared::run_keeper)?);
+        threads.push(spawn("needle-upkeep", &shared, Shared::run_upkeep)?);
         Ok(Arc::new(Store { shared, threads: Mutex::new(threads) }))
     }
 
@@ -411,12 +410,9 @@ impl Shared {
     }
 }
 
-fn spawn(name: &str, shared: &Arc<Shared>, begin: fn(), run: fn(&Shared)) -> Result<JoinHandle<()>, OpenError> {
+fn spawn(name: &str, shared: &Arc<Shared>, run: fn(&Shared)) -> Result<JoinHandle<()>, OpenError> {
     let shared = shared.clone();
-    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-        begin();
-        run(&shared);
-    });
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&shared));
     spawned.map_err(|error| OpenError::Unusable { action: "start a thread for", path: name.into(), error })
 }
 

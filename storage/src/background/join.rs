@@ -7,12 +7,14 @@ use std::sync::atomic::Ordering;
 
 use super::KEEPER_INTERVAL;
 use crate::live::{self, LiveBatch};
+use crate::priority::give_way;
 use crate::state::State;
 use crate::store::Shared;
 
 impl Shared {
     /// Joins batches until the store closes. A fault in it costs that one attempt.
     pub(crate) fn run_joiner(shared: &Shared) {
+        give_way();
         while !shared.closing.load(Ordering::Relaxed) {
             shared.wake_joiner.wait_for(KEEPER_INTERVAL);
             if catch_unwind(AssertUnwindSafe(|| while shared.tick_join() {})).is_err() {

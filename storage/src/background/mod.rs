@@ -22,6 +22,7 @@ use crate::catalog::ShardMeta;
 use crate::commit;
 use crate::keep::{Effort, SealError, Sealed, SteadyTime};
 use crate::lookup::ShardKeys;
+use crate::priority::give_way;
 use crate::recover::OWN_FOLDER;
 use crate::state::Frozen;
 use crate::store::Shared;
@@ -82,6 +83,7 @@ impl Shared {
 
     /// Does background work until the store closes. A fault in it costs that one attempt.
     pub(crate) fn run_keeper(shared: &Shared) {
+        give_way();
         while catch_unwind(AssertUnwindSafe(|| shared.keep_house())).is_err() {
             *shared.last_seal_failure.lock() = Some("background work failed and was started again".to_owned());
         }
@@ -187,6 +189,7 @@ impl Shared {
 
     /// Looks after shards until the store closes, one piece of work at a time. A fault in it costs that one attempt.
     pub(crate) fn run_upkeep(shared: &Shared) {
+        give_way();
         while !shared.closing.load(Ordering::Relaxed) {
             match catch_unwind(AssertUnwindSafe(|| shared.look_after_shards(Effort::Steady))) {
                 Ok(Ok(true)) => continue,
