@@ -9,9 +9,20 @@ use tempfile::TempDir;
 use crate::harness::{Server, repository};
 use crate::otlp::{self, MS};
 
+/// Shards whose ids are terms of tantivy.
 #[test]
 fn the_first_version_is_read_merged_and_read_again() {
-    let (folder, expected) = copy_of("v1");
+    is_read_merged_and_read_again("v1");
+}
+
+/// Shards with longer fingerprints, and an id directory with longer keys.
+#[test]
+fn the_second_version_is_read_merged_and_read_again() {
+    is_read_merged_and_read_again("v2");
+}
+
+fn is_read_merged_and_read_again(version: &str) {
+    let (folder, expected) = copy_of(version);
     let mut server = Server::start_on(folder);
     assert_answers(&server, &expected, "as it was");
     // Neighbours, so that there is something to merge; later than everything there was.

@@ -10,9 +10,10 @@ pub(super) const BLOCK_BYTES: usize = 4 << 10;
 const HEAD_BYTES: usize = 4 + 2 + KEY_BYTES;
 const BODY_BITS: usize = (BLOCK_BYTES - HEAD_BYTES) * 8;
 
-/// How many high bits of a key are kept: among 2^32 entries a foreign key is still found with p = 1/256 only.
-pub(super) const KEY_BITS: u32 = 40;
-pub(super) const KEY_BYTES: usize = KEY_BITS as usize / 8;
+/// How many high bits of a key are kept: among 2^30 entries a foreign key is found with p = 1/64, which costs a look into a shard's
+/// own index. A bit more would halve that, and cost an eighth of a byte for every id.
+pub(super) const KEY_BITS: u32 = 36;
+pub(super) const KEY_BYTES: usize = KEY_BITS.div_ceil(8) as usize;
 
 // Every entry takes at least one bit, so that the number of entries fits into its two bytes.
 const _: () = assert!(BODY_BITS <= u16::MAX as usize);

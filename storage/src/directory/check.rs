@@ -37,6 +37,8 @@ impl SoundRuns {
             }
             match Run::open(&folder, run, &listed).and_then(|run| run.verify().map(|()| run)) {
                 Ok(run) => sound.runs.push(run),
+                // The next start makes it anew; until then it covers nothing.
+                Err(DirectoryError::Older { .. }) => {}
                 Err(error) => sound.complaints.push((path.to_string(), error.to_string())),
             }
         }

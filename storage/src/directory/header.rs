@@ -5,7 +5,7 @@ use super::origins::Origins;
 
 const MAGIC: &[u8; 4] = b"NDLI";
 /// Version of a run's form.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 pub(super) const HEADER_BYTES: usize = 56;
 
 /// What a run says about itself.
@@ -30,6 +30,8 @@ pub(super) struct Header {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum HeaderError {
     Damaged,
+    /// Of this version, which is no longer read.
+    Older(u8),
     /// Of this version.
     Newer(u8),
 }
@@ -88,9 +90,12 @@ impl Header {
         if bytes.len() < HEADER_BYTES || bytes[..4] != *MAGIC {
             return Err(HeaderError::Damaged);
         }
-        // Asked first, because a newer header may be longer; an older one than the first there is not.
-        if bytes[4] > VERSION {
-            return Err(HeaderError::Newer(bytes[4]));
+        // Asked first, because another header may be longer, or have its checksum elsewhere.
+        match bytes[4] {
+            0 => return Err(HeaderError::Damaged),
+            older @ 1..VERSION => return Err(HeaderError::Older(older)),
+            VERSION => {}
+            newer => return Err(HeaderError::Newer(newer)),
         }
         let u32_at = |at: usize| u32::from_le_bytes(std::array::from_fn(|n| bytes[at + n]));
         let u64_at = |at: usize| u64::from_le_bytes(std::array::from_fn(|n| bytes[at + n]));
@@ -106,7 +111,7 @@ impl Header {
             tables_crc32: u32_at(44),
         };
         let possible = header.piece_blocks > 0 && header.coding.gap_bits <= KEY_BITS && header.last_block_bytes as usize <= BLOCK_BYTES;
-        let sound = possible && bytes[4] == VERSION && crc32fast::hash(&bytes[..52]) == u32_at(52);
+        let sound = possible && crc32fast::hash(&bytes[..52]) == u32_at(52);
         if sound { Ok(header) } else { Err(HeaderError::Damaged) }
     }
 }
@@ -142,10 +147,15 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_version_is_named() {
-        let mut bytes = header(9).to_bytes();
-        bytes[4] = 9;
-        assert_eq!(Header::parse(&bytes), Err(HeaderError::Newer(9)));
+    fn another_version_is_named() {
+        let of_version = |version| {
+            let mut bytes = header(9).to_bytes();
+            bytes[4] = version;
+            Header::parse(&bytes)
+        };
+        assert_eq!(of_version(9), Err(HeaderError::Newer(9)));
+        assert_eq!(of_version(1), Err(HeaderError::Older(1)));
+        assert_eq!(of_version(0), Err(HeaderError::Damaged));
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //! <run>.ids, little-endian
 //! offset  size  field
 //!      0     4  magic "NDLI"
-//!      4     1  version of the run's form, 1
+//!      4     1  version of the run's form, 2
 //!      5     1  generation: how often its entries were merged at most
 //!      6     1  g: low bits of a gap that are written as they are
 //!      7     1  zero
@@ -42,10 +42,10 @@
 //!               gap >> g in ones and a zero, and the low g bits of the gap; and its group; then zeros
 //! ```
 //!
-//! A key is the high 40 bits of an id's hash, in every run, so that merging loses nothing: among N ids a foreign one
-//! is found with p = N / 2^40, that is 1/256 at 2^32 ids in one run and one in a hundred thousand at ten million.
-//! g = floor(log2(2^40 / N)), a group takes ceil(log2(groups)) bits: an entry takes
-//! 40 - log2(N) + 1.6 + ceil(log2(groups)) bits, about 4 bytes.
+//! A key is the high 36 bits of an id's hash, in every run, so that merging loses nothing: among N ids a foreign one
+//! is found with p = N / 2^36, that is 1/64 at 2^30 ids in one run and one in seven thousand at ten million.
+//! g = floor(log2(2^36 / N)), a group takes ceil(log2(groups)) bits: an entry takes
+//! 36 - log2(N) + 1.6 + ceil(log2(groups)) bits, about 3 bytes. (Version 1 kept 40 bits.)
 //!
 //! A *group* is a set of origins whose shards are one shard by now; an entry names a group, and stands for all
 //! origins of it. Coverage stays by origin.
@@ -193,6 +193,16 @@ pub(crate) enum DirectoryError {
         /// What is wrong with it.
         found: String,
     },
+    /// A run was written by an older needle.
+    #[error("{path} has format {found}, this needle reads {known}: it is removed, and made anew from the shards")]
+    Older {
+        /// The object.
+        path: String,
+        /// Its version.
+        found: u8,
+        /// Ours.
+        known: u8,
+    },
     /// A run was written by a newer needle.
     #[error("{path} has format {found}, this needle reads up to {known}: use the newer program, or remove the file to have it made anew")]
     Newer {
@@ -224,6 +234,10 @@ impl IdDirectory {
             }
             match Run::open(&folder, run, listed) {
                 Ok(run) => runs.push(run),
+                Err(older @ DirectoryError::Older { .. }) => {
+                    tracing::info!("{older}");
+                    folder.delete_run(run, listed.pieces.keys().copied())?;
+                }
                 Err(error) => {
                     unreadable.push(error.to_string());
                     if matches!(error, DirectoryError::Damaged { .. }) {

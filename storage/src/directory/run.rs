@@ -38,6 +38,7 @@ impl Run {
         let head = folder.read(&path, 0..HEADER_BYTES as u64)?;
         let header = Header::parse(&head).map_err(|error| match error {
             HeaderError::Damaged => damaged(&path, "its header does not have its checksum"),
+            HeaderError::Older(found) => DirectoryError::Older { path: path.to_string(), found, known: VERSION },
             HeaderError::Newer(found) => DirectoryError::Newer { path: path.to_string(), found, known: VERSION },
         })?;
         if header.run != run {

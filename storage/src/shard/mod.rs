@@ -33,7 +33,7 @@ pub(crate) use read::{Page, ShardReader, Visit, Wanted};
 pub(crate) use write::{Tail, build};
 
 /// The version of a shard's form.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 /// The first version whose index is read; the columns are, of every version.
 const FIRST_INDEXED_FORMAT: u32 = 2;
 

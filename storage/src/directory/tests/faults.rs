@@ -116,16 +116,31 @@ fn a_run_of_a_newer_version_is_said_covers_nothing_and_stays() {
     let names = objects.names();
     let path = names.iter().find(|path| path.filename().unwrap().ends_with(".ids")).unwrap();
     let mut newer = objects.bytes(path);
-    newer[4] = 2;
+    newer[4] += 1;
     objects.set(path, &newer);
     let (directory, unreadable) = IdDirectory::open_with(objects.clone(), folder(), 2).unwrap();
     assert_eq!(unreadable.len(), 1);
-    assert!(unreadable[0].contains("has format 2, this needle reads up to 1"), "{unreadable:?}");
+    assert!(unreadable[0].contains("has format 3, this needle reads up to 2"), "{unreadable:?}");
     assert_eq!(look_up(&directory), Vec::<String>::new());
     assert_eq!(directory.covered().iter().count(), 1);
     directory.add(&[(Origin(20), keys(20, 5))]).unwrap();
     assert_eq!(objects.names().len(), names.len() + 1, "its number is not given again");
     assert_eq!(objects.bytes(path), newer);
+}
+
+#[test]
+fn a_run_of_an_older_version_is_removed_for_a_new_one() {
+    let objects = prepared();
+    let names = objects.names();
+    for path in names.iter().filter(|path| path.filename().unwrap().ends_with(".ids")) {
+        let mut older = objects.bytes(path);
+        older[4] = 1;
+        objects.set(path, &older);
+    }
+    let (directory, unreadable) = IdDirectory::open_with(objects.clone(), folder(), 2).unwrap();
+    assert_eq!(unreadable, Vec::<String>::new(), "it is no damage");
+    assert_eq!(objects.names(), Vec::<Path>::new());
+    assert_eq!(directory.covered().iter().count(), 0, "so each shard is asked until it is added again");
 }
 
 #[test]

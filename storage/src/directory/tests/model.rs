@@ -92,7 +92,7 @@ impl Model {
         if self.shards.is_empty() { None } else { self.shards.values().nth(index.index(self.shards.len())).copied() }
     }
 
-    /// So many keys are exact in 40 bits; an origin may stand for the others of its shard.
+    /// So many keys are exact in 36 bits; an origin may stand for the others of its shard.
     fn check(&self) {
         for key in keys(0, KEYS) {
             let hits = self.directory.find(&[key]);
