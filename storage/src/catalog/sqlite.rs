@@ -13,6 +13,11 @@ use crate::tombstones::Tombstone;
 use crate::wal::Sequence;
 
 pub(crate) const FORMAT: u32 = 4;
+/// Pages after which the journal is written into the catalog, and that it may keep room for. SQLite's own 1,000 took more than the
+/// ids of a million records.
+const JOURNAL_PAGES: u32 = 64;
+/// SQLite's own choice.
+const PAGE_BYTES: u32 = 4 << 10;
 
 const TABLES: &str = "
 create table shards (
@@ -71,7 +76,9 @@ impl SqliteCatalog {
         let connection = Connection::open(path).map_err(failed)?;
         sums::register(&connection).map_err(failed)?;
         // FULL: a publication that returned survives a power cut.
-        connection.execute_batch("pragma journal_mode = wal; pragma synchronous = full;").map_err(failed)?;
+        let settings = format!("pragma journal_mode = wal; pragma synchronous = full;
+            pragma wal_autocheckpoint = {JOURNAL_PAGES}; pragma journal_size_limit = {};", JOURNAL_PAGES * PAGE_BYTES);
+        connection.execute_batch(&settings).map_err(failed)?;
         let found: String = connection.query_row("pragma quick_check", [], |row| row.get(0)).map_err(failed)?;
         if found != "ok" {
             return Err(CatalogError::Damaged { path: path.to_owned(), found });
@@ -406,6 +413,17 @@ mod tests {
         catalog.forget_tombstones(&buried.iter().map(|tombstone| tombstone.number).collect::<Vec<_>>()).unwrap();
         assert_eq!(catalog.tombstones().unwrap(), []);
         assert!(catalog.bury(&deletion).unwrap()[0].number > buried[1].number);
+    }
+
+    #[test]
+    fn the_journal_stays_small() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = SqliteCatalog::open(&folder.path().join("catalog.db")).unwrap();
+        for n in 0..300 {
+            catalog.publish(&Publication { shards: vec![shard(&format!("{n:03}"))], ..Publication::default() }).unwrap();
+        }
+        let journal = std::fs::metadata(folder.path().join("catalog.db-wal")).unwrap().len();
+        assert!(journal < 2 * u64::from(JOURNAL_PAGES * PAGE_BYTES), "{journal} bytes");
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(crate) struct ReadCache {
 
 #[derive(Debug)]
 struct Kept {
-    parts: LruCache<(u64, Part), Read>,
+    parts: LruCache<(u64, Part), Read, ahash::RandomState>,
     bytes: usize,
 }
 
@@ -59,7 +59,7 @@ impl Read {
 impl ReadCache {
     /// A cache of at most so many bytes.
     pub(crate) fn new(bytes_max: usize) -> ReadCache {
-        let kept = Mutex::new(Kept { parts: LruCache::unbounded(), bytes: 0 });
+        let kept = Mutex::new(Kept { parts: LruCache::unbounded_with_hasher(ahash::RandomState::new()), bytes: 0 });
         ReadCache { kept, bytes_max, next_file: AtomicU64::new(0) }
     }
 

@@ -336,7 +336,8 @@ fn plain(bytes: &Bytes, compression: Compression) -> Result<Bytes> {
 /// A block of Zstandard takes four bytes at least, and becomes 128 KiB at most (RFC 8878, section 3.1.1.2).
 const EXPANSION_MAX: u64 = (128 << 10) / 4;
 
-fn decompress(bytes: &Bytes) -> Result<Bytes> {
+/// What a frame of Zstandard holds that says how long it is.
+pub(super) fn decompress(bytes: &Bytes) -> Result<Bytes> {
     let mut values = Vec::new();
     decompress_into(bytes, Compression::ZSTD(Default::default()), &mut values)?;
     Ok(values.into())

@@ -125,10 +125,20 @@ fn compare_eights(bytes: &[u8], code_bits: u32, few: &[u64], places: Range<usize
     let highest = lowest << (code_bits - 1);
     let below = highest - lowest;
     let of_few: Vec<u64> = few.iter().filter(|code| *code >> code_bits == 0).map(|code| lowest * code).collect();
-    for (start, packed) in places.clone().step_by(8).zip(bytes.chunks(code_bits as usize)) {
-        let mut word = [0; 8];
-        word[..packed.len()].copy_from_slice(packed);
-        let word = u64::from_le_bytes(word);
+    let all = u64::MAX >> (u64::BITS - 8 * code_bits);
+    let mut rest = bytes;
+    for start in places.clone().step_by(8) {
+        // What follows the eight is read with them: so many bytes as their bits take cost more to copy than they cost in all else.
+        let word = match rest.first_chunk() {
+            Some(word) => u64::from_le_bytes(*word) & all,
+            None if rest.is_empty() => return,
+            None => {
+                let mut word = [0; 8];
+                word[..rest.len()].copy_from_slice(rest);
+                u64::from_le_bytes(word) & all
+            }
+        };
+        rest = rest.get(code_bits as usize..).unwrap_or_default();
         let mut hits = 0;
         for wanted in &of_few {
             // The sum has a highest bit where one below it differs, and carries no further.

@@ -30,8 +30,9 @@ use crate::terms::WantedIds;
 
 /// Rows handed out at a time.
 const BATCH_ROWS: usize = 8_192;
-/// Rows that are picked out of their pages one by one, whatever else is in these.
-const PICKED_ROWS_MAX: u64 = 1_024;
+/// Rows that are picked out of their pages one by one, whatever else is in these: also all rows of the page or two in which an
+/// id may stand, since setting up the crate's decoders costs more than so many rows do.
+const PICKED_ROWS_MAX: u64 = 4_096;
 /// Of more rows, those are picked that are one in so many of their pages: decoding whole pages costs less otherwise.
 const PICKED_OF: u64 = 8;
 /// Rows that are one in so many of their pages, or fewer, are not looked at by the codes of whole pages.

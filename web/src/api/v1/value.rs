@@ -53,12 +53,20 @@ impl Serialize for Json<'_> {
     }
 }
 
+/// Of so many keys each is compared with those behind it, which costs less than a table of them.
+const FEW_KEYS: usize = 32;
+
 /// A key that comes twice keeps its last value, as JSON objects have each key once.
 fn write_map<S: Serializer>(entries: &[(String, Value)], serializer: S) -> Result<S::Ok, S::Error> {
-    let last_places: HashMap<&str, usize> = entries.iter().enumerate().map(|(place, (key, _))| (key.as_str(), place)).collect();
-    let mut map = serializer.serialize_map(Some(last_places.len()))?;
+    let last_places: Option<HashMap<&str, usize>> =
+        (entries.len() > FEW_KEYS).then(|| entries.iter().enumerate().map(|(place, (key, _))| (key.as_str(), place)).collect());
+    let is_last = |place: usize, key: &str| match &last_places {
+        Some(last_places) => last_places[key] == place,
+        None => entries[place + 1..].iter().all(|(later, _)| later != key),
+    };
+    let mut map = serializer.serialize_map(None)?;
     for (place, (key, value)) in entries.iter().enumerate() {
-        if last_places[key.as_str()] == place {
+        if is_last(place, key) {
             map.serialize_entry(key, &Json(value))?;
         }
     }
@@ -103,5 +111,10 @@ mod tests {
     fn a_key_that_comes_twice_keeps_its_last_value() {
         let twice = vec![("k".to_owned(), Value::Int(1)), ("l".to_owned(), Value::Int(2)), ("k".to_owned(), Value::Int(3))];
         assert_eq!(serde_json::to_string(&Attributes(twice.into())).unwrap(), r#"{"l":2,"k":3}"#);
+        for keys in [FEW_KEYS as i64 / 2, FEW_KEYS as i64] {
+            let many = (0..2 * keys).map(|n| (format!("k{}", n % keys), Value::Int(n))).collect();
+            let each: Vec<String> = (0..keys).map(|n| format!(r#""k{n}":{}"#, n + keys)).collect();
+            assert_eq!(written(Value::Map(many)), format!("{{{}}}", each.join(",")));
+        }
     }
 }
