@@ -76,8 +76,11 @@ impl SqliteCatalog {
         let connection = Connection::open(path).map_err(failed)?;
         sums::register(&connection).map_err(failed)?;
         // FULL: a publication that returned survives a power cut.
-        let settings = format!("pragma journal_mode = wal; pragma synchronous = full;
-            pragma wal_autocheckpoint = {JOURNAL_PAGES}; pragma journal_size_limit = {};", JOURNAL_PAGES * PAGE_BYTES);
+        let settings = format!(
+            "pragma journal_mode = wal; pragma synchronous = full;
+            pragma wal_autocheckpoint = {JOURNAL_PAGES}; pragma journal_size_limit = {};",
+            JOURNAL_PAGES * PAGE_BYTES
+        );
         connection.execute_batch(&settings).map_err(failed)?;
         let found: String = connection.query_row("pragma quick_check", [], |row| row.get(0)).map_err(failed)?;
         if found != "ok" {
