@@ -1,7 +1,7 @@
 //! The truth: every record says who made it, the how many-th it is, and a digest of both, so that what is read back can be
 //! told lost, doubled, altered or made up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// One batch, as its producer knows it.
@@ -125,20 +125,59 @@ impl Told<'_> {
 impl Oracle {
     /// Holds what is there against what was sent and answered.
     pub(crate) fn judge<'a>(&self, found: impl Iterator<Item = Told<'a>>) -> Verdict {
-        let mut verdict = Verdict::default();
-        let mut times: BTreeMap<(u64, u64), u64> = BTreeMap::new();
-        for record in found {
-            verdict.audited += 1;
-            match record.origin() {
-                Some(of) => *times.entry(of).or_default() += 1,
-                None => verdict.altered += 1,
-            }
+        let mut audit = self.audit();
+        found.for_each(|record| audit.add(&record));
+        audit.verdict()
+    }
+
+    /// The same, told record by record.
+    pub(crate) fn audit(&self) -> Audit<'_> {
+        let sent: BTreeMap<(u64, u64), Sent<'_>> = self
+            .batches
+            .iter()
+            .map(|batch| ((batch.producer, batch.first), Sent { batch, times: vec![0; usize::try_from(batch.records).unwrap()] }))
+            .collect();
+        assert_eq!(sent.len(), self.batches.len(), "no two batches begin with the same record");
+        Audit { sent, not_sent: BTreeSet::new(), verdict: Verdict::default() }
+    }
+}
+
+/// What was read back so far.
+pub(crate) struct Audit<'a> {
+    /// By producer and first number.
+    sent: BTreeMap<(u64, u64), Sent<'a>>,
+    not_sent: BTreeSet<(u64, u64)>,
+    verdict: Verdict,
+}
+
+/// A batch, and how often each of its records was read back.
+struct Sent<'a> {
+    batch: &'a Batch,
+    times: Vec<u32>,
+}
+
+impl Audit<'_> {
+    /// A record was read back.
+    pub(crate) fn add(&mut self, record: &Told<'_>) {
+        self.verdict.audited += 1;
+        let Some((producer, sequence)) = record.origin() else {
+            self.verdict.altered += 1;
+            return;
+        };
+        let sent = self.sent.range_mut((producer, 0)..=(producer, sequence)).next_back();
+        match sent.and_then(|((_, first), sent)| sent.times.get_mut(usize::try_from(sequence - first).unwrap())) {
+            Some(times) => *times += 1,
+            None => _ = self.not_sent.insert((producer, sequence)),
         }
-        for batch in &self.batches {
-            let count = |sequence: u64| times.get(&(batch.producer, sequence)).copied().unwrap_or(0);
-            let counts: Vec<u64> = (batch.first..batch.first + batch.records).map(count).collect();
-            let there = counts.iter().filter(|count| **count > 0).count() as u64;
-            verdict.doubled += counts.iter().map(|count| count.saturating_sub(1)).sum::<u64>();
+    }
+
+    /// All were.
+    pub(crate) fn verdict(self) -> Verdict {
+        let Audit { sent, not_sent, mut verdict } = self;
+        verdict.phantom += not_sent.len() as u64;
+        for Sent { batch, times } in sent.values() {
+            let there = times.iter().filter(|times| **times > 0).count() as u64;
+            verdict.doubled += times.iter().map(|times| u64::from(times.saturating_sub(1))).sum::<u64>();
             let missing = batch.records - there;
             match (batch.answer, batch.deletion) {
                 (_, Answer::Yes) => verdict.undead += there,
@@ -147,11 +186,6 @@ impl Oracle {
                 _ => verdict.halved += u64::from(there > 0 && missing > 0),
             }
         }
-        let sent = |(producer, sequence): &(u64, u64)| {
-            let is_in = |batch: &Batch| batch.producer == *producer && (batch.first..batch.first + batch.records).contains(sequence);
-            self.batches.iter().any(is_in)
-        };
-        verdict.phantom += times.keys().filter(|of| !sent(of)).count() as u64;
         verdict
     }
 }

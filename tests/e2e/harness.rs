@@ -376,16 +376,22 @@ pub(crate) fn try_get(url: &str, parameters: &[(&str, &str)]) -> Result<Answer, 
 /// Every record that the parameters ask the server at `url` for, by following the cursor.
 pub(crate) fn search_at(url: &str, parameters: &[(&str, &str)]) -> Vec<Value> {
     let mut records = Vec::new();
+    for_each_page_at(url, parameters, &mut |mut page| records.append(&mut page));
+    records
+}
+
+/// The same, of which only a page is in memory.
+pub(crate) fn for_each_page_at(url: &str, parameters: &[(&str, &str)], take: &mut dyn FnMut(Vec<Value>)) {
     let mut cursor: Option<String> = None;
     loop {
         let mut parameters = parameters.to_vec();
         parameters.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
         let mut page = try_get(&format!("{url}/api/v1/search"), &parameters).expect("an answer over HTTP").expect(200);
         assert_eq!(page["completeness"]["state"], "complete", "{}", page["completeness"]);
-        records.append(page["records"].as_array_mut().expect("an answer to a search has records"));
+        take(std::mem::take(page["records"].as_array_mut().expect("an answer to a search has records")));
         cursor = page["next_cursor"].as_str().map(str::to_owned);
         if cursor.is_none() {
-            return records;
+            return;
         }
     }
 }

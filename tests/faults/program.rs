@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::fuse::Mounted;
-use crate::harness::{Process, needle, poll, search_at, try_get, try_post};
+use crate::harness::{Process, for_each_page_at, needle, poll, try_get, try_post};
 use crate::oracle::{Oracle, Verdict};
 use crate::random::Random;
 use crate::senders::{GoneOnDrop, Round, told, wait_replayed};
@@ -184,11 +184,15 @@ impl Tally {
 /// Holds everything that the server at `url` has against the truth.
 pub(crate) fn judge(oracle: &Oracle, url: &str) -> Verdict {
     wait_replayed(url);
-    let all = [("q", "*"), ("limit", "5000")];
-    let verdict = oracle.judge(search_at(url, &all).iter().map(told));
+    let judge = || {
+        let mut audit = oracle.audit();
+        for_each_page_at(url, &[("q", "*"), ("limit", "5000")], &mut |page| page.iter().for_each(|record| audit.add(&told(record))));
+        audit.verdict()
+    };
+    let verdict = judge();
     let merged = try_post(&format!("{url}/api/v1/admin/flush?merge=true"), &[], b"").unwrap();
     assert_eq!(merged.status, 200, "{}", merged.text());
-    let later = oracle.judge(search_at(url, &all).iter().map(told));
+    let later = judge();
     assert!(later == verdict || !verdict.is_good(), "after merging everything: {later}, before: {verdict}");
     verdict
 }
