@@ -8,39 +8,8 @@
 //! Entries are in *runs*, sorted and immutable, merged like a log-structured tree (`merge.rs`) so that there are
 //! seven at most; one key costs one read in each.
 //!
-//! # The bytes of a run
-//!
-//! ```text
-//! <run>.ids, little-endian
-//! offset  size  field
-//!      0     4  magic "NDLI"
-//!      4     1  version of the run's form, 2
-//!      5     1  generation: how often its entries were merged at most
-//!      6     1  g: low bits of a gap that are written as they are
-//!      7     1  zero
-//!      8     8  number of the run, also its name; rising
-//!     16     8  number of entries
-//!     24     4  number of blocks
-//!     28     4  bytes of the last block
-//!     32     4  blocks of a piece
-//!     36     4  number of groups
-//!     40     4  number of origin ranges
-//!     44     4  CRC-32 of the tables
-//!     48     4  zero
-//!     52     4  CRC-32 of bytes 0 to 51
-//!     56  12 n  table of origins: ranges of first origin, last origin, group; in order, apart
-//!         5 m   table of blocks: the first key of each
-//!               the blocks of the last piece
-//!
-//! <run>-<piece>.blocks: the blocks of the pieces before the last (4 MiB each), for stores that do not append
-//!
-//! a block, 4,096 bytes; the last one of the run is as long as it needs
-//!      0     4  CRC-32 of run (8 bytes), number of the block (4) and all that follows
-//!      4     2  number of entries
-//!      6     5  key of the first
-//!     11        bits, lowest first: group of the first entry; then for each entry the gap to the key before it, as
-//!               gap >> g in ones and a zero, and the low g bits of the gap; and its group; then zeros
-//! ```
+//! `FORMAT.md` draws the bytes of a run: a header, the table of origins, the first key of each block, and blocks of 4 KiB, the earlier
+//! ones in pieces of their own for stores that do not append.
 //!
 //! A key is the high 36 bits of an id's hash, in every run, so that merging loses nothing: among N ids a foreign one
 //! is found with p = N / 2^36, that is 1/64 at 2^30 ids in one run and one in seven thousand at ten million.

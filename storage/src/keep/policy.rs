@@ -2,7 +2,7 @@
 //!
 //! Shards of one tenant and signal are looked at in order of time, so that what is merged stays narrow in
 //! time. A shard belongs to a tier by its rows, each tier [`FAN_IN`] times the one below; neighbours of one
-//! tier are merged when there are enough of them, or when they fill a shard. So a record is rewritten at
+//! tier are merged when there are enough of them, or when they fill a shard; large ones stay as they are. So a record is rewritten at
 //! most once per tier: from seals of 1,000 rows to the largest shards that is four times.
 
 use std::ops::Range;
